@@ -1,0 +1,1 @@
+"""Trains the micro zoo from nothing: `python -m t2ipal.micro.zoo`."""

@@ -1,0 +1,119 @@
+"""`python -m t2ipal.micro.zoo`: train the micro CLIP, the micro text-to-image model and the judge; write their manifest."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from t2ipal import store
+from t2ipal.errors import UserError
+from t2ipal.micro.zoo import quality
+from t2ipal.micro.zoo.autoencoder import AutoencoderStage
+from t2ipal.micro.zoo.clip import ClipStage, export
+from t2ipal.micro.zoo.judge import JudgeStage
+from t2ipal.micro.zoo.loop import Recipe, Result, train
+from t2ipal.micro.zoo.text_to_image import TextToImageStage, write_pipeline
+from t2ipal.micro.zoo.tokens import Vocabulary
+from t2ipal.micro.zoo.world import World
+
+log = logging.getLogger("zoo")
+SCENES = 160_000  # of the pre-training draw
+RECIPES = {
+    "clip": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
+    "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
+    "text-to-image": Recipe(steps=30_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+}
+STAGES = tuple(RECIPES)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the stages asked for; each resumes from its checkpoint. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m t2ipal.micro.zoo", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("resources/zoo"), help="where the weights go (%(default)s)")
+    parser.add_argument("--work", type=Path, default=Path("results/zoo"), help="scenes and checkpoints (%(default)s)")
+    parser.add_argument("--only", choices=STAGES, nargs="+", default=STAGES, help="train just these stages")
+    parser.add_argument("--processes", type=int, default=None, help="per stage (default: one per GPU or CPU core)")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="size of the pre-training draw (%(default)s)")
+    parser.add_argument("--steps", type=float, default=1.0, help="multiplies every recipe's steps (%(default)s)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    processes = options.processes or torch.cuda.device_count() or os.cpu_count() or 1
+    try:
+        for name in STAGES:
+            if name in options.only:
+                _run(name, options, processes)
+    except UserError as error:
+        log.error("error: %s", error)
+        return 1
+    return 0
+
+
+def _run(name: str, options: argparse.Namespace, processes: int) -> None:
+    work, out, size = options.work, options.out, options.scenes
+    World(work, "pretrain", size, os.cpu_count() or 1)
+    World(work, "validation", 2000, os.cpu_count() or 1)
+    recipe = _scaled(RECIPES[name], options.steps)
+    clip = work / "clip.safetensors"
+    stages: dict[str, Callable] = {
+        "clip": lambda: ClipStage(work, size, recipe),
+        "judge": lambda: JudgeStage(work, size, recipe),
+        "autoencoder": lambda: AutoencoderStage(work, size, recipe),
+        "text-to-image": lambda: TextToImageStage(work, size, clip, recipe),
+    }
+    started = time.time()
+    result = train(stages[name](), work, processes)
+    if name == "clip":
+        store.write_tensors(clip, export(result.model, Vocabulary.of_grammar()))
+    elif name == "text-to-image":
+        autoencoder = train(AutoencoderStage(work, size, _scaled(RECIPES["autoencoder"], options.steps)), work, processes)
+        write_pipeline(work / "text-to-image", work, clip, result.model, autoencoder.model)
+        judge = train(JudgeStage(work, size, _scaled(RECIPES["judge"], options.steps)), work, processes).model
+        result.figures.update(quality.of_pipeline(work / "text-to-image", clip, judge, work))
+    else:
+        state = {key: value.half() if value.ndim > 1 else value for key, value in result.model.state_dict().items()}
+        store.write_tensors(work / f"{name}.safetensors", state)
+    _publish(name, result, work, out)
+    log.info("%s: %s in %.0f s", name, result.figures, time.time() - started)
+
+
+def _scaled(recipe: Recipe, factor: float) -> Recipe:
+    from dataclasses import replace
+
+    return replace(recipe, steps=max(2, round(recipe.steps * factor)))
+
+
+def _publish(name: str, result: Result, work: Path, out: Path) -> None:
+    """Copy a stage's files to the zoo and renew its part of the manifest."""
+    out.mkdir(parents=True, exist_ok=True)
+    if name == "text-to-image":
+        shutil.rmtree(out / name, ignore_errors=True)
+        shutil.copytree(work / name, out / name)
+    elif name != "autoencoder":  # its weights travel with the pipeline
+        shutil.copy(work / f"{name}.safetensors", out / f"{name}.safetensors")
+    path = out / "manifest.json"
+    manifest = store.read_json(path) if path.exists() else {"models": {}}
+    manifest["command"] = "python -m t2ipal.micro.zoo"
+    manifest["world"] = {"scenes": result.record["scenes"] if "scenes" in result.record else SCENES, "stream": "pretrain"}
+    manifest["models"][name] = result.record
+    manifest["hardware"] = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
+    manifest["files"] = {
+        file.relative_to(out).as_posix(): {"sha256": store.sha256_file(file), "bytes": file.stat().st_size}
+        for file in sorted(out.rglob("*"))
+        if file.is_file() and file != path
+    }
+    store.write_json(path, manifest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The latent space of the micro text-to-image model: patch principal components, and an `AutoencoderKL` that reads them.
+
+The latent of an 8 x 8 patch is its projection on 24 principal components, so diffusion can be trained at once and does
+not wait for the autoencoder. The decoder then learns to undo the projection with its neighbours in view, which removes
+the block edges; the encoder learns to give the same latents, so the pipeline is an ordinary one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2ipal import store
+from t2ipal.micro.zoo.loop import Recipe, Stage
+from t2ipal.micro.zoo.world import World
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+CHANNELS, FACTOR = 24, 8
+SAMPLE = 8000  # images the components are computed from
+NOISE = 0.08  # added to the decoder's input in training, so that it bears what a sampler makes
+
+
+class Components:
+    """Principal components of 8 x 8 x 3 patches with values in [-1, 1].
+
+    Each channel is divided by the root of its standard deviation (half way to whitening): fine detail counts for
+    something in the diffusion loss, but less than the coarse shape. All channels together have unit variance.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.mean, self.basis, self.scale = tensors["mean"], tensors["basis"], tensors["scale"]
+
+    @staticmethod
+    @cache
+    def of(work: Path, size: int) -> Components:
+        """Compute them from the pre-training draw, or read what was computed."""
+        path = work / "components.safetensors"
+        if not path.exists():
+            images = World(work, "pretrain", size).images[:SAMPLE]
+            x = patches(to_unit(np.asarray(images), torch.device("cpu"))).permute(0, 2, 3, 1).reshape(-1, 192)
+            mean = x.mean(0)
+            values, vectors = torch.linalg.eigh((x - mean).T @ (x - mean) / len(x))
+            deviation, basis = values.flip(0)[:CHANNELS].sqrt(), vectors.flip(1)[:, :CHANNELS]
+            scale = deviation.rsqrt()
+            scale = scale / (deviation * scale).square().mean().sqrt()
+            store.write_tensors(path, {"mean": mean, "basis": basis, "scale": scale})
+        return Components(store.read_tensors(path)[0])
+
+    def to(self, device: torch.device) -> Components:
+        return Components({key: getattr(self, key).to(device) for key in ("mean", "basis", "scale")})
+
+    def encode(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] in [-1, 1] -> latents [B, 24, H/8, W/8]."""
+        z = torch.einsum("bphw,pc->bchw", patches(x) - self.mean[:, None, None], self.basis)
+        return z * self.scale[:, None, None]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The linear inverse: latents -> [B, 3, H, W]."""
+        x = torch.einsum("bchw,pc->bphw", z / self.scale[:, None, None], self.basis) + self.mean[:, None, None]
+        return F.pixel_shuffle(x, FACTOR)
+
+
+def patches(x: Tensor) -> Tensor:
+    """[B, 3, H, W] -> [B, 192, H/8, W/8]."""
+    return F.pixel_unshuffle(x, FACTOR)
+
+
+def to_unit(images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 [B, H, W, 3] -> float32 [B, 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def micro_autoencoder() -> AutoencoderKL:
+    from diffusers import AutoencoderKL
+
+    blocks = (16, 32, 64, 96)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(blocks),
+        up_block_types=("UpDecoderBlock2D",) * len(blocks),
+        block_out_channels=blocks,
+        layers_per_block=1,
+        latent_channels=CHANNELS,
+        norm_num_groups=1,
+        sample_size=64,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+    )
+
+
+@dataclass(frozen=True)
+class AutoencoderStage(Stage):
+    """The decoder restores pixels from the components (L1 + L2), the encoder gives the components (L2)."""
+
+    work: Path
+    size: int
+    recipe: Recipe
+    name: str = "autoencoder"
+
+    def build(self) -> nn.Module:
+        return micro_autoencoder()
+
+    def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
+        world, components = World(self.work, "pretrain", self.size), Components.of(self.work, self.size).to(device)
+        x = to_unit(world.images[np.sort(rng.choice(world.size, batch, replace=False))], device)
+        z = components.encode(x)
+        # crops of a scene: the networks are convolutional, and more scenes fit into a step
+        top, left = rng.integers(0, 5, 2)
+        z, x = z[..., top : top + 4, left : left + 4], x[..., top * 8 : top * 8 + 32, left * 8 : left * 8 + 32]
+        x, z = x.contiguous(memory_format=torch.channels_last), z.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            decoded = model.decode(z + NOISE * torch.randn_like(z)).sample
+            encoded = model.encode(x).latent_dist.mode()
+        error = decoded.float() - x
+        pixel = error.abs().mean() + 2 * error.square().mean()
+        latent = (encoded.float() - z).square().mean()
+        return {"loss": pixel + 0.2 * latent, "psnr": -10 * (error.square().mean() / 4).log10(), "latent": latent}
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Peak signal-to-noise ratio in dB on validation scenes: through the decoder, and of the components alone."""
+        components = Components.of(self.work, self.size).to(device)
+        x = to_unit(World(self.work, "validation", 2000).images[:256], device)
+        with torch.inference_mode():
+            z = components.encode(x)
+            decoded = model.decode(z).sample.clamp(-1, 1)
+        return {"psnr": _psnr(decoded, x), "psnr_components": _psnr(components.decode(z).clamp(-1, 1), x)}
+
+
+def _psnr(a: Tensor, b: Tensor) -> float:
+    return float(-10 * ((a - b).square().mean((1, 2, 3)) / 4).log10().mean())

@@ -1,0 +1,111 @@
+"""The micro CLIP: OpenAI's own `clip.model.CLIP` in a small size, trained contrastively on the pre-training draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2ipal.micro.zoo.loop import Recipe, Stage
+from t2ipal.micro.zoo.tokens import Vocabulary
+from t2ipal.micro.zoo.world import LENGTH, World
+
+if TYPE_CHECKING:
+    from clip.model import CLIP
+
+IMAGE_SIZE = 96  # a 3 x 3 local map
+CONTEXT = 77
+EMBED, WIDTH, TEXT_WIDTH, TEXT_LAYERS = 128, 16, 128, 3
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own pixel statistics
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def micro_clip(vocabulary: int, context: int = LENGTH) -> CLIP:
+    """A CLIP of the sizes that `clip.model.build_model` derives from its state dict."""
+    from clip.model import CLIP
+
+    heads = TEXT_WIDTH // 64
+    return CLIP(EMBED, IMAGE_SIZE, (1, 1, 1, 1), WIDTH, None, context, vocabulary, TEXT_WIDTH, heads, TEXT_LAYERS)
+
+
+def pixels(images: np.ndarray, device: torch.device, size: int = IMAGE_SIZE) -> Tensor:
+    """uint8 [B, H, W, 3] -> CLIP's normalised input, float32 [B, 3, size, size]."""
+    x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+    if x.shape[-1] != size:
+        x = F.interpolate(x, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+    mean, std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+    return ((x - mean[:, None, None]) / std[:, None, None]).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class ClipStage(Stage):
+    """Symmetric InfoNCE over the batch of a process (Radford et al. 2021, section 2.3)."""
+
+    work: Path
+    size: int
+    recipe: Recipe
+    name: str = "clip"
+
+    def build(self) -> nn.Module:
+        return micro_clip(len(Vocabulary.of_grammar().ids))
+
+    def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
+        world = World(self.work, "pretrain", self.size)
+        rows = np.sort(rng.choice(world.size, batch, replace=False))
+        tokens = world.tokens[rows, rng.integers(world.tokens.shape[1], size=batch)].astype(np.int64)
+        with torch.autocast(device.type, torch.bfloat16):
+            image = model.encode_image(pixels(world.images[rows], device))
+            text = model.encode_text(torch.from_numpy(tokens).to(device))
+        image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
+        logits = model.logit_scale.clamp(max=np.log(100)).exp() * image @ text.T
+        target = torch.arange(batch, device=device)
+        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        hit = (logits.argmax(1) == target).float().mean()
+        return {"loss": loss, "match": hit, "scale": model.logit_scale.exp()}
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Zero-shot mAP and modality gap on the validation draw, with the template 'a photo of a {}.'."""
+        from t2ipal.micro.scenes import CLASSES
+
+        world = World(self.work, "validation", 2000)
+        prompts = Vocabulary.of_grammar().compact([f"a photo of a {name}." for name in CLASSES], LENGTH)
+        with torch.inference_mode():
+            classes = F.normalize(model.encode_text(torch.from_numpy(prompts).to(device)).float(), dim=-1)
+            batches = np.array_split(np.arange(world.size), 10)
+            image = torch.cat([model.encode_image(pixels(world.images[rows], device)).float() for rows in batches])
+            tokens = torch.from_numpy(world.tokens[:, 0].astype(np.int64)).to(device)
+            text = torch.cat([model.encode_text(tokens[torch.from_numpy(rows)]).float() for rows in batches])
+        image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
+        scores = (image @ classes.T).cpu().numpy()
+        return {
+            "zero_shot_mAP": mean_ap(scores, world.labels),
+            "modality_gap": float((image.mean(0) - text.mean(0)).norm()),
+            "logit_scale": float(model.logit_scale.detach().exp()),
+        }
+
+
+def mean_ap(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean average precision in percent over the classes that have a positive."""
+    from sklearn.metrics import average_precision_score
+
+    present = labels.any(0)
+    return 100 * float(average_precision_score(labels[:, present], scores[:, present], average="macro"))
+
+
+def export(model: nn.Module, vocabulary: Vocabulary) -> dict[str, Tensor]:
+    """State dict in OpenAI's names with the token table kept compact, in half precision.
+
+    The positions beyond pre-training's longest caption repeat the last trained one.
+    """
+    state = model.state_dict()
+    rows = state.pop("token_embedding.weight")
+    position = state["positional_embedding"]
+    state["positional_embedding"] = torch.cat([position, position[-1:].expand(CONTEXT - len(position), -1)])
+    state = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
+    ids = torch.tensor(vocabulary.ids, dtype=torch.int32)
+    return {**state, "token_embedding.rows": rows.half(), "token_embedding.ids": ids}

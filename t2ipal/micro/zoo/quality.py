@@ -1,0 +1,78 @@
+"""How good generated images are: what an independent judge and the micro CLIP recognise in them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from t2ipal import store
+from t2ipal.micro.zoo.clip import LENGTH, mean_ap, micro_clip, pixels
+from t2ipal.micro.zoo.judge import judge_scores
+from t2ipal.micro.zoo.tokens import Vocabulary
+from t2ipal.micro.zoo.world import World
+from t2ipal.seeds import seed_of
+
+log = logging.getLogger(__name__)
+STEPS, GUIDANCE, BATCH = 10, 3.0, 100
+
+
+def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
+    """Judge and zero-shot mAP on images drawn from validation captions, beside those on real renders of the same.
+
+    Labels are the classes that the captions name. `diversity` is the judge's logit variance over 4 samples of a caption,
+    averaged over the classes.
+    """
+    world = World(work, "validation", 2000)
+    labels = world.said[:captions, 0]
+    texts = [pair[0] for pair in world.texts[:captions]]
+    drawn = draw(folder, texts)
+    real = np.asarray(world.images[:captions])
+    figures = {
+        "judge_mAP_generated": mean_ap(judge_scores(judge, drawn), labels),
+        "judge_mAP_real": mean_ap(judge_scores(judge, real), labels),
+        "zero_shot_mAP_generated": mean_ap(_zero_shot(clip, drawn), labels),
+        "zero_shot_mAP_real": mean_ap(_zero_shot(clip, real), labels),
+        "chance_mAP": 100 * float(labels.mean(0).mean()),
+    }
+    figures["judge_ratio"] = figures["judge_mAP_generated"] / figures["judge_mAP_real"]
+    return figures
+
+
+def draw(folder: Path, texts: list[str], steps: int = STEPS, guidance: float = GUIDANCE) -> np.ndarray:
+    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by text and place."""
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    images = []
+    for start in range(0, len(texts), BATCH):
+        part = texts[start : start + BATCH]
+        generators = [torch.Generator().manual_seed(seed_of("quality", start + i)) for i in range(len(part))]
+        out = pipeline(part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np")
+        images.append((out.images * 255).round().astype(np.uint8))
+    return np.concatenate(images)
+
+
+def _zero_shot(clip: Path, images: np.ndarray) -> np.ndarray:
+    from t2ipal.micro.scenes import CLASSES
+
+    vocabulary = Vocabulary.of_grammar()
+    state = store.read_tensors(clip)[0]
+    state["token_embedding.weight"] = state.pop("token_embedding.rows")
+    state.pop("token_embedding.ids")
+    state["positional_embedding"] = state["positional_embedding"][:LENGTH]
+    model = micro_clip(len(vocabulary.ids)).eval()
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    prompts = torch.from_numpy(vocabulary.compact([f"a photo of a {name}." for name in CLASSES], LENGTH))
+    with torch.inference_mode():
+        classes = F.normalize(model.encode_text(prompts), dim=-1)
+        parts = np.array_split(np.arange(len(images)), max(1, len(images) // 100))
+        found = torch.cat([model.encode_image(pixels(images[rows], torch.device("cpu"))) for rows in parts])
+        return (F.normalize(found, dim=-1) @ classes.T).numpy()

@@ -1,0 +1,92 @@
+"""The few hundred byte-pair ids that the micro world uses, and a tokenizer cut down to them.
+
+CLIP's vocabulary has 49,408 entries; the grammar says a few hundred words. The zoo trains and ships the rows in use, and
+the loader puts them back into the full table, where all other rows are zero: the numbers are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+START, END = 49406, 49407
+WORD_END = "</w>"
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-:;\"()"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """`ids`: the CLIP ids in use, ascending; 0 pads, the last two are start and end of text."""
+
+    ids: tuple[int, ...]
+
+    @staticmethod
+    @cache
+    def of_grammar() -> Vocabulary:
+        """Every id that the grammar, the class names and the prompt templates can need."""
+        from t2ipal.micro.grammar import vocabulary
+
+        used = {0, START, END}
+        for word in vocabulary():
+            used.update(_encoder().encode(word))
+        return Vocabulary(tuple(sorted(used)))
+
+    def compact(self, texts: Sequence[str], length: int) -> np.ndarray:
+        """Tokenise to places in `ids`, int64 [len(texts), length], cut to `length` with the end mark kept.
+
+        Raises:
+            ValueError: a text needs an id outside the vocabulary.
+        """
+        import clip
+
+        tokens = clip.tokenize(list(texts), context_length=length, truncate=True).numpy()
+        places = np.searchsorted(self.ids, tokens)
+        if not np.array_equal(np.asarray(self.ids)[np.minimum(places, len(self.ids) - 1)], tokens):
+            strange = next(t for t, row in zip(texts, tokens, strict=True) if not set(row) <= set(self.ids))
+            raise ValueError(f"the micro vocabulary lacks a word of {strange!r}")
+        return places
+
+
+@cache
+def _encoder():  # noqa: ANN202 - clip's own class, imported late
+    from clip.simple_tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
+
+
+def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.ndarray:
+    """Write a `transformers.CLIPTokenizer` that knows the vocabulary's merges only.
+
+    Any text can still be tokenised (single characters remain), and a text of the vocabulary is split exactly as by the
+    full tokenizer: each merge that the full one would make on it is kept, in the same order.
+
+    Returns:
+        int64 [new vocabulary size]: CLIP's id of each new id.
+    """
+    from transformers import CLIPTokenizer
+
+    encoder = _encoder()
+    keep: set[str] = set()
+    pending = [encoder.decoder[i] for i in vocabulary.ids if i not in (START, END)]
+    parts = {"".join(pair): pair for pair in encoder.bpe_ranks}
+    while pending:
+        symbol = pending.pop()
+        if symbol not in keep:
+            keep.add(symbol)
+            pending += parts.get(symbol, ())
+    for letter in LETTERS:
+        keep.update((letter, letter + WORD_END))
+    symbols = sorted(keep, key=encoder.encoder.__getitem__) + ["<|startoftext|>", "<|endoftext|>"]
+    merges = [pair for pair in encoder.bpe_ranks if "".join(pair) in keep and set(pair) <= keep]
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = {symbol: place for place, symbol in enumerate(symbols)}
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=length)
+    tokenizer.save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n")
+    return np.array([encoder.encoder[symbol] for symbol in symbols])

@@ -1,0 +1,191 @@
+"""Reading and writing artifacts: a file exists under its final name only when it is whole.
+
+Parquet for rows, safetensors for weights, JSON and text for the rest. Nothing here (or anywhere) loads a pickle.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2ipal.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
+
+COMPRESSION = "zstd"
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise UserError(f"{path}: cannot be written: {os.strerror(error.errno).lower()}") from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(existing(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a JSON file: {error}") from error
+
+
+def existing(path: str | Path, what: str = "file") -> Path:
+    """Return `path` as a Path.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such {what}")
+    return path
+
+
+def write_parquet(table: pa.Table, path: str | Path, *, row_group_size: int | None = None) -> None:
+    """Write a whole table."""
+    import pyarrow.parquet as pq
+
+    with atomic(path) as part:
+        pq.write_table(table, part, compression=COMPRESSION, row_group_size=row_group_size)
+
+
+@contextmanager
+def parquet_writer(path: str | Path, schema: pa.Schema) -> Iterator[Any]:
+    """Yield a `pyarrow.parquet.ParquetWriter` for row groups that do not fit in memory together."""
+    import pyarrow.parquet as pq
+
+    with atomic(path) as part, pq.ParquetWriter(part, schema, compression=COMPRESSION) as writer:
+        yield writer
+
+
+def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, or some `columns` of it.
+
+    Raises:
+        UserError: the file is missing, is not parquet, is damaged, or lacks a column.
+    """
+    with open_parquet(path, columns) as file:
+        try:
+            return file.read(columns=list(columns) if columns is not None else None)
+        except OSError as error:
+            raise UserError(f"{path}: damaged parquet file: {error}") from error
+
+
+@contextmanager
+def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Yield a `pyarrow.parquet.ParquetFile`, checked to hold `columns`.
+
+    Raises:
+        UserError: as `read_parquet`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    existing(path)
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: damaged or not a parquet file: {error}") from error
+    with file:
+        missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
+        if missing:
+            raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
+        yield file
+
+
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors as safetensors; each value of `metadata` is kept as JSON in the header."""
+    from safetensors.torch import save_file
+
+    header = {key: json.dumps(value, ensure_ascii=False) for key, value in (metadata or {}).items()}
+    with atomic(path) as part:
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part, metadata=header)
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote: (tensors on the CPU, metadata).
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    existing(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: damaged or not a safetensors file: {error}") from error
+    return tensors, {key: _json_or_text(value) for key, value in header.items()}
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with existing(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_hash(path: str | Path) -> str:
+    """Hex sha256 of what an artifact says, whatever the bytes its writer chose.
+
+    Parquet: column names, types and values in row order, without file layout, compression or schema metadata.
+    Any other file: its bytes.
+    """
+    if Path(path).suffix != ".parquet":
+        return sha256_file(path)
+    table = read_parquet(path)
+    digest = hashlib.sha256(table.schema.remove_metadata().to_string().encode())
+    for row in table.to_batches(max_chunksize=1024):
+        for column in row.columns:
+            digest.update(repr(column.to_pylist()).encode())
+    return digest.hexdigest()

@@ -1,0 +1,35 @@
+"""Fixtures shared by all tests."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _outside(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or ROOT.parent / "shared" / default).resolve()
+
+
+@pytest.fixture
+def real_data() -> Callable[..., Path]:
+    """Path of a real sample below T2IPAL_TEST_DATA; the test skips where it is absent."""
+
+    def locate(*parts: str) -> Path:
+        path = _outside("T2IPAL_TEST_DATA", "data").joinpath(*parts)
+        if not path.exists():
+            pytest.skip(f"no real sample {'/'.join(parts)}: set T2IPAL_TEST_DATA to the folder that holds it")
+        return path
+
+    return locate
+
+
+@pytest.fixture
+def golden_dir() -> Path:
+    """Folder of the official TaI-DPT golden vectors (T2IPAL_GOLDEN); the test skips where it is absent."""
+    path = _outside("T2IPAL_GOLDEN", "golden")
+    if not path.exists():
+        pytest.skip("no official TaI-DPT golden vectors: set T2IPAL_GOLDEN to the folder that holds them")
+    return path
