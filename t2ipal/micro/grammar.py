@@ -113,17 +113,16 @@ def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Capt
 
 def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> Caption:
     """Say what is in a scene: "coco" full sentences, "web" short alt-texts, "prompt" the usual CLIP templates."""
-    things = list(scene.things)
-    if len(things) > 1 and rng.random() < UNSAID:
-        things.pop(int(rng.integers(len(things))))
-    groups = _groups(things)
+    groups = _groups(scene.things)
+    if len(groups) > 1 and rng.random() < UNSAID:
+        groups.pop(int(rng.integers(len(groups))))
     if style == "web":
         text = _web(groups, scene, rng)
     elif style == "prompt":
         text = _prompt(groups, scene, rng)
     else:
         text = _sentence(groups, scene, rng)
-    return Caption(text, tuple(sorted({thing.cls for thing in things})))
+    return Caption(text, tuple(sorted({group[0].cls for group in groups})))
 
 
 def _groups(things: Sequence[Thing]) -> list[list[Thing]]:

@@ -26,7 +26,7 @@ from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import World
 
 log = logging.getLogger("zoo")
-SCENES = 160_000  # of the pre-training draw
+SCENES = 120_000  # of the pre-training draw
 RECIPES = {
     "clip": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
