@@ -1,0 +1,58 @@
+# make reproduce: the whole workflow on this machine; make test: all tests; make help: the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help env reproduce test lint format clean
+
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+LOCK := envs/requirements.txt
+STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt | cksum | cut -d" " -f1)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+REPORT := results/micro/report.html
+
+# A home that is not there, or not ours to write, is no obstacle: caches then live in .venv.
+ifeq ($(shell test -w "$${HOME:-/nonexistent}" && echo yes),)
+export HOME := $(CURDIR)/.venv/home
+endif
+# Python writes and reads UTF-8 whatever the machine's language.
+export PYTHONUTF8 := 1
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
+	@$(SNAKEMAKE)
+	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/micro report -newer $(REPORT) -name '*.*' -not -path '*/logs/*' -print -quit)" ]; \
+	  then echo "Report: $(REPORT)"; $(SNAKEMAKE) --report $(REPORT) > results/micro/logs/report.log 2>&1 || { cat results/micro/logs/report.log; exit 1; }; fi
+	@$(BIN)/python workflow_scripts/summary.py results/micro
+
+test: $(STAMP) ## all tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## style of Python and Snakemake files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/snakemake --lint
+
+format: $(STAMP) ## rewrite files in the style that lint checks
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/snakefmt Snakefile rules
+	@$(BIN)/python -m t2ipal.config > resources/config.schema.json
+
+env: $(STAMP) ## the environment in .venv, from the locked and hashed $(LOCK)
+
+clean: ## remove what the workflow made, not the environment
+	rm -rf results .snakemake
+
+$(STAMP): $(LOCK) envs/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: python {sys.version.split()[0]}: expected 3.11 or newer (make PYTHON=/path/to/python3)")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "error: $(PYTHON) cannot make an environment: expected the module venv (Debian: apt install python3-venv)"; rm -rf .venv; exit 1; }
+	@mkdir -p .venv/home
+	@echo "Environment: .venv (once; about 6 GB)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	@rm -f .venv/t2ipal-* && touch $@

@@ -1,0 +1,56 @@
+"""T2I-PAL from captions to tables: `snakemake --cores all`, or one of the targets below."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=RESULTS,
+
+
+wildcard_constraints:
+    pool=r"[^/]+",
+    labels=r"[^/]+",
+    t2i=r"[^/]+",
+    clip=r"[^/]+",
+    classes=r"[^/]+",
+    dataset=r"[^/]+",
+    method=r"[^/]+",
+    variant=r"[^/]+",
+    part="test|train",
+    sample=r"\d+",
+    shard=r"\d+",
+
+
+localrules:
+    all,
+    captions,
+    images,
+    features,
+    check,
+
+
+rule all:
+    default_target: True
+    input:
+        get_everything(),
+
+
+include: "rules/captions.smk"
+include: "rules/generate.smk"
+include: "rules/features.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/paper.smk"
+include: "rules/report.smk"
+include: "rules/zoo.smk"

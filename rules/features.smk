@@ -1,0 +1,128 @@
+"""Features: every caption and image passes the frozen CLIP once (paper, section 3.2; global and local features).
+
+Inputs:
+    images/.../shard-{i}.parquet, images/{test,train}/{dataset}.parquet, captions/{pool}/drawn.parquet, class lists
+    a CLIP, as the config's `clip` names it
+Outputs:
+    features/{clip}/images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     drawn images
+    features/{clip}/{test,train}/{dataset}.parquet                      labelled images
+    features/{clip}/captions/{pool}.parquet                             captions, ragged over their tokens
+    features/{clip}/templates/{classes}.parquet                         prompt templates with each class name
+"""
+
+
+rule features_drawn:
+    input:
+        images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
+        model=get_clip_input,
+        code=get_code("features_images"),
+    output:
+        features="<results>/features/{clip}/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
+    log:
+        "<results>/logs/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
+    benchmark:
+        "<results>/benchmarks/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
+    priority: FIRST
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+        batch=get_clip_batch,
+    params:
+        spec=get_clip_spec,
+    message:
+        "Features: images of sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
+    script:
+        "../workflow_scripts/features_images.py"
+
+
+rule features_labelled:
+    input:
+        images="<results>/images/{part}/{dataset}.parquet",
+        model=get_clip_input,
+        code=get_code("features_images"),
+    output:
+        features="<results>/features/{clip}/{part}/{dataset}.parquet",
+    log:
+        "<results>/logs/features_labelled/{clip}/{part}/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/features_labelled/{clip}/{part}/{dataset}.jsonl"
+    priority: FIRST
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+        batch=get_clip_batch,
+    params:
+        spec=get_clip_spec,
+    message:
+        "Features: {wildcards.part} images of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/features_images.py"
+
+
+rule features_captions:
+    input:
+        captions="<results>/captions/{pool}/drawn.parquet",
+        model=get_clip_input,
+        code=get_code("features_captions"),
+    output:
+        features="<results>/features/{clip}/captions/{pool}.parquet",
+    log:
+        "<results>/logs/features_captions/{clip}/{pool}.log",
+    benchmark:
+        "<results>/benchmarks/features_captions/{clip}/{pool}.jsonl"
+    priority: FIRST
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+        batch=get_clip_batch,
+    params:
+        spec=get_text_spec,
+    message:
+        "Features: captions of pool {wildcards.pool}"
+    script:
+        "../workflow_scripts/features_captions.py"
+
+
+rule features_templates:
+    input:
+        model=get_clip_input,
+        code=get_code("features_templates"),
+    output:
+        features="<results>/features/{clip}/templates/{classes}.parquet",
+    log:
+        "<results>/logs/features_templates/{clip}/{classes}.log",
+    benchmark:
+        "<results>/benchmarks/features_templates/{clip}/{classes}.jsonl"
+    priority: FIRST
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=1,
+        batch=get_clip_batch,
+    params:
+        spec=get_template_spec,
+    message:
+        "Features: prompt templates of {wildcards.classes}"
+    script:
+        "../workflow_scripts/features_templates.py"
+
+
+rule features:
+    """Target: the features of all captions and images."""
+    input:
+        get_all_features(),

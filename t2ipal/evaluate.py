@@ -1,0 +1,142 @@
+"""Multi-label metrics, in percent, and the modality gap.
+
+Average precision is scikit-learn's: the mean over positives of the precision at their rank, without interpolation. Rows of
+equal score share one rank (precision is taken after all of them), so the result does not depend on the order of rows. Without
+ties it is what the code of TaI-DPT, DualCoOp and ML-GCN computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from t2ipal.errors import UserError
+
+Difficult = Literal["negative", "ignore"]
+DIFFICULT = -1
+
+
+class F1(NamedTuple):
+    """Macro (per class, then averaged) and micro (over all decisions) precision, recall and F1, in percent.
+
+    Attributes:
+        CP: class precision; a class without a prediction counts 0.
+        CR: class recall.
+        CF1: harmonic mean of CP and CR (ML-GCN, SSGRL, SARB; not the mean of per-class F1).
+        OP: overall precision.
+        OR: overall recall.
+        OF1: harmonic mean of OP and OR.
+    """
+
+    CP: float
+    CR: float
+    CF1: float
+    OP: float
+    OR: float
+    OF1: float
+
+
+def average_precision(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    difficult: Difficult = "negative",
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Average precision of each class, in percent: float64 [C].
+
+    Args:
+        scores: [N, C].
+        labels: [N, C] of 1 (positive), 0 (absent), -1 (only difficult instances, VOC).
+        difficult: count those as absent, as TaI-DPT and DualCoOp do, or leave them out, as VOC's devkit does.
+        names: of the classes, for messages.
+
+    Raises:
+        UserError: a class without a positive, a score that is not finite, or shapes that differ.
+    """
+    from sklearn.metrics import average_precision_score
+
+    scores, labels = _checked(scores, labels)
+    without = np.flatnonzero(~(labels == 1).any(0))
+    if len(without):
+        who = ", ".join(names[i] if names else f"class {i}" for i in without[:5])
+        raise UserError(f"average precision: {len(without)} of {labels.shape[1]} classes have no positive: {who}")
+    found = np.empty(labels.shape[1])
+    for c in range(labels.shape[1]):
+        rows = labels[:, c] != DIFFICULT if difficult == "ignore" else slice(None)
+        found[c] = average_precision_score(labels[rows, c] == 1, scores[rows, c])
+    return 100 * found
+
+
+def mean_average_precision(scores: ArrayLike, labels: ArrayLike, difficult: Difficult = "negative") -> float:
+    """Mean over the classes of `average_precision`, in percent."""
+    return float(average_precision(scores, labels, difficult).mean())
+
+
+def f1_top_k(scores: ArrayLike, labels: ArrayLike, k: int = 3) -> F1:
+    """F1 where the `k` best scores of each row are predicted; equal scores: the lower class index first."""
+    scores, labels = _checked(scores, labels)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    predicted = np.zeros(scores.shape, dtype=bool)
+    np.put_along_axis(predicted, best, True, axis=1)
+    return _f1(predicted, labels == 1)
+
+
+def f1_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float | ArrayLike = 0.0) -> F1:
+    """F1 where scores of at least `threshold` (one, or one per class) are predicted.
+
+    Ranking losses give scores no natural zero: take the threshold from held-out data.
+    """
+    scores, labels = _checked(scores, labels)
+    return _f1(scores >= np.asarray(threshold), labels == 1)
+
+
+def modality_gap(image_features: ArrayLike, text_features: ArrayLike) -> float:
+    """Distance of the mean image and the mean text feature, each feature L2-normalised first (Liang et al., 2022).
+
+    Args:
+        image_features: [N, D].
+        text_features: [M, D].
+    """
+    means = []
+    for features in (image_features, text_features):
+        values = _array(features).astype(np.float64)
+        means.append((values / np.linalg.norm(values, axis=1, keepdims=True)).mean(0))
+    return float(np.linalg.norm(means[0] - means[1]))
+
+
+def _f1(predicted: np.ndarray, positive: np.ndarray) -> F1:
+    hits, chosen, present = (value.sum(0).astype(float) for value in (predicted & positive, predicted, positive))
+    precision, recall = float(_ratio(hits, chosen).mean()), float(_ratio(hits, present).mean())
+    overall_precision, overall_recall = (
+        float(_ratio(hits.sum(), chosen.sum())),
+        float(_ratio(hits.sum(), present.sum())),
+    )
+    return F1(
+        *(100 * value for value in (precision, recall, _harmonic(precision, recall))),
+        *(100 * value for value in (overall_precision, overall_recall, _harmonic(overall_precision, overall_recall))),
+    )
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
+
+
+def _harmonic(a: float, b: float) -> float:
+    return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def _array(values: ArrayLike) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    scores, labels = _array(scores), _array(labels)
+    if scores.ndim != 2 or scores.shape != labels.shape:
+        raise UserError(f"metrics: scores {scores.shape} and labels {labels.shape}; expected the same [N, C]")
+    if not np.isfinite(scores).all():
+        raise UserError(f"metrics: {int((~np.isfinite(scores)).sum())} of {scores.size} scores are not finite numbers")
+    return scores, labels

@@ -1,0 +1,108 @@
+"""Which captions and images a person is shown: a draw that depends on the seed and the ids alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2ipal import runs, store
+from t2ipal.features.cache import load_image_features
+from t2ipal.gallery import Drawn, Seen, cropped, open_image
+from t2ipal.seeds import seed_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def draw_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """Up to `count` rows, drawn by the hash of their id, in the order of ids."""
+    ids = table[key].to_pylist()
+    chosen = sorted(sorted(range(len(ids)), key=lambda row: seed_of("example", seed, ids[row]))[:count])
+    return table.take(sorted(chosen, key=lambda row: ids[row])).to_pylist()
+
+
+def drawn_examples(
+    labelled: str | Path, shards: Sequence[str | Path], names: Sequence[str], count: int, seed: int
+) -> list[Drawn]:
+    """Captions with the images drawn from them.
+
+    Args:
+        labelled: captions with their labels.
+        shards: images of all samples.
+        names: of the classes.
+        count: how many captions.
+        seed: of the choice.
+    """
+    rows = draw_rows(store.read_parquet(labelled), "caption_id", count, seed)
+    wanted = {row["caption_id"] for row in rows}
+    images: dict[str, dict[int, Any]] = {identity: {} for identity in wanted}
+    for shard in shards:
+        for row in _rows_of(shard, ["caption_id", "sample", "image", "flag"], wanted):
+            images[row["caption_id"]][row["sample"]] = None if row["flag"] else open_image(row["image"])
+    return [
+        Drawn(
+            row["text"],
+            tuple(names[index] for index in row["positive"]),
+            tuple(image for _, image in sorted(images[row["caption_id"]].items())),
+            tuple(names[index] for index in row["unknown"]),
+        )
+        for row in rows
+    ]
+
+
+def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list[dict[str, Any]]:
+    """The rows of some ids (first column), without decoding the others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = store.read_parquet(path, columns)
+    return table.filter(pc.is_in(table[columns[0]], pa.array(sorted(wanted)))).to_pylist()
+
+
+def seen_examples(
+    model: str | Path,
+    features: str | Path,
+    images: str | Path,
+    spec: Mapping[str, Any],
+    count: int,
+    maps: int = 3,
+) -> list[Seen]:
+    """Test images with the heat maps of the classes that the first seed scores highest.
+
+    Args:
+        model: of a method that has heat maps.
+        features: of the test images.
+        images: the test images.
+        spec: the crop that CLIP sees, the class names, the seed of the choice.
+        count: how many images, of those with the most classes.
+        maps: heat maps per image.
+    """
+    import torch
+
+    found = load_image_features(features)
+    method, tensors, _ = runs.read_model(model)
+    table = store.read_parquet(images, ["image_id", "labels"])
+    rich = [row for row in table.to_pylist() if row["labels"] and sum(label == 1 for label in row["labels"]) > 1]
+    chosen = sorted(rich or table.to_pylist(), key=lambda row: seed_of("example", spec["seed"], row["image_id"]))[
+        :count
+    ]
+    labels = {row["image_id"]: row["labels"] or [] for row in chosen}
+    pictures = {row["image_id"]: row["image"] for row in _rows_of(images, ["image_id", "image"], set(labels))}
+    ids = sorted(labels)
+    place = {identity: row for row, identity in enumerate(found.ids)}
+    index = torch.tensor([place[identity] for identity in ids])
+    scores = method.scores(tensors, found)[0][index]
+    heat = method.heat_maps(tensors, found.local[index])[0].unflatten(-1, found.grid)
+    names = spec["classes"]
+    return [
+        Seen(
+            cropped(open_image(pictures[identity]), spec["crop"]),
+            tuple(name for name, label in zip(names, labels[identity], strict=True) if label == 1),
+            tuple(
+                (names[c], heat[row, c].numpy(), float(scores[row, c]))
+                for c in scores[row].argsort(descending=True)[:maps].tolist()
+            ),
+        )
+        for row, identity in enumerate(ids)
+    ]

@@ -1,0 +1,172 @@
+"""Loading OpenAI's CLIP, by name or from a file: frozen, float32, with the sha256 of the weights."""
+
+from __future__ import annotations
+
+import pickle
+import urllib.error
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from t2ipal.errors import UserError
+from t2ipal.images.manifest import verify
+from t2ipal.store import existing, read_tensors, sha256_file
+
+if TYPE_CHECKING:
+    from clip.model import CLIP
+
+ROWS, IDS, TABLE = "token_embedding.rows", "token_embedding.ids", "token_embedding.weight"
+VOCABULARY = 49_408
+CACHE = Path("~/.cache/clip")
+"""Where OpenAI's own package keeps what it downloads."""
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A frozen CLIP in float32, in evaluation mode.
+
+    Attributes:
+        model: OpenAI's module.
+        name: as asked for: a name of OpenAI's, or the name of the file.
+        sha256: of the file of weights.
+        dim: size D of the joint space.
+        image_size: side in pixels that the model was trained at.
+    """
+
+    model: CLIP
+    name: str
+    sha256: str
+    dim: int
+    image_size: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.logit_scale.device
+
+
+def load_clip(model: str | Path, device: str | torch.device = "cpu", sha256: str | None = None) -> Clip:
+    """Load a CLIP with a ResNet or a ViT.
+
+    Args:
+        model: a name of OpenAI's (RN101, ViT-B/16 ...), downloaded where it is not in the cache folder of OpenAI's package;
+            or the path of a .pt file (OpenAI's TorchScript archive or a state dict) or of a .safetensors file (a state dict,
+            whose token table may be given as the rows in use and their ids, all other rows being zero).
+        device: where the model goes.
+        sha256: what the file must have. A manifest beside the file and the hash in OpenAI's addresses are checked anyway.
+
+    Raises:
+        UserError: an unknown name, a file that is missing, damaged, not a CLIP, or not the one expected.
+    """
+    path, expected = _locate(str(model))
+    found = sha256_file(path)
+    for wanted in filter(None, (sha256, expected)):
+        if found != wanted:
+            raise UserError(f"{path}: sha256 {found[:16]}, expected {wanted[:16]}: a damaged or different file")
+    verify(path)
+    built = build(read_state(path), str(path)).to(device)
+    dim = built.text_projection.shape[1]
+    name = str(model) if expected else path.name
+    return Clip(built, name, found, dim, int(built.visual.input_resolution))
+
+
+def tokenize(texts: Sequence[str]) -> Tensor:
+    """CLIP's byte-pair ids, int64 [B, 77]: start, text, end, zeros. A text beyond 77 is cut, its end mark kept."""
+    import clip
+
+    return clip.tokenize(list(texts), truncate=True).long()
+
+
+def read_state(path: str | Path) -> State:
+    """The state dict in a file, in float32.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds no state dict.
+    """
+    path = existing(path, "CLIP model")
+    state = read_tensors(path)[0] if path.suffix == ".safetensors" else _read_pt(path)
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path}: no state dict; expected names with tensors, as OpenAI's CLIP has them")
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    return _full_table(state, path)
+
+
+def build(state: State, origin: str = "CLIP") -> CLIP:
+    """OpenAI's module with the sizes that its `build_model` reads off the shapes, frozen, in float32.
+
+    Raises:
+        UserError: a tensor is missing or of the wrong shape; the message names `origin`.
+    """
+    from clip.model import build_model
+
+    try:
+        model = build_model(dict(state)).float()
+        model.load_state_dict({key: value for key, value in state.items() if key in model.state_dict()})
+    except KeyError as error:
+        raise UserError(f"{origin}: no tensor {error}; expected the state dict of OpenAI's CLIP") from error
+    except (RuntimeError, ZeroDivisionError, AssertionError, IndexError) as error:
+        raise UserError(f"{origin}: tensors do not make a CLIP: {str(error)[:300] or 'unexpected shapes'}") from error
+    return model.requires_grad_(False).eval()
+
+
+def _locate(model: str) -> tuple[Path, str | None]:
+    """The file of `model`, and for a name of OpenAI's the sha256 that is part of its address."""
+    import clip
+    from clip.clip import _MODELS as addresses
+
+    if model not in addresses:
+        if Path(model).suffix or Path(model).exists():
+            return existing(model, "CLIP model"), None
+        raise UserError(f"CLIP model {model!r}: expected a file, or one of {', '.join(clip.available_models())}")
+    address = addresses[model]
+    path, expected = CACHE.expanduser() / address.rsplit("/", 1)[1], address.split("/")[-2]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(address, str(path), hash_prefix=expected)
+        except (urllib.error.URLError, OSError, RuntimeError) as error:
+            raise UserError(
+                f"CLIP model {model!r}: cannot be downloaded ({error}); fetch {address} where there is a network and place "
+                f"it at {path}"
+            ) from error
+    return path, expected
+
+
+def _read_pt(path: Path) -> State:
+    try:
+        if _is_torchscript(path):
+            return torch.jit.load(path, map_location="cpu").state_dict()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
+        raise UserError(
+            f"{path}: damaged, or neither a TorchScript archive nor a state dict: {str(error)[:200]}"
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else {"": state}
+    return dict(state)
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _full_table(state: State, path: Path) -> State:
+    """Expand a token table of rows in use into the full one."""
+    if ROWS not in state:
+        return state
+    rows, ids = state[ROWS], state.get(IDS)
+    if ids is None or len(ids) != len(rows) or int(ids.min()) < 0 or int(ids.max()) >= VOCABULARY:
+        raise UserError(
+            f"{path}: {IDS} does not fit {ROWS}; expected one id below {VOCABULARY} for each of {len(rows)} rows"
+        )
+    table = rows.new_zeros(VOCABULARY, rows.shape[1])
+    table[ids.long()] = rows
+    return {key: value for key, value in state.items() if key not in (ROWS, IDS)} | {TABLE: table}

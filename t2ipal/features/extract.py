@@ -1,0 +1,239 @@
+"""Running CLIP over images and texts once, and writing what it sees: a batch in memory at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t2ipal.errors import UserError
+from t2ipal.features.cache import image_schema, text_schema
+from t2ipal.features.clip_models import Clip, tokenize
+from t2ipal.features.dense import encode_image_dense, encode_text_dense, grid_of
+from t2ipal.features.preprocess import Crop, preprocess
+from t2ipal.images.encode import decode
+from t2ipal.store import open_parquet, parquet_writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+OnProgress = Callable[[int], None]
+"""Called with the number of rows done."""
+
+TEXT_GROUP = 16
+"""Batches of texts that are sorted by length together, so that a batch pads little."""
+
+
+def extract_images(
+    source: str | Path,
+    target: str | Path,
+    clip: Clip,
+    *,
+    image_size: int,
+    crop: Crop = "center",
+    batch: int = 256,
+    workers: int = 2,
+    on_progress: OnProgress | None = None,
+) -> int:
+    """Features of every image of a parquet file, in its order; returns the number of rows.
+
+    Args:
+        source: has the columns image (struct of bytes and path; bytes win) and caption_id or image_id, perhaps sample.
+        target: where the features go.
+        clip: the model.
+        image_size: side in pixels at which it sees the images.
+        crop: see `preprocess`.
+        batch: images in memory, and encoded together.
+        workers: threads that decode images while the model works on earlier ones.
+        on_progress: called after each batch.
+
+    Raises:
+        UserError: the source is missing or damaged, or an image of it cannot be read.
+    """
+    to_input, grid = preprocess(image_size, crop), grid_of(clip, image_size)
+    with open_parquet(source, ["image"]) as file, ThreadPoolExecutor(workers) as pool:
+        names = file.schema_arrow.names
+        key, with_sample, rows = _id_column(names, source), "sample" in names, file.metadata.num_rows
+        schema = image_schema(clip.dim, grid[0] * grid[1], with_sample, facts(clip, "image", grid))
+        columns = [key, "image", *(["sample"] if with_sample else [])]
+        done = 0
+        with parquet_writer(target, schema) as writer:
+            for table, pixels in _decoded(_batches(file, columns, batch, source), key, to_input, pool):
+                with torch.inference_mode():
+                    vectors = encode_image_dense(clip, torch.stack(pixels))
+                ids = table.column(key).to_pylist()
+                vectors = [_half(value.flatten(1), ids, source) for value in vectors]
+                extra = [table.column("sample")] if with_sample else []
+                writer.write_table(_table([table.column(key), *extra, *map(_fixed, vectors)], schema))
+                done += len(ids)
+                if on_progress:
+                    on_progress(done)
+    if done != rows:
+        raise AssertionError(f"{target}: {rows} images in, {done} rows out")
+    return done
+
+
+def extract_captions(
+    source: str | Path, target: str | Path, clip: Clip, *, batch: int = 256, on_progress: OnProgress | None = None
+) -> int:
+    """Features of every caption of a parquet file (columns caption_id and text), in its order; returns the number of rows.
+
+    Raises:
+        UserError: the source is missing or damaged.
+    """
+    with open_parquet(source, ["caption_id", "text"]) as file:
+        rows = file.metadata.num_rows
+        tables = _batches(file, ["caption_id", "text"], batch * TEXT_GROUP, source)
+        pairs = (
+            zip(*(table.column(name).to_pylist() for name in ("caption_id", "text")), strict=True) for table in tables
+        )
+        done = extract_texts(
+            (pair for group in pairs for pair in group), target, clip, batch=batch, on_progress=on_progress
+        )
+    if done != rows:
+        raise AssertionError(f"{target}: {rows} captions in, {done} rows out")
+    return done
+
+
+def extract_texts(
+    texts: Iterable[tuple[str, str]],
+    target: str | Path,
+    clip: Clip,
+    *,
+    batch: int = 256,
+    on_progress: OnProgress | None = None,
+) -> int:
+    """Features of (id, text) pairs, in their order; returns their number. A text beyond CLIP's 77 tokens is cut."""
+    schema = text_schema(clip.dim, facts(clip, "text", None))
+    done = 0
+    with parquet_writer(target, schema) as writer:
+        for group in _groups(texts, batch * TEXT_GROUP):
+            ids = [identity for identity, _ in group]
+            pooled, local, tokens = encode_ragged(clip, [text for _, text in group], batch)
+            vectors = [
+                _half(pooled, ids, target),
+                *(_ragged(part, dtype) for part, dtype in ((local, np.float16), (tokens, np.int32))),
+            ]
+            writer.write_table(_table([_strings(ids), _fixed(vectors[0]), *vectors[1:]], schema))
+            done += len(ids)
+            if on_progress:
+                on_progress(done)
+    return done
+
+
+def encode_ragged(clip: Clip, texts: Sequence[str], batch: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Global features [N, D], and local features [n, D] and tokens [n] of each text, n from start to end mark.
+
+    Texts of like length are encoded together; attention is causal, so cutting the padding changes nothing.
+    """
+    tokens = tokenize(texts)
+    lengths = tokens.argmax(-1) + 1
+    order = lengths.argsort(stable=True)
+    pooled = torch.empty(len(texts), clip.dim)
+    local: list[Tensor] = [pooled] * len(texts)
+    for rows in order.split(batch):
+        with torch.inference_mode():
+            found, dense = (value.cpu() for value in encode_text_dense(clip, tokens[rows, : int(lengths[rows].max())]))
+        pooled[rows] = found
+        for place, row in enumerate(rows.tolist()):
+            local[row] = dense[place, : lengths[row]]
+    return pooled, local, [row[:length] for row, length in zip(tokens, lengths.tolist(), strict=True)]
+
+
+def facts(clip: Clip, kind: str, grid: tuple[int, int] | None) -> dict[str, str]:
+    """Schema metadata of a feature file."""
+    cells = "" if grid is None else f"{grid[0]},{grid[1]}"
+    return {"clip_sha256": clip.sha256, "clip_name": clip.name, "dim": str(clip.dim), "kind": kind, "grid": cells}
+
+
+def _id_column(names: Sequence[str], source: str | Path) -> str:
+    found = [name for name in ("caption_id", "image_id") if name in names]
+    if len(found) != 1:
+        raise UserError(f"{source}: columns {', '.join(names)}; expected one of caption_id and image_id")
+    return found[0]
+
+
+def _batches(file: Any, columns: list[str], size: int, source: str | Path) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from file.iter_batches(batch_size=size, columns=columns)
+    except OSError as error:
+        raise UserError(f"{source}: damaged parquet file: {error}") from error
+
+
+def _decoded(
+    tables: Iterator[pa.RecordBatch], key: str, to_input: Callable[[Any], Tensor], pool: ThreadPoolExecutor
+) -> Iterator[tuple[pa.RecordBatch, list[Tensor]]]:
+    """Each batch with its images as model input; the next batch is decoded meanwhile."""
+    waiting: deque[tuple[pa.RecordBatch, list[Future[Tensor]]]] = deque()
+    for table in tables:
+        rows = zip(table.column(key).to_pylist(), table.column("image").to_pylist(), strict=True)
+        waiting.append((table, [pool.submit(_open, identity, image, to_input) for identity, image in rows]))
+        if len(waiting) == 2:
+            ready, futures = waiting.popleft()
+            yield ready, [future.result() for future in futures]
+    for ready, futures in waiting:
+        yield ready, [future.result() for future in futures]
+
+
+def _open(identity: str, image: dict[str, Any], to_input: Callable[[Any], Tensor]) -> Tensor:
+    content = image["bytes"] or image["path"]
+    if not content:
+        raise UserError(f"image {identity}: neither bytes nor a path; expected one of them")
+    try:
+        return to_input(decode(content))
+    except UserError as error:
+        raise UserError(f"image {identity}: {error}") from error
+
+
+def _groups(items: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+    group: list[tuple[str, str]] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _half(vectors: Tensor, ids: Sequence[str], source: str | Path) -> np.ndarray:
+    """[N, size] as float16, checked to be finite."""
+    if not bool(vectors.isfinite().all()):
+        bad = ids[int((~vectors.isfinite().all(1)).nonzero()[0, 0])]
+        raise UserError(
+            f"{source}: the features of {bad!r} are not finite; expected numbers: is the CLIP model damaged?"
+        )
+    return vectors.cpu().numpy().astype(np.float16)
+
+
+def _fixed(vectors: np.ndarray) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+
+
+def _ragged(parts: Sequence[Tensor], dtype: type) -> pa.Array:
+    import pyarrow as pa
+
+    sizes = np.array([0] + [part.numel() for part in parts])
+    values = np.concatenate([part.numpy().reshape(-1) for part in parts]).astype(dtype)
+    return pa.ListArray.from_arrays(pa.array(sizes.cumsum().astype(np.int32)), pa.array(values))
+
+
+def _strings(values: Sequence[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string())
+
+
+def _table(columns: Sequence[pa.Array], schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    arrays = [column.cast(field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

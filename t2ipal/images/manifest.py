@@ -1,0 +1,44 @@
+"""Checking a model folder against the manifest that lies in it or beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from t2ipal.errors import UserError
+from t2ipal.store import read_json, sha256_file
+
+NAME = "manifest.json"
+
+
+def verify(folder: str | Path) -> dict[str, str]:
+    """Check every file of `folder` that a manifest lists; return {path inside the manifest: sha256}.
+
+    A manifest is `manifest.json` in the folder or its parent: {"files": {relative path: {"sha256", "bytes"}}}. Without
+    one, or where it lists nothing of the folder, there is nothing to check and the answer is empty.
+
+    Raises:
+        UserError: a listed file is missing, or differs from what the manifest says.
+    """
+    folder = Path(folder)
+    for root in (folder, folder.parent):
+        if (root / NAME).is_file():
+            break
+    else:
+        return {}
+    manifest = read_json(root / NAME)
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict):
+        raise UserError(f"{root / NAME}: no 'files' table of paths with their sha256")
+    checked = {}
+    for name, entry in sorted(files.items()):
+        path = root / name
+        if not path.is_relative_to(folder):
+            continue
+        if not path.is_file():
+            raise UserError(f"{path}: missing, but {root / NAME} lists it: restore it, or train the zoo again")
+        expected = entry.get("sha256") if isinstance(entry, dict) else entry
+        found = sha256_file(path)
+        if found != expected:
+            raise UserError(f"{path}: sha256 {found[:12]}, but {root / NAME} says {str(expected)[:12]}: a damaged file")
+        checked[name] = found
+    return checked

@@ -1,0 +1,158 @@
+"""What every method is: a name, its settings, what it trains on, a loss, and scores.
+
+Seeds are a tensor dimension. Everything a method learns has the seeds in front (S), so that the runs of a table cell
+share loaded features and one loop, and no seed can see another: their losses are only ever added.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from t2ipal.features.cache import ImageFeatures
+    from t2ipal.features.clip_models import Clip
+
+CAPTIONS, SYNTHETIC, TRAIN = "captions", "synthetic", "train"
+"""What a method may train on: captions with the noun filter's labels, their synthetic images, labelled real images."""
+
+Tensors = dict[str, "Tensor"]
+
+
+class MethodSettings(BaseModel):
+    """Settings of one method: unknown keys are errors, each key says what it is and what the paper uses."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class TrainingSettings(MethodSettings):
+    """The training loop, shared by the methods that train."""
+
+    epochs: int = Field(40, ge=1, description="Passes over the training rows. Paper: 40.")
+    batch: int = Field(64, ge=1, description="Rows per step. Paper: 64.")
+    lr: float = Field(1e-4, gt=0, description="Learning rate of the prompts after warm-up. Paper: 1e-4.")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="Paper: SGD (it cites Adam and AdamW).")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Momentum of SGD, beta 1 of AdamW. Paper: silent; TaI-DPT 0.9."
+    )
+    weight_decay: float = Field(5e-4, ge=0, description="Paper: silent; TaI-DPT 5e-4.")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="Per epoch. Paper: silent; TaI-DPT cosine.")
+    warmup_epochs: int = Field(1, ge=0, description="First epochs at the constant rate `warmup_lr`. TaI-DPT: 1.")
+    warmup_lr: float = Field(1e-5, gt=0, description="Learning rate of the warm-up epochs. TaI-DPT: 1e-5.")
+    drop_last: bool = Field(True, description="Leave out an epoch's last, smaller batch. TaI-DPT: yes.")
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Rows of one kind in a batch: frozen features and their labels, for S seeds.
+
+    Attributes:
+        pooled: [S, R, D] global features, L2-normalised.
+        local: [S, R, N, D] local features, L2-normalised.
+        mask: [S, R, N], True where a position counts, or None where all do.
+        labels: [S, R, C] of 1 (positive), 0 (absent), -1 (unknown).
+        weight: [S, R], the share of a row in the mean; 0 leaves it out.
+    """
+
+    pooled: Tensor
+    local: Tensor
+    mask: Tensor | None
+    labels: Tensor
+    weight: Tensor
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The weighted mean of `values` [S, R] over the rows: [S], 0 for a seed without rows."""
+        return (values * self.weight).sum(-1) / self.weight.sum(-1).clamp_min(1e-12)
+
+
+Batch = Mapping[str, Branch]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which training rows a method wants in its batches.
+
+    Attributes:
+        kinds: the kinds that have a part in the loss.
+        global_feature: "pos" or "nopos", the variant of the images' global feature.
+        templates: whether the class templates join the captions.
+        image_draw: "one" of a caption's images per epoch; "all" of them, each with the caption, in a longer epoch;
+            "mean_loss" or "mean_feature" of all in each step.
+        pairing: "paired" (a caption and its image share a batch) or "independent".
+    """
+
+    kinds: frozenset[str]
+    global_feature: str = "nopos"
+    templates: bool = False
+    image_draw: str = "one"
+    pairing: str = "paired"
+
+
+class Method(ABC):
+    """One system of the paper's tables. Class attributes are what tables and the plan need to know of it.
+
+    Attributes:
+        name: key in the config and in result paths.
+        title: how tables call it.
+        source: publication and, where it exists, code.
+        uses: kinds of training rows, a subset of {captions, synthetic, train}; empty for a method that trains nothing.
+        in_paper: False for a row the paper does not have.
+        Settings: its settings.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+    uses: ClassVar[frozenset[str]] = frozenset()
+    in_paper: ClassVar[bool] = True
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+
+    def __init__(self, settings: MethodSettings, class_names: Sequence[str]) -> None:
+        self.settings = settings
+        self.class_names = tuple(class_names)
+
+    @classmethod
+    def seeds(cls, seeds: Sequence[int]) -> tuple[int, ...]:
+        """The seeds worth running: all, or the first alone for a method that draws nothing."""
+        return tuple(seeds) if cls.uses else tuple(seeds[:1])
+
+    @classmethod
+    def lr_scales(cls, settings: MethodSettings) -> Mapping[str, float]:
+        """Factors on the learning rate, by name of the learned tensor; 1 where absent."""
+        return {}
+
+    @classmethod
+    def kinds(cls, settings: MethodSettings) -> frozenset[str]:
+        """The kinds of rows that have a part in the loss under these settings, a subset of `uses`."""
+        return cls.uses
+
+    def rows(self) -> Rows:
+        """The rows this method wants in its batches."""
+        return Rows(self.kinds(self.settings))
+
+    @abstractmethod
+    def prepare(self, clip: Clip, device: torch.device) -> None:
+        """Take from CLIP what training needs. `scores` must not need it."""
+
+    def start(self, seeds: Sequence[int]) -> Tensors:
+        """The tensors to learn, as drawn for each seed: [S, ...] each."""
+        return {}
+
+    def loss(self, learned: Tensors, batch: Batch) -> Tensors:
+        """The loss of each seed on its batch: {"loss": [S], and the parts worth a curve: [S]}."""
+        raise NotImplementedError(f"{self.name} does not train")
+
+    @abstractmethod
+    def finish(self, learned: Tensors) -> Tensors:
+        """All that `scores` needs, ready to be saved: [S, ...] each."""
+
+    @abstractmethod
+    def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
+        """Class scores of images: [S, N, C] float32 on the CPU."""

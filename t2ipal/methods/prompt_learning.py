@@ -1,0 +1,273 @@
+"""What TaI-DPT, T2I-PAL and their relatives share: global and local prompts, and an optional class-prototype adapter.
+
+Section and equation numbers are those of the T2I-PAL paper; "silent" says that the paper gives no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Batch, Branch, Method, Rows, Tensors, TrainingSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from t2ipal.features.cache import ImageFeatures
+    from t2ipal.features.clip_models import Clip
+
+PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train"}
+NAME_TEMPLATE = "a photo of a {}."
+
+
+class PromptSettings(TrainingSettings):
+    """Settings of global and local prompt learning."""
+
+    n_ctx: int = Field(16, ge=1, le=64, description="Context vectors in front of a class name. Paper: 16.")
+    class_specific: bool = Field(
+        False, description="A context per class. Paper: unclear, its eq. 1 has no class index; TaI-DPT: shared."
+    )
+    init_std: float = Field(0.02, gt=0, description="Std of the contexts' normal start. Paper: N(0, 0.02).")
+    tau_text: float = Field(0.02, gt=0, description="Temperature of eqs. 3 and 4 on captions. Paper: 0.02.")
+    tau_image: float = Field(0.02, gt=0, description="Temperature of eqs. 3 and 4 on images. Paper: 0.02.")
+    logit_scale: float = Field(4.0, gt=0, description="Factor on the cosines s and s'. Paper: silent; TaI-DPT 4.")
+    merge: float = Field(0.5, ge=0, le=1, description="Share of the global score at test. Paper: silent; TaI-DPT 0.5.")
+    mask: Literal["pad", "special"] = Field(
+        "pad", description="Text positions left out of eq. 3: padding, or start and end too. TaI-DPT: padding."
+    )
+    global_feature: Literal["nopos", "pos"] = Field(
+        "nopos", description="Global image feature without or with positional embedding. Paper: silent; TaI-DPT nopos."
+    )
+    templates: bool = Field(True, description="Train on the class templates beside the captions. TaI-DPT: yes.")
+    eta: float = Field(1.0, gt=0, description="Margin of the ranking loss, eq. 7. Paper: 1.")
+    rank_form: Literal["signed", "paper_abs"] = Field(
+        "signed", description="Hinge on s_i - s_j, or on its absolute value as eq. 7 prints it. TaI-DPT: signed."
+    )
+
+
+class AdapterSettings(PromptSettings):
+    """Settings of prompts with a class-prototype adapter."""
+
+    adapter: Literal["local", "none", "global", "both"] = Field(
+        "local", description="Features that query the adapter, Table 6; `both` has one adapter each. Paper: local."
+    )
+    adapter_init: Literal["text", "normal"] = Field(
+        "text", description=f"Start of the prototypes: embeddings of {NAME_TEMPLATE!r}, or N(0, 0.02). Paper: silent."
+    )
+    adapter_lr_mult: float = Field(1.0, gt=0, description="Factor on lr for the adapter. Paper: one lr for all.")
+    alpha: float = Field(1.0, ge=0, description="Weight of the affinity q in eq. 6. Paper: 1.")
+    beta: float = Field(3.5, gt=0, description="Sharpness of the affinity q in eq. 5. Paper: 3.5.")
+    normalise_query: bool = Field(True, description="L2-normalise the query of eq. 5. Paper: silent; Tip-Adapter yes.")
+    normalise_adapter: bool = Field(True, description="L2-normalise the prototypes of eq. 5. Tip-Adapter: yes.")
+
+
+def encode_names(clip: Clip, class_names: Sequence[str], template: str) -> Tensor:
+    """Text embeddings [C, D] of `template` with each name, float32, L2-normalised."""
+    import torch
+
+    from t2ipal.features.clip_models import tokenize
+    from t2ipal.features.dense import encode_text_dense
+
+    with torch.inference_mode():
+        embeddings, _ = encode_text_dense(clip, tokenize([template.format(name) for name in class_names]))
+    return embeddings.float().clone()
+
+
+def pooled_of(images: ImageFeatures, variant: str) -> Tensor:
+    """The global features [N, D] of `images`: "pos" or "nopos"."""
+    return images.global_pos if variant == "pos" else images.global_nopos
+
+
+class PromptLearning(Method):
+    """Global and local prompts learned by the ranking loss, eqs. 1-3 and 7."""
+
+    settings: PromptSettings
+
+    @classmethod
+    def weights(cls, settings: PromptSettings) -> Mapping[str, float]:
+        """Weight of each kind of rows in the loss; a kind of weight 0 is not even drawn."""
+        raise NotImplementedError
+
+    @classmethod
+    def kinds(cls, settings: PromptSettings) -> frozenset[str]:
+        return frozenset(kind for kind, weight in cls.weights(settings).items() if weight > 0)
+
+    def rows(self) -> Rows:
+        kinds = self.kinds(self.settings)
+        return Rows(
+            kinds=kinds,
+            global_feature=self.settings.global_feature,
+            templates=self.settings.templates and CAPTIONS in kinds,
+            image_draw=getattr(self.settings, "image_draw", "one"),
+            pairing=getattr(self.settings, "pairing", "paired"),
+        )
+
+    def prepare(self, clip: Clip, device: torch.device) -> None:
+        from t2ipal.models.prompts import PromptEncoder
+
+        self.device = device
+        settings = self.settings
+        self.encoder = PromptEncoder(clip, self.class_names, settings.n_ctx, settings.class_specific).to(device)
+        self.width, self.dim = self.encoder.width, clip.dim
+
+    def start(self, seeds: Sequence[int]) -> Tensors:
+        per_class = (len(self.class_names),) if self.settings.class_specific else ()
+        shape = (*per_class, self.settings.n_ctx, self.width)
+        return {
+            name: drawn(seeds, name, shape, self.settings.init_std).to(self.device)
+            for name in ("context_global", "context_local")
+        }
+
+    def embed(self, learned: Tensors) -> Tensors:
+        """Class embeddings G and L of eq. 2: {"class_global", "class_local"}, [S, C, D] each."""
+        import torch
+
+        both = torch.stack([learned["context_global"], learned["context_local"]])
+        class_global, class_local = self.encoder(both)
+        return {"class_global": class_global, "class_local": class_local}
+
+    def logits(self, tensors: Tensors, pooled: Tensor, local: Tensor, mask: Tensor | None, tau: float) -> list[Tensor]:
+        """The logits that the loss ranks and the score merges: global s and local s', [S, R, C] each.
+
+        Args:
+            tensors: class embeddings and what else was learned, [S, ...] each.
+            pooled: [S or 1, R, D] global features.
+            local: [S or 1, R, N, D] local features.
+            mask: [S or 1, R, N] or None.
+            tau: temperature of eq. 3.
+        """
+        from t2ipal.models.similarity import global_logits, local_logits
+
+        scale = self.settings.logit_scale
+        found = local_logits(local, tensors["class_local"], tau, mask, attend=False)
+        return [scale * global_logits(pooled, tensors["class_global"]), scale * found.logits]
+
+    def loss(self, learned: Tensors, batch: Batch) -> Tensors:
+        tensors = learned | self.embed(learned)
+        weights = self.weights(self.settings)
+        parts = {kind: self.rank(tensors, branch, kind) for kind, branch in batch.items()}
+        total = sum(weights[kind] * part for kind, part in parts.items())
+        return {"loss": total} | {PARTS[kind]: part.detach() for kind, part in parts.items()}
+
+    def rank(self, tensors: Tensors, branch: Branch, kind: str) -> Tensor:
+        """Eq. 7 of the global plus the local logits, averaged over the rows: [S]."""
+        from t2ipal.models.losses import ranking_loss
+
+        tau = self.settings.tau_text if kind == CAPTIONS else self.settings.tau_image
+        mask = without_ends(branch.mask) if self.settings.mask == "special" else branch.mask
+        logits = self.logits(tensors, branch.pooled, branch.local, mask, tau)
+        eta, form = self.settings.eta, self.settings.rank_form
+        return branch.mean(sum(ranking_loss(z, branch.labels, eta, form) for z in logits))
+
+    def finish(self, learned: Tensors) -> Tensors:
+        import torch
+
+        with torch.no_grad():
+            return {name: value.detach() for name, value in (learned | self.embed(learned)).items()}
+
+    def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
+        """Merged global and local logits of the image branch: merge s + (1 - merge) s', [S, N, C] on the CPU."""
+        import torch
+
+        merge = self.settings.merge
+        device = tensors["class_global"].device
+        pooled, found = pooled_of(images, self.settings.global_feature), []
+        with torch.no_grad():
+            for start in range(0, len(pooled), chunk):
+                rows = slice(start, start + chunk)
+                features = [value[None, rows].to(device).float() for value in (pooled, images.local)]
+                s, s_local = self.logits(tensors, *features, None, self.settings.tau_image)
+                found.append((merge * s + (1 - merge) * s_local).cpu())
+        return torch.cat(found, 1)
+
+    def heat_maps(self, tensors: Tensors, local: Tensor) -> Tensor:
+        """Class-wise heat maps of images, eq. 4.
+
+        Args:
+            tensors: what `finish` returned.
+            local: [N, HW, D] local image features.
+
+        Returns:
+            [S, N, C, HW], each summing to 1 over the cells.
+        """
+        import torch
+
+        from t2ipal.models.similarity import local_logits
+
+        with torch.no_grad():
+            found = local_logits(local[None].float(), tensors["class_local"], self.settings.tau_image, attend=False)
+        return found.heat
+
+
+class AdapterLearning(PromptLearning):
+    """Prompts plus the shared adapter, eqs. 1-7."""
+
+    settings: AdapterSettings
+
+    @classmethod
+    def lr_scales(cls, settings: AdapterSettings) -> Mapping[str, float]:
+        return dict.fromkeys(("adapter_local", "adapter_global"), settings.adapter_lr_mult)
+
+    def prepare(self, clip: Clip, device: torch.device) -> None:
+        super().prepare(clip, device)
+        if self.settings.adapter != "none" and self.settings.adapter_init == "text":
+            self.prototypes = encode_names(clip, self.class_names, NAME_TEMPLATE).to(device)
+
+    def start(self, seeds: Sequence[int]) -> Tensors:
+        learned = super().start(seeds)
+        for side in ("local", "global"):
+            if self.settings.adapter in (side, "both"):
+                learned[f"adapter_{side}"] = self._adapter(seeds, f"adapter_{side}")
+        return learned
+
+    def _adapter(self, seeds: Sequence[int], name: str) -> Tensor:
+        if self.settings.adapter_init == "text":
+            return self.prototypes.expand(len(seeds), -1, -1).clone()
+        return drawn(seeds, name, (len(self.class_names), self.dim), 0.02).to(self.device)
+
+    def logits(self, tensors: Tensors, pooled: Tensor, local: Tensor, mask: Tensor | None, tau: float) -> list[Tensor]:
+        """Eqs. 2-6: alpha q is added, unscaled, to s' (local adapter), to s (global adapter) or to both."""
+        from t2ipal.models.adapter import joint_logits
+        from t2ipal.models.similarity import global_logits, local_logits
+
+        scale, alpha = self.settings.logit_scale, self.settings.alpha
+        found = local_logits(local, tensors["class_local"], tau, mask, attend="adapter_local" in tensors)
+        s, s_local = scale * global_logits(pooled, tensors["class_global"]), scale * found.logits
+        if "adapter_local" in tensors:
+            s_local = joint_logits(s_local, self._affinity(found.attended, tensors["adapter_local"]), alpha)
+        if "adapter_global" in tensors:
+            s = joint_logits(s, self._affinity(pooled[..., None, :], tensors["adapter_global"]), alpha)
+        return [s, s_local]
+
+    def _affinity(self, query: Tensor, prototypes: Tensor) -> Tensor:
+        from torch.nn.functional import normalize
+
+        from t2ipal.models.adapter import affinity
+
+        query = normalize(query, dim=-1) if self.settings.normalise_query else query
+        prototypes = normalize(prototypes, dim=-1) if self.settings.normalise_adapter else prototypes
+        return affinity(query, prototypes, self.settings.beta)
+
+
+def drawn(seeds: Sequence[int], name: str, shape: Sequence[int], std: float) -> Tensor:
+    """Normal draws [S, *shape]; a seed's draw depends on the seed and `name` alone."""
+    import torch
+
+    from t2ipal.seeds import seed_of
+
+    generators = [torch.Generator().manual_seed(seed_of("train", seed, "start", name)) for seed in seeds]
+    return torch.stack([std * torch.randn(tuple(shape), generator=generator) for generator in generators])
+
+
+def without_ends(mask: Tensor | None) -> Tensor | None:
+    """`mask` [..., N] of true text positions without the first (start) and the last (end of text) of them."""
+    if mask is None:
+        return None
+    inner = mask.clone()
+    inner[..., :-1] &= mask[..., 1:]
+    inner[..., -1] = False
+    inner[..., 0] = False
+    return inner

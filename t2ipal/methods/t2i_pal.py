@@ -1,0 +1,39 @@
+"""T2I-PAL: prompts and a shared adapter, learned from captions and from the images drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from t2ipal.methods.base import CAPTIONS, SYNTHETIC
+from t2ipal.methods.prompt_learning import AdapterLearning, AdapterSettings
+
+
+class Settings(AdapterSettings):
+    """Settings of T2I-PAL."""
+
+    gamma: float = Field(0.2, ge=0, le=1, description="Share of the image loss, the rest is the captions'. Paper: 0.2.")
+    image_draw: Literal["one", "all", "mean_loss", "mean_feature"] = Field(
+        "one",
+        description="Use of a caption's images: one per epoch; all, in a longer epoch; the mean of their losses or "
+        "features. Paper: silent, 6 images per caption.",
+    )
+    pairing: Literal["paired", "independent"] = Field(
+        "paired", description="A caption and its image share a batch, or both are drawn on their own. Paper: silent."
+    )
+
+
+class T2IPAL(AdapterLearning):
+    """L = gamma L_image + (1 - gamma) L_text."""
+
+    name = "t2i_pal"
+    title = "T2I-PAL"
+    source = "Text to Image for Multi-label Image Recognition with Joint Prompt-Adapter Learning; no code is public"
+    uses = frozenset({CAPTIONS, SYNTHETIC})
+    Settings = Settings
+
+    @classmethod
+    def weights(cls, settings: Settings) -> Mapping[str, float]:
+        return {CAPTIONS: 1 - settings.gamma, SYNTHETIC: settings.gamma}

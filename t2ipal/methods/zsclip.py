@@ -1,0 +1,59 @@
+"""ZSCLIP: CLIP as it is, global features against one prompt per class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from t2ipal.methods.base import Method, MethodSettings, Tensors
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from t2ipal.features.cache import ImageFeatures
+    from t2ipal.features.clip_models import Clip
+
+
+class Settings(MethodSettings):
+    """Settings of ZSCLIP."""
+
+    template: str = Field("a photo of a {}.", description="Prompt of a class, {} its name. Paper: silent.")
+    global_feature: str = Field(
+        "pos",
+        pattern="^(pos|nopos)$",
+        description="Global image feature with or without positional embedding in the attention pooling. CLIP: pos.",
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _one_slot(cls, template: str) -> str:
+        if template.count("{}") != 1:
+            raise ValueError("expected one {} for the class name")
+        return template
+
+
+class ZSCLIP(Method):
+    """Cosine of the global image feature and the class prompt, times CLIP's own logit scale."""
+
+    name = "zsclip"
+    title = "ZSCLIP"
+    source = "Radford et al., ICML 2021; github.com/openai/CLIP"
+    Settings = Settings
+
+    def prepare(self, clip: Clip, device: torch.device) -> None:
+        from t2ipal.methods.prompt_learning import encode_names
+
+        self.embeddings = encode_names(clip, self.class_names, self.settings.template).to(device)
+        self.logit_scale = clip.model.logit_scale.detach().float().exp().to(device)
+
+    def finish(self, learned: Tensors) -> Tensors:
+        return {"class_global": self.embeddings[None], "logit_scale": self.logit_scale.reshape(1)}
+
+    def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
+        from t2ipal.methods.prompt_learning import pooled_of
+
+        embeddings, scale = tensors["class_global"], tensors["logit_scale"]
+        pooled = pooled_of(images, self.settings.global_feature).to(embeddings)
+        return (scale[:, None, None] * (pooled @ embeddings.mT)).cpu()

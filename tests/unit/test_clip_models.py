@@ -1,0 +1,138 @@
+"""Loading CLIP from every kind of file, and refusing what is none."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_clip import DIM, SIDE, tiny_clip
+
+from t2ipal.errors import UserError
+from t2ipal.features.clip_models import Clip, load_clip, tokenize
+from t2ipal.store import sha256_file, write_json, write_tensors
+
+TINY = {vision: tiny_clip(vision=vision) for vision in ("resnet", "vit")}
+
+
+def state(vision: str = "resnet") -> dict[str, torch.Tensor]:
+    return dict(TINY[vision].model.state_dict())
+
+
+def assert_same(loaded: Clip, vision: str = "resnet") -> None:
+    expected = state(vision)
+    for key, value in loaded.model.state_dict().items():
+        assert value.dtype in (torch.float32, torch.int64)
+        assert torch.equal(value, expected[key]), key
+    assert (loaded.dim, loaded.image_size) == (DIM, SIDE)
+    assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
+
+
+@pytest.mark.parametrize("vision", ["resnet", "vit"])
+def test_safetensors_and_state_dict(tmp_path: Path, vision: str) -> None:
+    write_tensors(tmp_path / "clip.safetensors", state(vision))
+    loaded = load_clip(tmp_path / "clip.safetensors")
+    assert_same(loaded, vision)
+    assert loaded.name == "clip.safetensors" and loaded.sha256 == sha256_file(tmp_path / "clip.safetensors")
+    torch.save(state(vision), tmp_path / "clip.pt")
+    assert_same(load_clip(tmp_path / "clip.pt"), vision)
+
+
+def test_torchscript_archive(tmp_path: Path) -> None:
+    """OpenAI's files are traced modules; what counts is their state dict, which has three sizes among its weights."""
+
+    class Archive(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            model = TINY["resnet"].model
+            for name, child in model.named_children():
+                self.add_module(name, child)
+            for name, parameter in model.named_parameters(recurse=False):
+                self.register_parameter(name, parameter)
+            for name, size in (("input_resolution", SIDE), ("context_length", 77), ("vocab_size", 49408)):
+                self.register_buffer(name, torch.tensor(size))
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return self.visual(image)
+
+    torch.jit.trace(Archive(), torch.zeros(1, 3, SIDE, SIDE)).save(tmp_path / "clip.pt")
+    assert_same(load_clip(tmp_path / "clip.pt"))
+
+
+def test_compact_token_table(tmp_path: Path) -> None:
+    ids = torch.tensor([0, 320, 1929, 49406, 49407], dtype=torch.int32)
+    compact = state()
+    table = compact.pop("token_embedding.weight")
+    compact |= {"token_embedding.rows": table[ids.long()].half(), "token_embedding.ids": ids}
+    write_tensors(tmp_path / "clip.safetensors", compact)
+    found = load_clip(tmp_path / "clip.safetensors").model.token_embedding.weight
+    assert found.shape == (49408, 128)
+    assert torch.equal(found[ids.long()], table[ids.long()].half().float())
+    assert int((found != 0).any(1).sum()) == len(ids)
+    write_tensors(tmp_path / "clip.safetensors", compact | {"token_embedding.ids": ids[:-1]})
+    with pytest.raises(UserError, match=r"token_embedding.ids does not fit"):
+        load_clip(tmp_path / "clip.safetensors")
+
+
+def test_wrong_hash(tmp_path: Path) -> None:
+    path = tmp_path / "clip.safetensors"
+    write_tensors(path, state())
+    with pytest.raises(UserError, match="expected 0000"):
+        load_clip(path, sha256="0" * 64)
+    write_json(tmp_path / "manifest.json", {"files": {"clip.safetensors": {"sha256": "1" * 64}}})
+    with pytest.raises(UserError, match=r"manifest.json says 1111"):
+        load_clip(path)
+    write_json(tmp_path / "manifest.json", {"files": {"clip.safetensors": {"sha256": sha256_file(path)}}})
+    assert_same(load_clip(path, sha256=sha256_file(path)))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_damaged_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    path.write_bytes(b"no weights here")
+    with pytest.raises(UserError, match="damaged"):
+        load_clip(path)
+    torch.save(state(), tmp_path / "whole.pt")
+    path.write_bytes((tmp_path / "whole.pt").read_bytes()[:-1000])
+    with pytest.raises(UserError, match="damaged"):
+        load_clip(path)
+
+
+def test_not_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "clip.safetensors"
+    missing = state()
+    del missing["ln_final.weight"]
+    write_tensors(path, missing)
+    with pytest.raises(UserError, match=r"clip.safetensors.*ln_final.weight"):
+        load_clip(path)
+    torch.save({"model": "x"}, tmp_path / "clip.pt")
+    with pytest.raises(UserError, match="no state dict"):
+        load_clip(tmp_path / "clip.pt")
+
+
+def test_unknown_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such CLIP model"):
+        load_clip(tmp_path / "none.pt")
+    with pytest.raises(UserError, match="RN101"):
+        load_clip("RN1001")
+
+
+def test_name_without_network_says_where_the_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(UserError, match=r"RN101.*place it at .*RN101\.pt"):
+        load_clip("RN101")
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_name_with_a_damaged_file_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / ".cache/clip/RN101.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a download")
+    with pytest.raises(UserError, match=r"RN101.pt: sha256 .*, expected 8fa8567bab74a42d"):
+        load_clip("RN101")
+
+
+def test_long_text_is_cut_with_its_end_mark() -> None:
+    tokens = tokenize(["word " * 200, "dog"])
+    assert tokens.shape == (2, 77) and tokens[0, -1] == 49407 and (tokens[1] != 0).sum() == 3

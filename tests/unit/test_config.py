@@ -1,0 +1,125 @@
+"""The config's schema: what passes, and the one line for what does not."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from t2ipal.config import json_schema, load_config
+from t2ipal.errors import UserError
+from t2ipal.plan import make_plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def default() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(data: dict, path: str, value: object) -> dict:
+    data = deepcopy(data)
+    *parents, last = path.split(".")
+    place = data
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return data
+
+
+def error_of(data: dict) -> str:
+    with pytest.raises(UserError) as caught:
+        make_plan(load_config(data))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_embedded_default_is_valid(default: dict) -> None:
+    config = load_config(default)
+    assert config.name == "micro"
+    assert make_plan(config).runs
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        ("settings.t2i_pal.gamma", 1.5, ["config: settings.t2i_pal.gamma: 1.5 is not <= 1", "expected"]),
+        ("settings.t2i_pal.gama", 0.5, ["settings.t2i_pal: unknown key 'gama'", "did you mean 'gamma'?"]),
+        ("pools.micro.sise", 5, ["config: pools.micro: unknown key 'sise'", "did you mean 'size'?"]),
+        ("pools.micro.size", "many", ["config: pools.micro.size: 'many' is not a whole number", ">= 1"]),
+        ("pools.micro.size", 0, ["config: pools.micro.size: 0 is not >= 1"]),
+        ("pools.micro.size", None, ["config: pools.micro.size: None is not a whole number"]),
+        ("pools.micro.source", "flickr", ["config: pools.micro.source: unknown source 'flickr'", "'micro'", "'coco'"]),
+        ("pools.micro", {"size": 5}, ["config: pools.micro.source: missing", "'micro'"]),
+        ("pools.micro", 7, ["config: pools.micro: 7 is not a mapping"]),
+        ("pools.test", {"source": "micro", "size": 5}, ["config: pools.test"]),
+        ("methodz", ["zsclip"], ["config: top level: unknown key 'methodz'", "did you mean 'methods'?"]),
+        ("seeds", [], ["config: seeds"]),
+        ("seeds", [1, 1], ["config: seeds: [1, 1] holds one twice"]),
+        ("seeds", 3, ["config: seeds: 3 is not a list"]),
+        ("name", "a/b", ["config: name: 'a/b'"]),
+        ("name", "zoo", ["config: name: 'zoo'"]),
+        ("datasets.micro.classes", "voc2008", ["config: datasets.micro.classes", "voc2008"]),
+        ("datasets.micro.pool", "mirco", ["config: datasets.micro.pool: unknown caption pool 'mirco'", "'micro'"]),
+        ("datasets.micro.filter", "strict", ["config: datasets.micro.filter: 'strict' is not 'default' or 'tai_dpt'"]),
+        ("datasets.micro.test.size", -1, ["config: datasets.micro.test.size: -1 is not >= 1"]),
+        ("datasets.micro.train", None, ["config: datasets.micro.train: missing", "oracle"]),
+        ("use.clip", "big", ["config: use.clip: unknown CLIP model 'big'", "micro"]),
+        ("use.text_to_image", "sd", ["config: use.text_to_image: unknown text-to-image model 'sd'"]),
+        ("text_to_image.micro.width", 65, ["config: text_to_image.micro.width: 65", "multiple of 8"]),
+        ("clip.micro.crop", "left", ["config: clip.micro.crop: 'left' is not 'center' or 'squash'"]),
+        ("methods", ["zsclip", "t2i_pall"], ["config: methods.1: unknown method 't2i_pall'", "'t2i_pal'"]),
+        ("methods", ["nowhere.Method"], ["config: methods.0", "nowhere"]),
+        ("training.epochs", 0, ["config: training.epochs: 0 is not >= 1"]),
+        ("training.epoch", 3, ["config: training: unknown key 'epoch'", "'epochs'"]),
+        ("settings.t2ipal", {"gamma": 1}, ["config: settings: unknown method 't2ipal'", "'t2i_pal'"]),
+        ("sweeps.fig3a.method", "coop", ["config: sweeps.fig3a.method: unknown method 'coop'"]),
+        ("sweeps.fig3a.key", "gama", ["config: sweeps.fig3a.key: unknown setting of t2i_pal 'gama'", "'gamma'"]),
+        ("sweeps.fig3a.values", [0.2, 7], ["config: sweeps.fig3a.values", "7 is not <= 1"]),
+        ("sweeps.fig3a.values", [0.2], ["config: sweeps.fig3a.values"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(default: dict, path: str, value: object, parts: list[str]) -> None:
+    line = error_of(changed(default, path, value))
+    for part in parts:
+        assert part in line
+
+
+def test_an_overlay_drops_an_entry_with_null(default: dict) -> None:
+    data = changed(default, "pools.other", {"source": "micro", "size": 3})
+    data = changed(data, "datasets.other", {**data["datasets"]["micro"], "pool": "other"})
+    data = changed(data, "datasets.micro", None)
+    assert list(load_config(data).datasets) == ["other"]
+
+
+def test_yaml_numbers_without_a_dot_are_numbers(default: dict) -> None:
+    data = changed(default, "training.lr", yaml.safe_load("1e-3"))
+    assert make_plan(load_config(data)).runs["micro", "t2i_pal", "base"].settings["lr"] == 1e-3
+
+
+def test_the_schema_for_editors_is_up_to_date_and_accepts_the_default(default: dict) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    path = ROOT / "resources" / "config.schema.json"
+    assert json.loads(path.read_text()) == json_schema(), "make format renews resources/config.schema.json"
+    jsonschema.validate(default, json_schema())
+    assert (ROOT / "config.yaml").read_text().startswith("# yaml-language-server: $schema=resources/config.schema.json")
+
+
+def test_every_key_of_the_default_has_a_comment() -> None:
+    lines = (ROOT / "config.yaml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if line and line[0].isalpha():
+            assert lines[number - 1].startswith("#"), line
+
+
+def test_every_field_of_the_schema_is_described() -> None:
+    def fields(schema: dict, name: str = "Config") -> None:
+        for key, field in schema.get("properties", {}).items():
+            assert field.get("description"), f"{name}.{key}"
+
+    schema = json_schema()
+    fields(schema)
+    for name, part in schema["$defs"].items():
+        fields(part, name)

@@ -1,0 +1,119 @@
+"""Metrics against another library, against loops, and on real features."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torchmetrics.functional.classification import multilabel_average_precision
+
+from t2ipal.errors import UserError
+from t2ipal.evaluate import average_precision, f1_threshold, f1_top_k, mean_average_precision, modality_gap
+
+
+def draw(rows: int = 60, classes: int = 5, seed: int = 0, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((rows, classes)) < 0.3).astype(np.int8)
+    labels[0], labels[1] = 1, 0
+    scores = rng.standard_normal((rows, classes)) + labels
+    return (np.round(scores * levels) / levels if levels else scores).astype(np.float32), labels
+
+
+def loop_ap(scores: list[float], labels: list[int]) -> float:
+    """Mean over positives of the precision at their rank; a score's rank is that of the last row that has it."""
+    precisions = []
+    for score, label in zip(scores, labels, strict=True):
+        if label == 1:
+            above = [other for value, other in zip(scores, labels, strict=True) if value >= score]
+            precisions.append(sum(other == 1 for other in above) / len(above))
+    return 100 * sum(precisions) / len(precisions)
+
+
+@pytest.mark.parametrize("levels", [None, 2], ids=["no ties", "ties"])
+def test_agrees_with_torchmetrics(levels: int | None) -> None:
+    scores, labels = draw(levels=levels)
+    # torchmetrics would apply a sigmoid to scores outside [0, 1]
+    scaled = (scores - scores.min()) / (scores.max() - scores.min())
+    other = multilabel_average_precision(torch.from_numpy(scaled), torch.from_numpy(labels).long(), 5, average="none")
+    np.testing.assert_allclose(average_precision(scores, labels), 100 * other.numpy(), atol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    scores=hnp.arrays(np.float32, 12, elements=st.integers(-3, 3).map(float)),
+    labels=hnp.arrays(np.int8, 12, elements=st.sampled_from([0, 1])),
+)
+def test_tie_rule(scores: np.ndarray, labels: np.ndarray) -> None:
+    labels[0] = 1
+    found = average_precision(scores[:, None], labels[:, None])[0]
+    assert found == pytest.approx(loop_ap(scores.tolist(), labels.tolist()))
+    order = np.random.default_rng(0).permutation(12)
+    assert found == pytest.approx(average_precision(scores[order, None], labels[order, None])[0])
+
+
+def test_a_tensor_will_do() -> None:
+    scores, labels = draw()
+    expected = np.mean([loop_ap(scores[:, c].tolist(), labels[:, c].tolist()) for c in range(5)])
+    assert mean_average_precision(torch.from_numpy(scores), torch.from_numpy(labels)) == pytest.approx(expected)
+
+
+def test_difficult_rows() -> None:
+    scores, labels = draw()
+    labels[5:15, 2] = -1
+    as_absent = average_precision(scores, labels)[2]
+    ignored = average_precision(scores, labels, "ignore")[2]
+    kept = labels[:, 2] >= 0
+    assert as_absent == pytest.approx(loop_ap(scores[:, 2].tolist(), labels[:, 2].tolist()))
+    assert ignored == pytest.approx(loop_ap(scores[kept, 2].tolist(), labels[kept, 2].tolist()))
+
+
+def test_a_class_without_positives_is_an_error() -> None:
+    scores, labels = draw()
+    labels[:, 3] = 0
+    with pytest.raises(UserError, match="1 of 5 classes have no positive: sheep"):
+        average_precision(scores, labels, names=["a", "b", "c", "sheep", "e"])
+
+
+def test_bad_input() -> None:
+    scores, labels = draw()
+    with pytest.raises(UserError, match=r"expected the same \[N, C\]"):
+        average_precision(scores, labels[:-1])
+    scores[3, 1] = np.nan
+    with pytest.raises(UserError, match="1 of 300 scores"):
+        f1_top_k(scores, labels)
+
+
+def test_f1_written_out() -> None:
+    scores, labels = draw(classes=6)
+    for found, chosen in (
+        (f1_top_k(scores, labels, 3), [{int(c) for c in np.argsort(-row)[:3]} for row in scores]),
+        (f1_threshold(scores, labels, 0.5), [{c for c in range(6) if row[c] >= 0.5} for row in scores]),
+    ):
+        hits = [sum(c in row and labels[i, c] == 1 for i, row in enumerate(chosen)) for c in range(6)]
+        predicted = [sum(c in row for row in chosen) for c in range(6)]
+        present = [int((labels[:, c] == 1).sum()) for c in range(6)]
+        cp = sum(h / p for h, p in zip(hits, predicted, strict=True) if p) / 6
+        cr = sum(h / p for h, p in zip(hits, present, strict=True)) / 6
+        op, recall = sum(hits) / sum(predicted), sum(hits) / sum(present)
+        expected = (cp, cr, 2 * cp * cr / (cp + cr), op, recall, 2 * op * recall / (op + recall))
+        assert tuple(found) == pytest.approx([100 * value for value in expected])
+
+
+def test_modality_gap() -> None:
+    images, texts = np.array([[2.0, 0.0], [0.0, 3.0]]), np.array([[-1.0, 0.0]])
+    assert modality_gap(images, torch.from_numpy(texts)) == pytest.approx(np.hypot(1.5, 0.5))
+    assert modality_gap(images, 5 * images) == pytest.approx(0)
+
+
+def test_real_features_give_the_known_zero_shot_figures(real_data) -> None:  # noqa: ANN001
+    path: Path = real_data("clip_vitb16_coco250.npz")
+    with np.load(path) as data:
+        classes, labels = data["classes"], data["labels"]
+        present = labels.any(0)
+        assert present.sum() == 69
+        for name, expected in (("image", 45.1), ("text", 32.5)):
+            scores = data[name] @ classes.T
+            assert mean_average_precision(scores[:, present], labels[:, present]) == pytest.approx(expected, abs=0.05)

@@ -1,0 +1,184 @@
+"""Feature files: what goes in comes out, batch by batch, in any number of shards."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from tiny_clip import DIM, tiny_clip
+
+from t2ipal.errors import UserError
+from t2ipal.features.cache import load_image_features, load_text_features
+from t2ipal.features.clip_models import tokenize
+from t2ipal.features.dense import encode_image_dense, encode_text_dense
+from t2ipal.features.extract import extract_captions, extract_images, extract_texts
+from t2ipal.features.preprocess import preprocess
+from t2ipal.store import open_parquet, read_parquet, write_parquet
+
+CLIP = tiny_clip()
+MODES = ("RGB", "L", "CMYK", "P", "RGBA", "1")
+TEXTS = {"c0": "a dog.", "c1": "word " * 100, "c2": "two men riding a motor bike next to a car", "c3": "a", "c4": ""}
+
+
+def picture(number: int) -> tuple[bytes, Image.Image]:
+    """File bytes in one of several modes, and the picture as RGB."""
+    pixels = np.random.default_rng(number).integers(0, 255, (70, 90 + number, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert(MODES[number % len(MODES)])
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF" if image.mode == "CMYK" else "PNG")
+    return buffer.getvalue(), Image.open(buffer).convert("RGB")
+
+
+def write_images(path: Path, numbers: range, key: str = "caption_id") -> None:
+    columns = {
+        key: [f"i{n:02d}" for n in numbers],
+        "sample": pa.array([3] * len(numbers), pa.int16()),
+        "image": [{"bytes": picture(n)[0], "path": None} for n in numbers],
+    }
+    write_parquet(pa.table(columns), path, row_group_size=5)
+
+
+def write_captions(path: Path, texts: dict[str, str] = TEXTS) -> None:
+    write_parquet(pa.table({"caption_id": list(texts), "text": list(texts.values())}), path)
+
+
+def test_images_in_and_out(tmp_path: Path) -> None:
+    write_images(tmp_path / "images.parquet", range(12))
+    seen: list[int] = []
+    rows = extract_images(
+        tmp_path / "images.parquet", tmp_path / "f.parquet", CLIP, image_size=64, batch=5, on_progress=seen.append
+    )
+    assert rows == 12 and seen == [5, 10, 12]
+    assert set(read_parquet(tmp_path / "f.parquet")["sample"].to_pylist()) == {3}
+    features = load_image_features(tmp_path / "f.parquet")
+    assert features.ids == tuple(f"i{n:02d}" for n in range(12))
+    assert features.grid == (2, 2) and features.clip_sha256 == CLIP.sha256
+    pixels = torch.stack([preprocess(64)(picture(n)[1]) for n in range(12)])
+    for name, expected in zip(("global_pos", "global_nopos", "local"), encode_image_dense(CLIP, pixels), strict=True):
+        found = getattr(features, name)
+        assert found.dtype == torch.float16 and found.shape == expected.shape
+        torch.testing.assert_close(found.float(), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_batch_size_changes_no_more_than_rounding(tmp_path: Path) -> None:
+    write_images(tmp_path / "images.parquet", range(7), "image_id")
+    found = []
+    for batch in (1, 7):
+        extract_images(tmp_path / "images.parquet", tmp_path / f"{batch}.parquet", CLIP, image_size=64, batch=batch)
+        found.append(load_image_features(tmp_path / f"{batch}.parquet"))
+    torch.testing.assert_close(found[0].local, found[1].local, atol=2e-3, rtol=0)
+
+
+def test_images_on_disk_and_squash(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(0)[0])
+    table = pa.table({"image_id": ["a"], "image": [{"bytes": None, "path": str(tmp_path / "a.png")}]})
+    write_parquet(table, tmp_path / "images.parquet")
+    extract_images(tmp_path / "images.parquet", tmp_path / "f.parquet", CLIP, image_size=96, crop="squash")
+    features = load_image_features(tmp_path / "f.parquet")
+    expected = encode_image_dense(CLIP, preprocess(96, "squash")(picture(0)[1])[None])
+    assert features.local.shape == (1, 9, DIM)
+    torch.testing.assert_close(features.global_pos.float(), expected[0], atol=1e-3, rtol=1e-3)
+
+
+def test_shards_are_one_set_in_order_of_ids(tmp_path: Path) -> None:
+    paths = []
+    for name, numbers in (("late", range(6, 9)), ("early", range(6))):
+        write_images(tmp_path / f"{name}-images.parquet", numbers)
+        paths.append(tmp_path / f"{name}.parquet")
+        extract_images(tmp_path / f"{name}-images.parquet", paths[-1], CLIP, image_size=64)
+    features, early = load_image_features(paths), load_image_features(paths[1])
+    assert features.ids == tuple(f"i{n:02d}" for n in range(9))
+    assert torch.equal(features.local[:6], early.local)
+    with pytest.raises(UserError, match="'i00' is there twice"):
+        load_image_features([paths[1], paths[1]])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 64])
+def test_captions_are_ragged(tmp_path: Path, batch: int) -> None:
+    write_captions(tmp_path / "captions.parquet")
+    assert extract_captions(tmp_path / "captions.parquet", tmp_path / "f.parquet", CLIP, batch=batch) == len(TEXTS)
+    features = load_text_features(tmp_path / "f.parquet")
+    tokens = tokenize(list(TEXTS.values()))
+    pooled, local = encode_text_dense(CLIP, tokens)
+    lengths = tokens.argmax(-1) + 1
+    assert features.ids == tuple(TEXTS)
+    assert (features.offsets[1:] - features.offsets[:-1]).tolist() == lengths.tolist()
+    assert lengths.tolist()[1] == 77 and lengths.tolist()[4] == 2
+    torch.testing.assert_close(features.pooled.float(), pooled, atol=1e-3, rtol=1e-3)
+    index = torch.tensor([2, 0, 2])
+    padded, mask = features.padded(index)
+    assert padded.shape == (3, int(lengths[2]), DIM) and mask.sum(1).tolist() == lengths[index].tolist()
+    for place, n in enumerate(index.tolist()):
+        torch.testing.assert_close(padded[place, mask[place]].float(), local[n, : lengths[n]], atol=1e-3, rtol=1e-3)
+        assert (padded[place, ~mask[place]] == 0).all()
+        start, stop = features.offsets[n : n + 2].tolist()
+        assert features.tokens[start:stop].tolist() == tokens[n, : lengths[n]].tolist()
+
+
+def test_texts_out_of_order_are_sorted_by_id(tmp_path: Path) -> None:
+    extract_texts(TEXTS.items(), tmp_path / "a.parquet", CLIP)
+    extract_texts(reversed(TEXTS.items()), tmp_path / "b.parquet", CLIP)
+    a, b = (load_text_features(tmp_path / f"{name}.parquet") for name in "ab")
+    assert a.ids == b.ids and torch.equal(a.tokens, b.tokens) and torch.equal(a.offsets, b.offsets)
+    torch.testing.assert_close(a.local, b.local, atol=2e-3, rtol=0)
+
+
+def test_float16_on_disk(tmp_path: Path) -> None:
+    extract_texts(TEXTS.items(), tmp_path / "f.parquet", CLIP)
+    with open_parquet(tmp_path / "f.parquet") as file:
+        schema = file.schema_arrow
+    assert schema.field("global").type == pa.list_(pa.float16(), DIM)
+    assert schema.field("local").type.value_type == pa.float16()
+    assert schema.metadata[b"kind"] == b"text" and schema.metadata[b"dim"] == str(DIM).encode()
+
+
+def test_unreadable_image_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    table = pa.table({"image_id": ["ok", "torn"], "image": [{"bytes": part, "path": None} for part in _halves()]})
+    write_parquet(table, tmp_path / "images.parquet")
+    with pytest.raises(UserError, match="image torn: .*not a whole image"):
+        extract_images(tmp_path / "images.parquet", tmp_path / "f.parquet", CLIP, image_size=64)
+    assert not list(tmp_path.glob("*f.parquet*"))
+
+
+def _halves() -> tuple[bytes, bytes]:
+    whole = picture(0)[0]
+    return whole, whole[: len(whole) // 2]
+
+
+def test_refusals(tmp_path: Path) -> None:
+    write_captions(tmp_path / "captions.parquet")
+    write_images(tmp_path / "images.parquet", range(3))
+    extract_captions(tmp_path / "captions.parquet", tmp_path / "t.parquet", CLIP)
+    extract_images(tmp_path / "images.parquet", tmp_path / "i.parquet", CLIP, image_size=64)
+    with pytest.raises(UserError, match="no column 'global_pos'"):
+        load_image_features(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match="no column"):
+        extract_images(tmp_path / "captions.parquet", tmp_path / "x.parquet", CLIP, image_size=64)
+    with pytest.raises(UserError, match="no such file"):
+        load_text_features(tmp_path / "none.parquet")
+    other = tiny_clip()
+    object.__setattr__(other, "sha256", "f" * 64)
+    extract_images(tmp_path / "images.parquet", tmp_path / "o.parquet", other, image_size=64)
+    with pytest.raises(UserError, match="clip_sha256 is ffff"):
+        load_image_features([tmp_path / "i.parquet", tmp_path / "o.parquet"])
+
+
+@pytest.mark.parametrize("where", [0.2, 0.5, 0.9])
+def test_damaged_shard(tmp_path: Path, where: float) -> None:
+    write_images(tmp_path / "images.parquet", range(6))
+    path = tmp_path / "f.parquet"
+    extract_images(tmp_path / "images.parquet", path, CLIP, image_size=64)
+    content = bytearray(path.read_bytes())
+    path.write_bytes(content[: int(where * len(content))])
+    with pytest.raises(UserError, match="damaged"):
+        load_image_features(path)
+
+
+def test_features_that_are_no_numbers(tmp_path: Path) -> None:
+    broken = tiny_clip()
+    broken.model.ln_final.weight.data[0] = float("nan")
+    with pytest.raises(UserError, match="'c0' are not finite"):
+        extract_texts(TEXTS.items(), tmp_path / "f.parquet", broken)

@@ -1,0 +1,276 @@
+"""Drawing: the same image whatever batch, shard or restart draws it; bad images are found; errors are one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tiny_pipeline
+from hypothesis import given
+from hypothesis import strategies as st
+
+from t2ipal.errors import UserError
+from t2ipal.images.encode import decode
+from t2ipal.images.generate import draw_shard, generate, image_seed, read_shard, shard_of
+from t2ipal.images.pipeline import Painter, load_pipeline
+from t2ipal.images.settings import DrawSettings
+from t2ipal.store import content_hash
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers.*"),
+    pytest.mark.filterwarnings("ignore::UserWarning:huggingface_hub.*"),
+]
+
+CAPTIONS = [(f"c{index:03d}", text) for index, text in enumerate(["a red bus", "two dogs", "a cat on a sofa"] * 4)][:11]
+LEVELS = 2
+"""Rounding may move a pixel by this many of 255 levels, no more."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random pipeline."""
+    return tiny_pipeline.build(tmp_path_factory.mktemp("zoo") / "tiny", manifest=True)
+
+
+@pytest.fixture(scope="module")
+def settings(model: Path) -> DrawSettings:
+    """Few steps, with guidance, in float32."""
+    return DrawSettings(str(model), steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
+
+
+@pytest.fixture(scope="module")
+def painter(settings: DrawSettings) -> Painter:
+    """The tiny pipeline, loaded."""
+    return load_pipeline(settings, "cpu")
+
+
+def pixels(painter: Painter, captions: list[tuple[str, str]] = CAPTIONS, sample: int = 0) -> dict[str, np.ndarray]:
+    """Image of each caption as signed integers."""
+    return {row.caption_id: np.asarray(decode(row.image), int) for row in generate(painter, captions, sample, 0)}
+
+
+def far(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> int:
+    """Largest difference in levels between two drawings of the same captions."""
+    assert left.keys() == right.keys()
+    return max(int(abs(left[key] - right[key]).max()) for key in left)
+
+
+@pytest.fixture(scope="module")
+def drawing(painter: Painter) -> dict[str, np.ndarray]:
+    """Image of each caption in batches of 4."""
+    return pixels(painter)
+
+
+def test_captions_and_samples_make_different_images(painter: Painter, drawing: dict[str, np.ndarray]) -> None:
+    assert far({"x": drawing["c000"]}, {"x": drawing["c003"]}) > 20  # one text, two ids
+    assert far(drawing, pixels(painter, sample=1)) > 20
+    same_noise = [painter.paint([text], [7])[0][0] for text in ("a red bus", "zzz qqq")]
+    assert abs(same_noise[0] - same_noise[1]).max() > 1e-3  # the text matters
+
+
+@pytest.mark.parametrize("batch", [1, 3, 11, 16])
+def test_batch_size_does_not_matter(settings: DrawSettings, drawing: dict[str, np.ndarray], batch: int) -> None:
+    assert far(drawing, pixels(load_pipeline(replace(settings, batch=batch), "cpu"))) <= LEVELS
+
+
+def test_order_and_company_do_not_matter(painter: Painter, drawing: dict[str, np.ndarray]) -> None:
+    assert far(drawing, pixels(painter, CAPTIONS[::-1])) <= LEVELS
+    assert far({"c007": drawing["c007"]}, pixels(painter, [CAPTIONS[7]])) <= LEVELS
+
+
+def test_shards_together_are_the_whole(painter: Painter, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
+    pool = tmp_path / "drawn.parquet"
+    pq.write_table(pa.table({"caption_id": [c for c, _ in CAPTIONS], "text": [t for _, t in CAPTIONS]}), pool)
+    together: dict[str, np.ndarray] = {}
+    for shard in range(3):
+        captions = read_shard(pool, shard, 3)
+        counts = draw_shard(painter, captions, tmp_path / f"{shard}.parquet", sample=0, seed=0)
+        table = pq.read_table(tmp_path / f"{shard}.parquet")
+        assert counts.rows == table.num_rows == len(captions)
+        assert table["caption_id"].to_pylist() == sorted(key for key, _ in captions)
+        together |= {row["caption_id"]: np.asarray(decode(row["image"]["bytes"]), int) for row in table.to_pylist()}
+    assert far(drawing, together) <= LEVELS
+
+
+def test_shard_file(painter: Painter, tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    long = [*CAPTIONS[:5], ("zlong", "a very long caption about nothing that the model cannot read to its end")]
+    counts = draw_shard(painter, long, tmp_path / "a.parquet", sample=2, seed=9, on_progress=lambda *x: done.append(x))
+    rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert done == [(4, 6), (6, 6)]
+    assert counts.cut_prompts == sum(len(text.replace(" ", "")) > 14 for _, text in long)
+    assert counts.flags == {}
+    assert {(row["width"], row["height"], row["flag"], row["sample"]) for row in rows} == {(32, 32, "", 2)}
+    assert [row["seed"] for row in rows] == [image_seed(9, key, 2) for key, _ in long]
+    draw_shard(painter, [], tmp_path / "empty.parquet", sample=0, seed=0)
+    assert pq.read_table(tmp_path / "empty.parquet").schema.equals(pq.read_table(tmp_path / "a.parquet").schema)
+
+
+def test_killed_shard_leaves_nothing_and_draws_the_same_again(painter: Painter, model: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from t2ipal.images.generate import draw_shard
+from t2ipal.images.pipeline import load_pipeline
+from t2ipal.images.settings import DrawSettings
+painter = load_pipeline(DrawSettings({str(model)!r}, steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4))
+draw_shard(painter, {CAPTIONS!r}, sys.argv[1], sample=0, seed=0, on_progress=lambda *_: print("batch", flush=True))
+"""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", code, str(tmp_path / "killed.parquet")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "batch\n"
+        job.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "killed.parquet").exists()
+    for name in ("killed", "whole"):
+        draw_shard(painter, CAPTIONS, tmp_path / f"{name}.parquet", sample=0, seed=0)
+    assert content_hash(tmp_path / "killed.parquet") == content_hash(tmp_path / "whole.parquet")
+
+
+@given(st.integers(0, 2**40), st.text(max_size=20), st.integers(0, 99))
+def test_image_seeds(seed: int, caption_id: str, sample: int) -> None:
+    seeds = [image_seed(seed, caption_id, sample + more, redraw) for more in range(3) for redraw in range(3)]
+    assert len(set(seeds)) == 9
+    assert all(0 <= value < 2**63 for value in seeds)
+    assert seeds[0] == image_seed(seed, caption_id, sample) != image_seed(seed + 1, caption_id, sample)
+
+
+@given(st.text(max_size=20), st.integers(1, 64))
+def test_shard_of(caption_id: str, shards: int) -> None:
+    assert 0 <= shard_of(caption_id, shards) < shards
+    assert shard_of(caption_id, shards) == shard_of(caption_id, shards)
+
+
+def test_shards_are_even() -> None:
+    sizes = np.bincount([shard_of(f"c{index}", 4) for index in range(4000)])
+    assert sizes.min() > 900
+    assert sizes.max() < 1100
+
+
+def test_whole_call_draws_what_the_split_one_draws(painter: Painter) -> None:
+    import torch
+
+    texts, seeds = ["a red bus", "two dogs", "a dog", "a"], [1, 2, 3, 4]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    whole, _ = painter._paint_whole(texts, generators)
+    split, _ = painter.paint(texts, seeds)
+    assert abs(split.clip(0, 1) - whole).max() <= LEVELS / 255
+
+
+@pytest.mark.parametrize("solver", ["default", "ddim", "dpm++", "unipc", "euler", "euler_a", "HeunDiscreteScheduler"])
+def test_solvers(settings: DrawSettings, solver: str) -> None:
+    painter = load_pipeline(replace(settings, solver=solver, guidance=1.0), "cpu")
+    first, second = (painter.paint(["a dog", "a cat"], [3, 4])[0] for _ in range(2))
+    assert first.shape == (2, 32, 32, 3)
+    assert np.isfinite(first).all()
+    assert first.std() > 0.01
+    assert np.array_equal(first, second)
+    swapped = painter.paint(["a cat", "a dog"], [4, 3])[0][::-1]
+    assert abs(first - swapped).max() <= LEVELS / 255  # also where the solver itself draws noise
+
+
+def test_bfloat16_is_close(settings: DrawSettings, drawing: dict[str, np.ndarray]) -> None:
+    rounded = load_pipeline(replace(settings, dtype="bfloat16"), "cpu")
+    half = pixels(rounded)
+    assert far(half, pixels(rounded, CAPTIONS[::-1])) <= LEVELS  # order and company do not matter here either
+    rounding = np.mean([abs(half[key] - drawing[key]).mean() for key in half])
+    between = np.mean([abs(drawing["c000"] - drawing[key]).mean() for key in half if key != "c000"])
+    assert rounding < between / 8  # the same image, rounded; this random model amplifies it
+
+
+@pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
+def test_encodings(settings: DrawSettings, drawing: dict[str, np.ndarray], encoding: str) -> None:
+    images = pixels(load_pipeline(replace(settings, encoding=encoding), "cpu"), CAPTIONS[:1])
+    assert abs(images["c000"] - drawing["c000"]).mean() < (1 if encoding == "png" else 30)
+
+
+@pytest.fixture
+def broken(settings: DrawSettings) -> Painter:
+    """A painter whose decoder makes NaN of every image with a bright first latent: about half of them."""
+    import torch
+
+    painter = load_pipeline(settings, "cpu")
+
+    def poison(_: object, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        bright = (args[0][:, 0, 0, 0] > 0)[:, None, None, None]
+        return (torch.where(bright, torch.nan, args[0]),)
+
+    painter.pipe.vae.post_quant_conv.register_forward_pre_hook(poison)
+    return painter
+
+
+def test_nan_images_are_drawn_again(broken: Painter, tmp_path: Path) -> None:
+    captions = [(f"c{index:03d}", "a dog") for index in range(24)]
+    counts = draw_shard(broken, captions, tmp_path / "a.parquet", sample=0, seed=0)
+    rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    flagged = [row for row in rows if row["flag"] == "nan"]
+    assert len(rows) == counts.rows == 24
+    assert 4 < counts.redrawn < 20
+    assert counts.flags.get("nan", 0) == len(flagged) < counts.redrawn  # kept, marked, black
+    assert all(np.asarray(decode(row["image"]["bytes"])).max() == 0 for row in flagged)
+    again = [row for row in rows if row["seed"] != image_seed(0, row["caption_id"], 0)]
+    assert len(again) == counts.redrawn
+
+
+def test_a_model_that_only_draws_nothing_is_an_error(settings: DrawSettings, tmp_path: Path) -> None:
+    import torch
+
+    painter = load_pipeline(settings, "cpu")
+    torch.nn.init.zeros_(painter.pipe.vae.decoder.conv_out.weight)
+    with pytest.raises(UserError, match="one flat colour"):
+        draw_shard(painter, CAPTIONS, tmp_path / "a.parquet", sample=0, seed=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_models_end_in_one_line(settings: DrawSettings, model: Path, tmp_path: Path) -> None:
+    def message(name: str | Path, **changes: str) -> str:
+        with pytest.raises(UserError) as error:
+            load_pipeline(replace(settings, model=str(name), **changes), "cpu")
+        return str(error.value)
+
+    assert "no folder" in message(tmp_path / "nothing")
+    assert "no model_index.json" in message(tmp_path)
+    assert "no folder resources/zoo/absent" in message("resources/zoo/absent")
+    assert "solver" in message(model, solver="DPMSolver++")
+    assert "solver" in message(model, solver="UNet2DModel")
+    assert "safety checker" in message(model, safety="on")
+
+
+def test_hub_name_without_network(settings: DrawSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="neither a folder nor cached"):
+        load_pipeline(replace(settings, model="nobody/no-such-model"), "cpu")
+
+
+def test_damaged_models(settings: DrawSettings, tmp_path: Path) -> None:
+    folder = tiny_pipeline.build(tmp_path / "tiny", manifest=True)
+    changed = replace(settings, model=str(folder))
+    load_pipeline(changed, "cpu")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-9] + b"damaged!!")
+    with pytest.raises(UserError, match="sha256"):
+        load_pipeline(changed, "cpu")
+    weights.unlink()
+    with pytest.raises(UserError, match="missing"):
+        load_pipeline(changed, "cpu")
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(UserError, match="no readable diffusers pipeline"):
+        load_pipeline(changed, "cpu")
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="no readable diffusers pipeline"):
+        load_pipeline(changed, "cpu")
+
+
+def test_repeated_caption_ids_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"caption_id": ["a", "a"], "text": ["x", "y"]}), tmp_path / "drawn.parquet")
+    with pytest.raises(UserError, match="more than once"):
+        read_shard(tmp_path / "drawn.parquet", 0, 1)

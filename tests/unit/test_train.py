@@ -1,0 +1,241 @@
+"""Joining rows, drawing batches, and the training loop."""
+
+import dataclasses
+import math
+from functools import cache
+
+import pytest
+import torch
+from tiny_clip import DIM, tiny_clip
+from torch.nn.functional import normalize
+
+from t2ipal import methods
+from t2ipal.errors import UserError
+from t2ipal.features.cache import ImageFeatures, TextFeatures
+from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Rows
+from t2ipal.train import (
+    Sampler,
+    TrainingData,
+    draw_valid,
+    fit,
+    join_captions,
+    join_rows,
+    label_matrix,
+    learning_rate,
+    template_labels,
+)
+
+NAMES = ("dog", "potted plant", "car", "boat")
+CPU = torch.device("cpu")
+clip = cache(tiny_clip)
+
+
+def texts(ids: list[str], directions: torch.Tensor, seed: int = 0) -> TextFeatures:
+    """Texts of 3 to 6 positions around given directions [N, D]."""
+    draw = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(3, 7, (len(ids),), generator=draw)
+    rows = directions.repeat_interleave(lengths, 0)
+    local = normalize(rows + 0.3 * torch.randn(rows.shape, generator=draw), dim=-1).half()
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    tokens = torch.ones(len(local), dtype=torch.int32)
+    return TextFeatures(tuple(ids), normalize(directions, dim=-1).half(), local, tokens, offsets, "0")
+
+
+def images(ids: list[str], directions: torch.Tensor, seed: int = 0) -> ImageFeatures:
+    """Images of 2 x 2 cells around given directions [N, D]."""
+    draw = torch.Generator().manual_seed(seed)
+    local = directions[:, None] + 0.3 * torch.randn(len(ids), 4, DIM, generator=draw)
+    pooled = normalize(directions + 0.1 * torch.randn(directions.shape, generator=draw), dim=-1).half()
+    other = normalize(pooled.float() + 0.1, dim=-1).half()
+    return ImageFeatures(tuple(ids), other, pooled, normalize(local, dim=-1).half(), (2, 2), "0")
+
+
+def toy(count: int = 40, samples: int = 2, seed: int = 0, **changes: object) -> TrainingData:
+    """Captions and images near the direction of their class, labels with an unknown one here and there."""
+    draw = torch.Generator().manual_seed(seed)
+    centres = normalize(torch.randn(len(NAMES), DIM, generator=draw), dim=-1)
+    classes = torch.randint(len(NAMES), (count,), generator=draw)
+    labels = torch.nn.functional.one_hot(classes, len(NAMES)).to(torch.int8)
+    labels[::5, 0] = torch.where(labels[::5, 0] == 1, 1, -1).to(torch.int8)
+    ids = [f"c{row:03d}" for row in range(count)]
+    found = join_captions(
+        ids, labels, texts(ids, centres[classes]), [images(ids, centres[classes], k) for k in range(samples)]
+    )
+    pattern = [f"{c:03d}-{t:03d}" for c in range(len(NAMES)) for t in range(3)]
+    more = {
+        "templates": texts(pattern, centres.repeat_interleave(3, 0), 9),
+        "template_labels": template_labels(pattern, len(NAMES)),
+        "train": images(ids, centres[classes], 5),
+        "train_labels": labels.clamp(min=0),
+    }
+    return dataclasses.replace(found, **more | changes)
+
+
+def settings(name: str, **changes: object) -> object:
+    return methods.get(name).Settings(**{"epochs": 3, "batch": 8, "lr": 1e-3} | changes)
+
+
+def test_join_rows_finds_each_id_once() -> None:
+    assert join_rows(["a", "c"], ["c", "b", "a"], "features").tolist() == [2, 0]
+    with pytest.raises(UserError, match=r"features: no row 'd'"):
+        join_rows(["a", "d"], ["a", "b"], "features")
+    with pytest.raises(UserError, match="features: 2 rows of 1 ids"):
+        join_rows(["a"], ["a", "a"], "features")
+    with pytest.raises(UserError, match="labelled captions: 2 rows of 1 ids"):
+        join_rows(["a", "a"], ["a", "b"], "features")
+
+
+def test_label_matrix_has_three_values() -> None:
+    assert label_matrix([[0, 2], []], [[1], [2]], 3).tolist() == [[1, -1, 1], [0, 0, -1]]
+
+
+def test_flagged_images_and_captions_without_any_are_left_out_and_counted() -> None:
+    directions = torch.eye(3, DIM)
+    ids = ["b", "a", "c"]
+    labels = torch.tensor([[0, 1], [1, 0], [1, 1]], dtype=torch.int8)
+    samples = [images(["a", "c"], directions[:2]), images(["a", "b", "c"], directions)]
+    data = join_captions(ids, labels, texts(ids, directions), samples, frozenset({("b", 0), ("b", 1), ("c", 1)}))
+    assert data.dropped == {"flagged images": 3, "captions without an image": 1}
+    assert data.labels.tolist() == [[1, 0], [1, 1]]  # of a and c: rows are in the order of their ids
+    assert data.caption_rows.tolist() == [1, 2]
+    assert data.synthetic.index.tolist() == [[0, 0], [1, -1]]
+    with pytest.raises(UserError, match="sample 0: no row 'b'"):
+        join_captions(ids, labels, texts(ids, directions), samples)
+
+
+def test_draw_valid_takes_each_valid_sample_equally_often() -> None:
+    valid = torch.tensor([True, False, True, True]).expand(3000, 4)
+    drawn = draw_valid(valid, torch.arange(3000) / 3000)
+    assert drawn.bincount(minlength=4).tolist() == [1000, 0, 1000, 1000]
+
+
+def test_a_batch_pairs_captions_with_their_image_and_masks_templates() -> None:
+    data = toy()
+    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), templates=True), (1, 2), 8, True)
+    assert sampler.steps == (40 + 12) // 8
+    seen = 0
+    for batch in sampler.epoch(0, CPU):
+        text, image = batch[CAPTIONS], batch[SYNTHETIC]
+        has_image = image.weight == 1
+        assert torch.equal(text.labels[has_image], image.labels[has_image])
+        assert torch.equal(text.mask.sum(-1) >= 3, torch.ones_like(has_image))
+        assert (text.labels[~has_image] == 1).sum() == (~has_image).sum()  # a template has one class
+        seen += int(has_image.sum())
+    assert seen < 2 * 40
+
+
+def test_every_row_comes_once_in_an_epoch() -> None:
+    data = toy()
+    sampler = Sampler(data, Rows(frozenset({CAPTIONS}), templates=True), (1,), 8, False)
+    drawn = torch.cat([batch[CAPTIONS].pooled[0] for batch in sampler.epoch(0, CPU)])
+    expected = torch.cat([data.captions.pooled, data.templates.pooled]).float()
+    assert torch.equal(drawn.sort(0).values, expected.sort(0).values)
+
+
+@pytest.mark.parametrize(("draw", "rows"), [("one", 8), ("all", 8), ("mean_loss", 16), ("mean_feature", 8)])
+def test_ways_to_use_several_images(draw: str, rows: int) -> None:
+    data = toy(samples=2)
+    index = data.synthetic.index.clone()
+    index[3, 1] = -1
+    data = dataclasses.replace(data, synthetic=dataclasses.replace(data.synthetic, index=index))
+    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), image_draw=draw), (1,), 8, False)
+    assert sampler.size == (79 if draw == "all" else 40)
+    batches = [batch[SYNTHETIC] for batch in sampler.epoch(0, CPU)]
+    assert batches[0].pooled.shape == (1, rows, DIM)
+    weight = torch.cat([batch.weight for batch in batches], 1)
+    assert float(weight.sum()) == pytest.approx(79 if draw == "all" else 40)
+    lengths = torch.cat([batch.local for batch in batches], 1).norm(dim=-1)
+    assert torch.allclose(lengths[weight > 0], torch.ones(()), atol=1e-3)
+
+
+def test_independent_pairing_keeps_labels_with_their_image() -> None:
+    data = toy()
+    rows = Rows(frozenset({CAPTIONS, SYNTHETIC}), pairing="independent")
+    batch = next(Sampler(data, rows, (1,), 8, True).epoch(0, CPU))
+    assert not torch.equal(batch[CAPTIONS].labels, batch[SYNTHETIC].labels)
+    everything = torch.stack([sample.global_nopos for sample in data.synthetic.samples]).float()
+    for pooled, labels in zip(batch[SYNTHETIC].pooled[0], batch[SYNTHETIC].labels[0], strict=True):
+        row = int((everything - pooled).abs().sum(-1).min(0).values.argmin())
+        assert torch.equal(labels, data.labels[row])
+
+
+def test_labelled_images_beside_captions_fill_the_epoch() -> None:
+    data = toy()
+    data = dataclasses.replace(data, train=images(["x", "y", "z"], torch.eye(3, DIM)), train_labels=data.labels[:3])
+    batches = list(Sampler(data, Rows(frozenset({CAPTIONS, TRAIN})), (1,), 8, True).epoch(0, CPU))
+    assert len(batches) == 5
+    assert all(batch[TRAIN].labels.shape == (1, 8, 4) for batch in batches)
+
+
+def test_learning_rate_is_constant_in_warm_up_and_a_cosine_after() -> None:
+    chosen = settings("tai_dpt", epochs=4, lr=0.1)
+    expected = [1e-5, *(0.1 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in (1, 2, 3))]
+    assert [learning_rate(chosen, epoch) for epoch in range(4)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["tai_dpt", "t2i_pal", "oracle"])
+def test_training_beats_chance_and_the_start(name: str) -> None:
+    data = toy()
+    test = images([f"t{row}" for row in range(40)], data.train.global_pos.float(), 7)
+    labels = data.train_labels == 1
+
+    def correct(epochs: int) -> float:
+        chosen = settings(name, epochs=epochs, lr=0.02, warmup_epochs=0)
+        tensors, _ = fit(methods.get(name), chosen, clip(), NAMES, data, (1, 2), device="cpu")
+        scores = methods.get(name)(chosen, NAMES).scores(tensors, test)
+        return float(labels.expand_as(scores).gather(-1, scores.argmax(-1, keepdim=True)).float().mean())
+
+    first, last = correct(1), correct(10)
+    assert last > max(first, 0.5), f"{last:.2f} of the images right after 10 epochs, {first:.2f} after one"
+
+
+def test_a_seed_does_not_depend_on_the_others() -> None:
+    data, method = toy(), methods.get("t2i_pal")
+    together, history = fit(method, settings("t2i_pal"), clip(), NAMES, data, (1, 2, 3), device="cpu")
+    alone, single = fit(method, settings("t2i_pal"), clip(), NAMES, data, (2,), device="cpu")
+    for name, value in alone.items():
+        assert torch.allclose(together[name][1], value[0], atol=1e-5), name
+        assert not torch.allclose(together[name][0], value[0], atol=1e-5), name
+    assert [row["loss"] for row in history if row["seed"] == 2] == pytest.approx([row["loss"] for row in single])
+
+
+def test_the_order_of_the_files_changes_nothing() -> None:
+    data, method = toy(), methods.get("t2i_pal")
+    shuffled = list(range(39, -1, -1))
+    again = join_captions(
+        [data.captions.ids[row] for row in shuffled], data.labels[shuffled], data.captions, data.synthetic.samples
+    )
+    again = dataclasses.replace(again, templates=data.templates, template_labels=data.template_labels)
+    first, second = (fit(method, settings("t2i_pal"), clip(), NAMES, d, (1,), device="cpu")[0] for d in (data, again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_history_says_what_was_trained() -> None:
+    calls: list[tuple[int, int]] = []
+    _, history = fit(
+        methods.get("tai_dpt"),
+        settings("tai_dpt"),
+        clip(),
+        NAMES,
+        toy(),
+        (4, 5),
+        on_epoch=lambda epoch, epochs, means: calls.append((epoch, epochs)),
+        device="cpu",
+    )
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert [(row["seed"], row["epoch"]) for row in history] == [(s, e) for e in (1, 2, 3) for s in (4, 5)]
+    assert history[0]["loss_text"] == history[0]["loss"]
+    assert history[0]["loss_image"] is None
+    assert history[0]["lr"] == 1e-5
+
+
+def test_a_loss_that_is_not_finite_ends_the_training() -> None:
+    data = toy()
+    data.captions.pooled[3] = math.nan
+    with pytest.raises(UserError, match=r"training of tai_dpt, seed 7, epoch 1: the loss is nan"):
+        fit(methods.get("tai_dpt"), settings("tai_dpt"), clip(), NAMES, data, (7,), device="cpu")
+
+
+def test_missing_rows_are_named() -> None:
+    with pytest.raises(UserError, match="no synthetic rows"):
+        fit(methods.get("t2i_pal"), settings("t2i_pal"), clip(), NAMES, toy(synthetic=None), (1,), device="cpu")

@@ -1,0 +1,119 @@
+"""A random text-to-image pipeline directory, small enough for tests: real diffusers parts, untrained weights."""
+
+from __future__ import annotations
+
+import json
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+from t2ipal.store import sha256_file, write_json
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the parts; `MICRO` is the shape of the embedded default, `TINY` draws an image in milliseconds."""
+
+    unet: tuple[int, ...] = (32, 32)
+    layers: int = 1
+    latent_channels: int = 4
+    latent_size: int = 4
+    vae: tuple[int, ...] = (8, 8, 8, 8)
+    groups: int = 4
+    text_width: int = 32
+    text_layers: int = 1
+    tokens: int = 16
+
+    @property
+    def pixels(self) -> int:
+        """Side of an image: each level of the VAE after the first halves it."""
+        return self.latent_size * 2 ** (len(self.vae) - 1)
+
+
+TINY = Sizes()
+MICRO = Sizes((96, 160), 1, 24, 8, (16, 32, 64, 96), 1, 128, 3, 32)
+
+
+def build(path: Path, sizes: Sizes = TINY, seed: int = 0, manifest: bool = False) -> Path:
+    """Write a `StableDiffusionPipeline` of random weights to `path`, with a manifest beside it if asked."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        words = _write_vocabulary(path.parent / f"{path.name}-vocabulary")
+        tokenizer = CLIPTokenizer.from_pretrained(words, model_max_length=sizes.tokens)
+        text = CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=sizes.text_width,
+            intermediate_size=4 * sizes.text_width,
+            projection_dim=sizes.text_width,
+            num_hidden_layers=sizes.text_layers,
+            num_attention_heads=4,
+            max_position_embeddings=sizes.tokens,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        unet = UNet2DConditionModel(
+            sample_size=sizes.latent_size,
+            in_channels=sizes.latent_channels,
+            out_channels=sizes.latent_channels,
+            block_out_channels=sizes.unet,
+            layers_per_block=sizes.layers,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=sizes.text_width,
+            attention_head_dim=sizes.unet[-1] // 32,
+            norm_num_groups=16,
+        )
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * len(sizes.vae),
+            up_block_types=("UpDecoderBlock2D",) * len(sizes.vae),
+            block_out_channels=sizes.vae,
+            layers_per_block=1,
+            latent_channels=sizes.latent_channels,
+            norm_num_groups=sizes.groups,
+            sample_size=sizes.pixels,
+            scaling_factor=1.0,
+        )
+        with torch.no_grad():
+            # An untrained decoder paints near-uniform grey; a larger last layer makes images that differ visibly.
+            vae.decoder.conv_out.weight.mul_(4)
+        pipe = StableDiffusionPipeline(
+            vae=vae,
+            text_encoder=CLIPTextModel(text),
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=DDIMScheduler(
+                beta_schedule="squaredcos_cap_v2",
+                prediction_type="v_prediction",
+                clip_sample=False,
+                timestep_spacing="trailing",
+                rescale_betas_zero_snr=True,
+                steps_offset=1,
+            ),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    # Half precision on disk, as the embedded default: loading has to ask for the dtype it computes in.
+    pipe.to(dtype=torch.float16).save_pretrained(path, safe_serialization=True)
+    if manifest:
+        files = {
+            str(file.relative_to(path.parent)): {"sha256": sha256_file(file), "bytes": file.stat().st_size}
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        }
+        write_json(path.parent / "manifest.json", {"files": files})
+    return path
+
+
+def _write_vocabulary(path: Path) -> Path:
+    """A CLIP vocabulary without merges: each letter is a token, alone or at the end of a word."""
+    path.mkdir(parents=True, exist_ok=True)
+    letters = string.ascii_lowercase + string.digits + string.punctuation
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (path / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
+    (path / "merges.txt").write_text("#version: 0.2\n")
+    return path

@@ -1,0 +1,39 @@
+"""One finished small run of the whole workflow, shared by all tests here; each test that changes it gets a copy."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from project import Project, copy_project, copy_sources, make_models
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project after `snakemake all` on the tiny config."""
+    project = copy_sources(tmp_path_factory.mktemp("workflow") / "finished")
+    make_models(project.path / "models")
+    result = project.run()
+    assert result.returncode == 0, result.stdout[-6000:]
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project that a test may break."""
+    return copy_project(finished, tmp_path / "project")
+
+
+@pytest.fixture
+def broken(project: Project):
+    """Assert that a run ends with an error of one line that holds `parts`, and return the line."""
+
+    def check(result: subprocess.CompletedProcess[str], *parts: str) -> str:
+        assert result.returncode != 0, result.stdout
+        lines = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, result.stdout
+        assert "Traceback" not in result.stdout, result.stdout
+        for part in parts:
+            assert part in lines[0], lines[0]
+        return lines[0]
+
+    return check

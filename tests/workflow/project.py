@@ -1,0 +1,141 @@
+"""A small copy of the project, with models of random weights, that tests run, break and change."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "t2ipal", "report", "envs", "profiles", "resources")
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "seeds": [1, 2],
+    "pools": {"micro": {"size": 60}},
+    "datasets": {"micro": {"train": {"source": "micro", "size": 60}, "test": {"source": "micro", "size": 150}}},
+    "text_to_image": {
+        "micro": {"model": "models/text-to-image", "samples": 2, "steps": 2, "guidance": 1.0, "batch": 8}
+    },
+    "clip": {"micro": {"model": "models/clip.safetensors", "image_size": 32, "batch": 32}},
+    "training": {"epochs": 3, "batch": 16},
+    "settings": {"t2i_pal": {"n_ctx": 4}, "tai_dpt": {"n_ctx": 4}, "oracle": {"n_ctx": 4}},
+    "sweeps": {"fig3a": {"values": [0.4, 0.6]}},
+}
+"""Merged over config.yaml: minutes become seconds."""
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` over `base`, mapping by mapping, as Snakemake merges config files."""
+    both = {
+        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return {**base, **both}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and how to run it."""
+
+    path: Path
+
+    def file(self, name: str) -> Path:
+        """A file below results/tiny."""
+        return self.path / "results/tiny" / name
+
+    def configure(self, change: dict[str, Any] | None = None) -> None:
+        """Write the tiny config with a change."""
+        (self.path / "tiny.yaml").write_text(yaml.safe_dump(merged(TINY, change or {})))
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
+        return [*snakemake, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return {key: value for key, value in os.environ.items() if not key.startswith(("T2IPAL_OWNER", "PYTEST"))}
+
+    def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run snakemake to its end; stdout and stderr together."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.path,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start snakemake; its output goes to run.log."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.path,
+            env=self.environment(),
+            stdout=(self.path / "run.log").open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs by rule that a dry run announces, targets without work left out."""
+        result = self.run("-n", *arguments)
+        assert result.returncode == 0, result.stdout
+        found = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", result.stdout, re.DOTALL)
+        rows = dict(line.split() for line in found[1].splitlines()) if found else {}
+        return {rule: int(count) for rule, count in rows.items() if rule != "all"}
+
+
+def copy_sources(path: Path) -> Project:
+    """The project's own files, without the zoo's weights, in a new folder."""
+    path.mkdir(parents=True)
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, path / name, ignore=_left_out)
+        else:
+            shutil.copy(ROOT / name, path / name)
+    project = Project(path)
+    project.configure()
+    return project
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if name == "__pycache__" or Path(folder, name) == ROOT / "resources/zoo"}
+
+
+def copy_project(source: Project, path: Path) -> Project:
+    """A finished project with its results and Snakemake's memory, as `cp -r` makes it."""
+    shutil.copytree(source.path, path)
+    return Project(path)
+
+
+def make_models(folder: Path) -> None:
+    """A CLIP and a text-to-image pipeline of random weights, with their manifest."""
+    import torch
+    from clip.model import CLIP
+    from tiny_pipeline import build
+
+    from t2ipal.store import sha256_file, write_json, write_tensors
+
+    folder.mkdir(parents=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        clip = CLIP(32, 32, (1, 1, 1, 1), 8, None, 77, 49408, 64, 1, 1)
+        clip.initialize_parameters()
+        for module in clip.modules():  # a batch norm whose weight starts at 0 hides what its block computes
+            if isinstance(module, torch.nn.BatchNorm2d):
+                torch.nn.init.ones_(module.weight)
+    write_tensors(folder / "clip.safetensors", clip.state_dict())
+    build(folder / "text-to-image")
+    shutil.rmtree(folder / "text-to-image-vocabulary")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    entries = {str(path.relative_to(folder)): {"sha256": sha256_file(path)} for path in files}
+    write_json(folder / "manifest.json", {"files": entries})

@@ -1,0 +1,27 @@
+"""Write captions with their nouns marked, and some that were left out."""
+
+from typing import Any
+
+from job import run
+
+SHOWN = 60
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.examples import draw_rows
+    from t2ipal.gallery import captions_page
+    from t2ipal.store import read_parquet, write_text
+
+    spec = snakemake.params.spec
+    kept, gone = read_parquet(snakemake.input.labelled), read_parquet(snakemake.input.rejects)
+    page = captions_page(
+        draw_rows(kept, "caption_id", SHOWN, spec["seed"]),
+        spec["classes"],
+        draw_rows(gone, "caption_id", SHOWN // 3, spec["seed"]),
+        {"captions with a class": kept.num_rows, "without": gone.num_rows},
+    )
+    write_text(snakemake.output.html, page)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

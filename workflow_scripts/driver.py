@@ -1,0 +1,81 @@
+"""What the Snakefile needs beyond Snakemake: which code a script runs, and whether a lock is stale."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+MACHINERY = {"job.py", "driver.py"}
+"""Modules beside the scripts that carry no science: an edit of theirs changes no artifact."""
+
+
+def code_of(root: str, *starts: str) -> list[str]:
+    """The Python files below `root` that running the files `starts` may import, they included, sorted.
+
+    Snakemake compares inputs by content, scripts by time alone: declared as input, code decides reruns by what it says.
+    Imports are followed statically, those inside functions too, those under `if TYPE_CHECKING:` not.
+    """
+    found: set[str] = set()
+    todo = list(starts)
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo.extend(_imports(root, path))
+    return sorted(os.path.relpath(os.path.join(root, path)) for path in found)
+
+
+@cache
+def _imports(root: str, path: str) -> tuple[str, ...]:
+    package = Path(path).parent.parts
+    names: set[tuple[str, ...]] = set()
+    for node in _nodes(ast.parse(Path(root, path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*base, *(node.module or "").split(".")) if node.module else base
+            names |= {module, *((*module, alias.name) for alias in node.names)}
+    return tuple(sorted({file for name in names for file in _files(root, path, name)}))
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            yield from (node for branch in child.orelse for node in (branch, *_nodes(branch)))
+            continue
+        yield child
+        yield from _nodes(child)
+
+
+def _files(root: str, importer: str, name: tuple[str, ...]) -> Iterator[str]:
+    """The files behind a dotted name: the module, and the __init__.py of every package above it."""
+    for start in {(), Path(importer).parent.parts}:
+        for end in range(1, len(name) + 1):
+            place = Path(*start, *name[:end])
+            for file in (place / "__init__.py", place.with_suffix(".py")):
+                if file.name not in MACHINERY and Path(root, file).is_file():
+                    yield str(file)
+
+
+def join_run(folder: str = ".snakemake") -> IO[str]:
+    """Hold a share of the working directory until this process ends, however it ends; return what must be kept alive.
+
+    A killed Snakemake leaves its locks behind, and the next one refuses to start. If no other process holds a share,
+    the owner of any lock is dead: the lock is removed.
+    """
+    Path(folder).mkdir(exist_ok=True)
+    share = open(Path(folder, "alive"), "w")  # noqa: SIM115 (its life is the process's)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for lock in Path(folder, "locks").glob("*.lock"):
+            lock.unlink(missing_ok=True)
+    fcntl.flock(share, fcntl.LOCK_SH)
+    os.environ["T2IPAL_OWNER"] = str(os.getpid())
+    return share

@@ -1,0 +1,25 @@
+"""Features of captions."""
+
+from typing import Any
+
+from job import progress, run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.features.clip_models import load_clip
+    from t2ipal.features.extract import extract_captions
+    from t2ipal.train import pick_device
+
+    clip = load_clip(snakemake.params.spec["model"], pick_device())
+    with progress("captions", "captions") as report:
+        extract_captions(
+            snakemake.input.captions,
+            snakemake.output.features,
+            clip,
+            batch=snakemake.resources.batch,
+            on_progress=report,
+        )
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,28 @@
+"""Features of the images of a parquet file."""
+
+from typing import Any
+
+from job import progress, run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.features.clip_models import load_clip
+    from t2ipal.features.extract import extract_images
+    from t2ipal.train import pick_device
+
+    clip = snakemake.params.spec["clip"]
+    with progress(snakemake.rule, "images") as report:
+        extract_images(
+            snakemake.input.images,
+            snakemake.output.features,
+            load_clip(clip["model"], pick_device()),
+            image_size=clip["image_size"],
+            crop=clip["crop"],
+            batch=snakemake.resources.batch,
+            workers=snakemake.threads,
+            on_progress=report,
+        )
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,27 @@
+"""Features of the prompt templates with each class name."""
+
+from typing import Any
+
+from job import progress, run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.captions.templates import templates
+    from t2ipal.features.clip_models import load_clip
+    from t2ipal.features.extract import extract_texts
+    from t2ipal.train import pick_device
+
+    spec = snakemake.params.spec
+    texts = [(key, text) for key, text, _ in templates(spec["classes"])]
+    with progress("templates", "texts") as report:
+        extract_texts(
+            texts,
+            snakemake.output.features,
+            load_clip(spec["model"], pick_device()),
+            batch=snakemake.resources.batch,
+            on_progress=report,
+        )
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,22 @@
+"""Draw where classes look in test images."""
+
+from typing import Any
+
+from job import run
+
+SHOWN = 12
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.examples import seen_examples
+    from t2ipal.gallery import heat_sheet
+    from t2ipal.store import atomic
+
+    files = snakemake.input
+    rows = seen_examples(files.model, files.features, files.images, snakemake.params.spec, SHOWN)
+    with atomic(snakemake.output.png) as part:
+        heat_sheet(rows).save(part, "PNG")
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,19 @@
+"""Train the zoo of the micro world into the folder of its manifest."""
+
+from pathlib import Path
+from typing import Any
+
+from job import run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.errors import UserError
+    from t2ipal.micro.zoo.__main__ import main as train
+
+    out = Path(snakemake.output.manifest).parent
+    if train(["--out", str(out), "--work", str(out.parent), "--processes", str(snakemake.threads)]):
+        raise UserError("zoo: training failed: see above")
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
