@@ -11,13 +11,14 @@ from pathlib import Path
 ROOT = str(workflow.basedir)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "workflow_scripts")]
 
-from driver import code_of, join_run
-from t2ipal.classes import load_classes
+from driver import code_of, join_run, quieten
+from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.plan import CAPTIONS, SYNTHETIC, TRAIN, make_plan, method_of
 
 ALIVE = join_run()
+quieten()
 
 try:
     CONFIG = load_config(config)
@@ -58,10 +59,13 @@ def get_data(path):
     return os.path.join(CONFIG.data_dir, path)
 
 
-def get_class_list(name):
-    """The file of a class list, named or given as a path."""
-    own = os.path.relpath(os.path.join(ROOT, "resources", "classes", f"{name}.yaml"))
-    return own if os.path.exists(own) else name
+def get_resource(name):
+    return os.path.relpath(os.path.join(ROOT, "resources", name))
+
+
+def get_class_files(name):
+    """The files of a class list, named or given as a path."""
+    return [os.path.relpath(path) for path in class_files(name)]
 
 
 def get_class_names(dataset):
@@ -123,7 +127,9 @@ def get_pool_spec(wildcards):
 
 
 def get_labels_classes(wildcards):
-    return get_class_list(next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards)))
+    return get_class_files(
+        next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards))
+    )
 
 
 def is_labels(dataset, wildcards):
@@ -131,7 +137,8 @@ def is_labels(dataset, wildcards):
 
 
 def get_filter_spec(wildcards):
-    return {"filter": wildcards.labels.rpartition("-")[2]}
+    classes = next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards))
+    return {"filter": wildcards.labels.rpartition("-")[2], "classes": classes}
 
 
 def get_pool_labelled(wildcards):
@@ -200,7 +207,7 @@ def get_matched_classes(wildcards):
     """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
     same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
     is_micro = get_source(wildcards).source == "micro"
-    return [] if same and is_micro else [get_class_list(CONFIG.datasets[wildcards.dataset].classes)]
+    return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
 
 
 # Features
@@ -334,10 +341,6 @@ def get_metrics(runs):
 # Tables, figures, report
 
 
-def get_resource(name):
-    return os.path.relpath(os.path.join(ROOT, "resources", name))
-
-
 def get_method_row(name):
     """What tables and figures say of a method."""
     method = method_of(name)
@@ -405,8 +408,16 @@ def get_everything():
 def get_data_spec(wildcards):
     """What the report's pictures say of a data set."""
     methods = [get_method_row(name) for name in CONFIG.methods]
-    names = get_class_names(wildcards.dataset)
-    return {"dataset": get_data_row(wildcards.dataset), "methods": methods, "classes": names, "seed": CONFIG.seed}
+    return {
+        "dataset": get_data_row(wildcards.dataset),
+        "methods": methods,
+        "classes": get_class_names(wildcards.dataset),
+    }
+
+
+def get_examples_spec(wildcards):
+    """Names, and the seed that decides which examples are shown."""
+    return {"classes": get_class_names(wildcards.dataset), "seed": CONFIG.seed}
 
 
 def get_data_labelled(wildcards):
@@ -465,7 +476,7 @@ def get_gap_metrics(wildcards):
 
 def get_gap_spec(wildcards):
     methods = [get_method_row(run.method) for run in get_gap_runs(wildcards.dataset)]
-    return {"dataset": get_data_row(wildcards.dataset), "methods": methods, "seed": CONFIG.seed}
+    return {"dataset": get_data_row(wildcards.dataset), "methods": methods}
 
 
 def get_heat_runs(dataset):

@@ -97,6 +97,7 @@ rule features_captions:
 
 rule features_templates:
     input:
+        patterns=get_resource("templates.yaml"),
         model=get_clip_input,
         code=get_code("features_templates"),
     output:

@@ -37,7 +37,7 @@ rule captions_page:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_data_spec,
+        spec=get_examples_spec,
     message:
         "Report: captions of {wildcards.dataset} with their nouns"
     script:
@@ -67,7 +67,7 @@ rule contact_sheet:
         mem_mb=2000,
         runtime=10,
     params:
-        spec=get_data_spec,
+        spec=get_examples_spec,
     message:
         "Report: captions of {wildcards.dataset} with their images"
     script:

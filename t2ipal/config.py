@@ -55,6 +55,8 @@ class TextPool(_Part):
 
     source: Literal["text"] = Field(description="a file of captions")
     path: str = Field(description="a .txt, .csv, .jsonl or .parquet file, relative to data_dir")
+    text_column: str | None = Field(None, description="column of the captions; null: text or caption")
+    id_column: str | None = Field(None, description="column of unique ids; null: ids are made from the order")
     shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
 
 
@@ -119,9 +121,7 @@ class TextToImage(_Part):
     negative: str = Field("", description="negative prompt, used with guidance")
     width: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
     height: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: bfloat16 if fast here"
-    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 if fast here")
     batch: Count = Field(64, description="images drawn together, a whole number >= 1")
     safety: Literal["off", "on"] = Field("off", description="'on': the model's safety checker flags images")
     redraws: Annotated[int, Field(ge=0)] = Field(2, description="further seeds for a black, NaN or flagged image")

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2ipal import runs, store
-from t2ipal.features.cache import load_image_features
+from t2ipal import store
 from t2ipal.gallery import Drawn, Seen, cropped, open_image
 from t2ipal.seeds import seed_of
 
@@ -17,9 +16,11 @@ if TYPE_CHECKING:
 
 def draw_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
     """Up to `count` rows, drawn by the hash of their id, in the order of ids."""
+    import pyarrow as pa
+
     ids = table[key].to_pylist()
-    chosen = sorted(sorted(range(len(ids)), key=lambda row: seed_of("example", seed, ids[row]))[:count])
-    return table.take(sorted(chosen, key=lambda row: ids[row])).to_pylist()
+    chosen = sorted(range(len(ids)), key=lambda row: seed_of("example", seed, ids[row]))[:count]
+    return table.take(pa.array(sorted(chosen, key=lambda row: ids[row]), pa.int64())).to_pylist()
 
 
 def drawn_examples(
@@ -79,6 +80,9 @@ def seen_examples(
         maps: heat maps per image.
     """
     import torch
+
+    from t2ipal import runs
+    from t2ipal.features.cache import load_image_features
 
     found = load_image_features(features)
     method, tensors, _ = runs.read_model(model)

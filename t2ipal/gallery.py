@@ -94,7 +94,7 @@ def _caption(draw: ImageDraw.ImageDraw, row: Drawn, left: int, top: int, width: 
     room = max(1, (height - 16 * len(below) - 6) // 17)
     above = wrapped(draw, row.text, plain, width)
     if len(above) > room:
-        above = [*above[: room - 1], above[room - 1].rstrip(" .,") + "…"]
+        above = [*above[: room - 1], above[room - 1].rsplit(" ", 1)[0].rstrip(" .,") + "…"]
     draw.multiline_text((left, top), "\n".join(above), font=plain, fill=INK, spacing=3)
     draw.multiline_text((left, top + 17 * len(above) + 6), "\n".join(below), font=bold, fill=(0, 90, 140), spacing=3)
 

@@ -77,7 +77,7 @@ def join_rows(ids: Sequence[str], found: Sequence[str], what: str) -> Tensor:
             raise UserError(f"{name}: {len(values)} rows of {count} ids; expected each id once")
     missing = [identity for identity in ids if identity not in place]
     if missing:
-        raise UserError(f"{what}: no row {missing[0]!r}, nor {len(missing) - 1} others; expected all {len(ids)} ids")
+        raise UserError(f"{what}: no row {missing[0]!r}; {len(missing)} of the {len(ids)} expected ids are missing")
     return torch.tensor([place[identity] for identity in ids], dtype=torch.int64)
 
 

@@ -2,21 +2,14 @@
 
 from typing import Any
 
-from job import run
+from job import log, run
 
 
 def main(snakemake: Any) -> None:
-    import pyarrow as pa
+    from t2ipal.captions.files import write_drawn
 
-    from t2ipal.store import read_parquet, write_parquet
-
-    texts: dict[str, str] = {}
-    for path in snakemake.input.labelled:
-        table = read_parquet(path, ["caption_id", "text"])
-        texts |= dict(zip(table["caption_id"].to_pylist(), table["text"].to_pylist(), strict=True))
-    ids = sorted(texts)
-    schema = pa.schema([("caption_id", pa.string()), ("text", pa.string())])
-    write_parquet(pa.table({"caption_id": ids, "text": [texts[key] for key in ids]}, schema), snakemake.output.drawn)
+    count = write_drawn(snakemake.input.labelled, snakemake.output.drawn)
+    log.info("pool %s: %s captions to draw", snakemake.wildcards.pool, f"{count:,}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -79,3 +80,34 @@ def join_run(folder: str = ".snakemake") -> IO[str]:
     fcntl.flock(share, fcntl.LOCK_SH)
     os.environ["T2IPAL_OWNER"] = str(os.getpid())
     return share
+
+
+QUIET_EVENTS = {"job_started", "job_finished"}
+QUIET_STARTS = ("Select jobs to execute", "Assuming unrestricted", "Provided cores", "Rules claiming more")
+
+
+def quieten() -> None:
+    """Keep from the terminal what Snakemake says twice: a job's message and the progress stay, the log file has all."""
+    for handler in logging.getLogger("snakemake.logging").handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    event = str(getattr(getattr(record, "event", None), "value", ""))
+    if event == "job_error":
+        return not any(_said(path) for path in getattr(record, "log", None) or [])
+    text = str(record.msg)
+    return not (
+        event in QUIET_EVENTS
+        or text.startswith(QUIET_STARTS)
+        or ("CalledProcessError" in text and text.rstrip().endswith("returned non-zero exit status 1."))
+    )
+
+
+def _said(path: str) -> bool:
+    """Whether a job's log ends with the line that the job has told the terminal already."""
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip().rpartition("\n")[2].startswith("error: ")
+    except (OSError, UnicodeDecodeError):
+        return False

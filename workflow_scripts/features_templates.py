@@ -12,7 +12,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.train import pick_device
 
     spec = snakemake.params.spec
-    texts = [(key, text) for key, text, _ in templates(spec["classes"])]
+    texts = [(row.template_id, row.text) for row in templates(spec["classes"], snakemake.input.patterns)]
     with progress("templates", "texts") as report:
         extract_texts(
             texts,

@@ -1,13 +1,14 @@
 """Feature files and what they are in memory: float16, L2-normalised, in the order of their ids.
 
-Columns of images: id, [sample,] global_pos, global_nopos [D], local [HW * D], all of fixed size; of texts: id, global [D],
-local [n * D] and tokens [n], n from start to end mark. Schema metadata: clip_sha256, clip_name, dim, kind, grid.
+Columns of images: id, [sample,] global_pos, global_nopos [D], local [HW * D], all of fixed size; of texts: id, global
+[D], local [n * D] and tokens [n], n from start to end mark. Schema metadata: clip_sha256, clip_name, dim, kind, grid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,8 @@ def load_image_features(paths: Sequence[str | Path] | str | Path) -> ImageFeatur
     """Read one file, or the shards of one set, as one.
 
     Raises:
-        UserError: a file is missing, damaged or no file of image features; shards are of different models; an id is twice.
+        UserError: a file is missing, damaged or no file of image features; shards are of different models; an id is
+            twice.
     """
     columns = ("id", "global_pos", "global_nopos", "local")
     metadata, batches = _read(paths, columns, "image")
@@ -198,10 +200,10 @@ def _ids(
     """Ids in ascending order, and the order that makes them so (None where they are)."""
     ids = [value for batch in batches for value in batch.column("id").to_pylist()]
     order = None
-    if any(a > b for a, b in zip(ids, ids[1:], strict=False)):
+    if any(a > b for a, b in pairwise(ids)):
         order = np.array(sorted(range(len(ids)), key=ids.__getitem__))
         ids = [ids[i] for i in order]
-    twice = next((a for a, b in zip(ids, ids[1:], strict=False) if a == b), None)
+    twice = next((a for a, b in pairwise(ids) if a == b), None)
     if twice is not None:
         raise UserError(f"{_first(paths)}: id {twice!r} is there twice; expected each once")
     return tuple(ids), order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import urllib.error
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,11 +56,12 @@ def load_clip(model: str | Path, device: str | torch.device = "cpu", sha256: str
     """Load a CLIP with a ResNet or a ViT.
 
     Args:
-        model: a name of OpenAI's (RN101, ViT-B/16 ...), downloaded where it is not in the cache folder of OpenAI's package;
-            or the path of a .pt file (OpenAI's TorchScript archive or a state dict) or of a .safetensors file (a state dict,
-            whose token table may be given as the rows in use and their ids, all other rows being zero).
+        model: a name of OpenAI's (RN101, ViT-B/16 ...), downloaded where it is not in the cache folder of OpenAI's
+            package; or the path of a .pt file (OpenAI's TorchScript archive or a state dict) or of a .safetensors file
+            (a state dict, whose token table may be given as the rows in use and their ids, all other rows being zero).
         device: where the model goes.
-        sha256: what the file must have. A manifest beside the file and the hash in OpenAI's addresses are checked anyway.
+        sha256: what the file must have. A manifest beside the file and the hash in OpenAI's addresses are checked
+            anyway.
 
     Raises:
         UserError: an unknown name, a file that is missing, damaged, not a CLIP, or not the one expected.
@@ -107,7 +109,9 @@ def build(state: State, origin: str = "CLIP") -> CLIP:
 
     try:
         model = build_model(dict(state)).float()
-        model.load_state_dict({key: value for key, value in state.items() if key in model.state_dict()})
+        # build_model has put the weights through float16
+        known = model.state_dict().keys()
+        model.load_state_dict({key: value for key, value in state.items() if key in known})
     except KeyError as error:
         raise UserError(f"{origin}: no tensor {error}; expected the state dict of OpenAI's CLIP") from error
     except (RuntimeError, ZeroDivisionError, AssertionError, IndexError) as error:
@@ -132,8 +136,8 @@ def _locate(model: str) -> tuple[Path, str | None]:
             torch.hub.download_url_to_file(address, str(path), hash_prefix=expected)
         except (urllib.error.URLError, OSError, RuntimeError) as error:
             raise UserError(
-                f"CLIP model {model!r}: cannot be downloaded ({error}); fetch {address} where there is a network and place "
-                f"it at {path}"
+                f"CLIP model {model!r}: cannot be downloaded ({error}); fetch {address} where there is a network "
+                f"and place it at {path}"
             ) from error
     return path, expected
 
@@ -141,7 +145,10 @@ def _locate(model: str) -> tuple[Path, str | None]:
 def _read_pt(path: Path) -> State:
     try:
         if _is_torchscript(path):
-            return torch.jit.load(path, map_location="cpu").state_dict()
+            with warnings.catch_warnings():
+                # deprecated, and yet the only way to read OpenAI's files
+                warnings.simplefilter("ignore", FutureWarning)
+                return dict(torch.jit.load(path, map_location="cpu").state_dict())
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
         raise UserError(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from clip.model import AttentionPool2d, CLIP, ModifiedResNet, VisionTransformer
+    from clip.model import CLIP, AttentionPool2d, ModifiedResNet, VisionTransformer
 
     from t2ipal.features.clip_models import Clip
 
@@ -22,8 +22,8 @@ def encode_image_dense(clip: Clip, images: Tensor) -> tuple[Tensor, Tensor, Tens
 
     ResNet: the attention pooling of layer 4 with its positional embedding (CLIP itself) and without (TaI-DPT); local
     features are layer 4 through the pooling's value and output projections, without positional embedding (TaI-DPT).
-    ViT: the class token, twice; local features are the patch tokens after a last block in which each patch attends to itself
-    alone, the value path of MaskCLIP (Zhou et al., ECCV 2022).
+    ViT: the class token, twice; local features are the patch tokens after a last block in which each patch attends to
+    itself alone, the value path of MaskCLIP (Zhou et al., ECCV 2022).
 
     Args:
         clip: the model; images of a side other than its own get interpolated positional embeddings.
@@ -40,8 +40,8 @@ def encode_text_dense(clip: Clip, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """The feature at the end mark and those at every position: ([B, D], [B, L, D]).
 
     Every position goes through the final layer norm and the text projection (TaI-DPT). Positions after the end mark are
-    computed as well; whoever uses them masks them, by token id 0. CLIP's text attention is causal, so `tokens` may be cut
-    after the longest text's end mark without a change to what remains.
+    computed as well; whoever uses them masks them, by token id 0. CLIP's text attention is causal, so `tokens` may be
+    cut after the longest text's end mark without a change to what remains.
 
     Args:
         clip: the model.
@@ -55,8 +55,8 @@ def encode_text_dense(clip: Clip, tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 def grid_of(clip: Clip, image_size: int) -> tuple[int, int]:
     """Rows and columns of the local map of a square image."""
-    stride = getattr(clip.model.visual, "conv1").stride[0]
-    cell = stride if hasattr(clip.model.visual, "class_embedding") else 32
+    visual = clip.model.visual
+    cell = visual.conv1.kernel_size[0] if hasattr(visual, "class_embedding") else 32
     return image_size // cell, image_size // cell
 
 

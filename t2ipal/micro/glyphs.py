@@ -109,7 +109,8 @@ def boat(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
 def bottle(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
     w = 0.19 + 0.02 * s[0]
     p.poly(
-        [(0.42, 0.1), (0.58, 0.1), (0.58, 0.32), (0.5 + w, 0.46), (0.5 + w, 0.98), (0.5 - w, 0.98), (0.5 - w, 0.46), (0.42, 0.32)],
+        [(0.42, 0.1), (0.58, 0.1), (0.58, 0.32), (0.5 + w, 0.46),
+         (0.5 + w, 0.98), (0.5 - w, 0.98), (0.5 - w, 0.46), (0.42, 0.32)],
         c,
     )  # fmt: skip
     p.box(0.41, 0.02, 0.59, 0.11, shade(c, 0.5))
@@ -243,7 +244,13 @@ def motorbike(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
     p.oval(0.74, 0.36, 0.065, 0.065, (255, 240, 150))
 
 
-HAIR: dict[str, Colour] = {"man": (60, 40, 25), "woman": (150, 85, 30), "boy": (200, 150, 70), "girl": (230, 185, 90), "player": (40, 30, 25)}  # fmt: skip
+HAIR: dict[str, Colour] = {
+    "man": (60, 40, 25),
+    "woman": (150, 85, 30),
+    "boy": (200, 150, 70),
+    "girl": (230, 185, 90),
+    "player": (40, 30, 25),
+}
 SKIN: tuple[Colour, ...] = ((240, 200, 165), (205, 150, 110), (130, 85, 60))
 
 
@@ -274,7 +281,11 @@ def person(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
     if kind == "player":
         p.line([(0.5, head + 0.15), (0.5, hips - 0.1)], 0.06, CREAM)
     p.oval(0.5, head, 0.105, 0.12, skin)
-    p.poly([(0.39, head - 0.02), (0.4, head - 0.12), (0.5, head - 0.15), (0.6, head - 0.12), (0.61, head - 0.02), (0.5, head - 0.06)], hair)  # fmt: skip
+    p.poly(
+        [(0.39, head - 0.02), (0.4, head - 0.12), (0.5, head - 0.15),
+         (0.6, head - 0.12), (0.61, head - 0.02), (0.5, head - 0.06)],
+        hair,
+    )  # fmt: skip
 
 
 def pottedplant(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
@@ -282,7 +293,9 @@ def pottedplant(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
         y += 0.03 * s[0]
         mid = ((0.5 + x) / 2, (0.64 + y) / 2)
         dx, dy = (y - 0.64) * 0.16, (0.5 - x) * 0.16
-        p.poly([(0.5, 0.66), (mid[0] - dx, mid[1] - dy), (x, y), (mid[0] + dx, mid[1] + dy)], shade(LEAF, 0.85 + 0.3 * x))
+        p.poly(
+            [(0.5, 0.66), (mid[0] - dx, mid[1] - dy), (x, y), (mid[0] + dx, mid[1] + dy)], shade(LEAF, 0.85 + 0.3 * x)
+        )
     p.poly([(0.26, 0.64), (0.74, 0.64), (0.66, 0.97), (0.34, 0.97)], c)
     p.box(0.22, 0.58, 0.78, 0.67, shade(c, 0.8))
 
@@ -291,7 +304,9 @@ def sheep(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
     # a cloud of wool on thin dark legs, a dark face
     face = (50, 45, 45) if sum(c) > 300 else (205, 185, 160)
     _four_legs(p, face, 0.66, 0.97, (0.2, 0.3, 0.56, 0.66), 0.055)
-    for x, y in ((0.2, 0.48), (0.34, 0.36), (0.52, 0.34), (0.68, 0.42), (0.72, 0.58), (0.56, 0.66), (0.38, 0.67), (0.22, 0.62)):
+    upper = ((0.2, 0.48), (0.34, 0.36), (0.52, 0.34), (0.68, 0.42))
+    lower = ((0.72, 0.58), (0.56, 0.66), (0.38, 0.67), (0.22, 0.62))
+    for x, y in upper + lower:
         p.oval(x, y, 0.15, 0.135 + 0.01 * s[0], c)
     p.draw.ellipse([*_corner(p, 0.45, 0.52, 0.28, 0.19)], fill=c)
     p.oval(0.86, 0.42, 0.1, 0.14, face)

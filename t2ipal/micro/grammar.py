@@ -232,7 +232,14 @@ def _prompt(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator) -
     raw = rng.random() < 0.5
     nouns = [CLASSES[group[0].cls] if raw else _noun(group[0], rng) for group in groups]
     said = " and ".join(article(noun) for noun in nouns)
-    forms = ("a photo of {}.", "a photo of {}", "a picture of {}.", "there is {} in the scene.", "{}.", "an image of {}.")
+    forms = (
+        "a photo of {}.",
+        "a photo of {}",
+        "a picture of {}.",
+        "there is {} in the scene.",
+        "{}.",
+        "an image of {}.",
+    )
     return _pick(forms, rng).format(said)
 
 
@@ -243,6 +250,9 @@ def vocabulary() -> list[str]:
         texts += [word for words in table.values() for word in words]
     texts += SETTING_WORDS.values()
     texts += [plural(noun) for table in (NAMES, PEOPLE) for nouns in table.values() for noun in nouns]
-    texts += ["a an and also next to beside with near the left right of behind in pot plant photo image picture scene", ". ,"]
+    texts += [
+        "a an and also next to beside with near the left right of behind in pot plant photo image picture scene",
+        ". ,",
+    ]
     texts += ["there is in the scene . of"]
     return sorted({word for text in texts for word in re.findall(r"[a-z0-9]+|[.,]", text.lower())})

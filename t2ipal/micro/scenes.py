@@ -15,8 +15,8 @@ from t2ipal.micro.glyphs import GLYPHS, HAIR, Colour, Pen
 from t2ipal.seeds import seed_of
 
 CLASSES: tuple[str, ...] = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
-    "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 STREAMS = ("pretrain", "captions", "train", "validation", "test")
 COLOURS: dict[str, Colour] = {
@@ -55,7 +55,8 @@ SETTINGS: dict[str, tuple[Colour, Colour]] = {  # colours above and below the ho
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "bicycle": ("person",), "horse": ("person",), "motorbike": ("person",), "dog": ("person", "sofa"),
     "chair": ("diningtable", "tvmonitor"), "diningtable": ("chair", "bottle"), "sofa": ("tvmonitor", "cat"),
-    "car": ("bus", "person"), "sheep": ("cow", "dog"), "pottedplant": ("sofa", "chair"), "person": ("bottle", "bicycle"),
+    "car": ("bus", "person"), "sheep": ("cow", "dog"), "pottedplant": ("sofa", "chair"),
+    "person": ("bottle", "bicycle"),
 }  # fmt: skip
 COMPANY = 0.35  # chance that a further thing is a companion of the first
 COUNTS = (0.5, 0.35, 0.15)  # chance of one, two, three things
@@ -134,10 +135,8 @@ def _thing(cls: int, place: int, count: int, rng: np.random.Generator) -> Thing:
     name = CLASSES[cls]
     size = rng.uniform(*{1: (0.62, 0.84), 2: (0.44, 0.53), 3: (0.34, 0.41)}[count])
     centre = (place + 0.5) / count + rng.uniform(-0.03, 0.03) * (2 if count == 1 else 1)
-    if count == 3:
-        foot = 0.62 if place == 1 else 0.95  # the middle one stands further back
-    else:
-        foot = 0.96 if count == 1 else 0.88
+    # of three, the middle one stands further back
+    foot = {1: (0.96,), 2: (0.88, 0.88), 3: (0.95, 0.62, 0.95)}[count][place]
     foot += rng.uniform(-0.05, 0.03)
     if name in FLYING:
         foot -= rng.uniform(0.0, 0.3) * (1 - size)

@@ -10,8 +10,8 @@ def affinity(query: Tensor, prototypes: Tensor, beta: float) -> Tensor:
     """q of eq. 5, exp(-beta (1 - <H_i, A_i>)): [..., B, C]. Only matching classes meet; no C x C matrix is made.
 
     Args:
-        query: H, [..., B, C, D], or [..., B, 1, D] where all classes share it. With `prototypes` L2-normalised by the caller
-            as well, q lies in [exp(-2 beta), 1]; nothing is normalised here.
+        query: H, [..., B, C, D], or [..., B, 1, D] where all classes share it. With `prototypes` L2-normalised by the
+            caller as well, q lies in [exp(-2 beta), 1]; nothing is normalised here.
         prototypes: A, [..., C, D].
         beta: sharpness.
     """

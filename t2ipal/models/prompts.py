@@ -1,9 +1,9 @@
 """Learned prompts through CLIP's frozen text encoder, eq. 1 of the T2I-PAL paper: [SOT, v_1 ... v_M, name, '.', EOT].
 
-The class tokens come last and CLIP's text attention is causal. So nothing after the end mark matters, and where all classes
-share a context, the positions of start and context are the same for every class. `PromptEncoder` therefore encodes one packed
-sequence: the shared prefix once, then the tails of all classes, each of which sees the prefix and itself. The result is that
-of 77 tokens per class, up to rounding, for a small part of the work.
+The class tokens come last and CLIP's text attention is causal. So nothing after the end mark matters, and where all
+classes share a context, the positions of start and context are the same for every class. `PromptEncoder` therefore
+encodes one packed sequence: the shared prefix once, then the tails of all classes, each of which sees the prefix and
+itself. The result is that of 77 tokens per class, up to rounding, for a small part of the work.
 """
 
 from __future__ import annotations
@@ -55,12 +55,8 @@ class PromptEncoder(nn.Module):
             tails, mask, last = embedded[:, start:longest], _causal(longest), ends[:, None]
         else:
             is_tail = (torch.arange(tokens.shape[1]) <= ends[:, None])[:, start:]
-            tails, mask, last = (
-                embedded[:, start:][is_tail.to(clip.device)],
-                _prefix_mask(is_tail, start),
-                is_tail.sum(1),
-            )
-            last = (start + last.cumsum(0) - 1)[None]
+            tails, mask = embedded[:, start:][is_tail.to(clip.device)], _prefix_mask(is_tail, start)
+            last = (start + is_tail.sum(1).cumsum(0) - 1)[None]
         self._keep("start", embedded[0, :1])
         self._keep("position", model.positional_embedding[1:start])
         self._keep("tails", tails)
@@ -131,7 +127,7 @@ class _Block(nn.Module):
         return x + self._mlp(F.layer_norm(x, (self.width,), self.ln_2_weight, self.ln_2_bias))
 
     def _mlp(self, x: Tensor) -> Tensor:
-        """CLIP's QuickGELU x sigmoid(1.702 x) is silu(1.702 x) / 1.702: one fused step, the factors inside the products."""
+        """CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: the factors go into the products."""
         hidden = torch.addmm(self.fc_bias, x.flatten(0, 1), self.fc_weight.T, beta=GELU_SLOPE, alpha=GELU_SLOPE)
         out = torch.addmm(self.proj_bias, F.silu(hidden), self.proj_weight.T, alpha=1 / GELU_SLOPE)
         return out.view_as(x)
@@ -156,7 +152,7 @@ def prompt_tokens(class_names: Sequence[str], n_ctx: int) -> tuple[Tensor, Tenso
 
 
 def encode_plain(clip: Clip, class_names: Sequence[str], context: Tensor) -> Tensor:
-    """The same class embeddings the long way, by CLIP's own modules on 77 tokens per class: the reference of the fast one.
+    """The same class embeddings by CLIP's own modules on 77 tokens per class, the reference of `PromptEncoder`.
 
     Args:
         clip: the frozen model.

@@ -1,7 +1,7 @@
 """Similarities of features and class embeddings, eqs. 2-4 of the T2I-PAL paper.
 
-"..." are any leading dimensions (the seeds), B rows, N cells or text positions, C classes, D joint dimension. Features and
-embeddings are L2-normalised, so similarities are cosines; no logit scale is applied here.
+"..." are any leading dimensions (the seeds), B rows, N cells or text positions, C classes, D joint dimension. Features
+and embeddings are L2-normalised, so similarities are cosines; no logit scale is applied here.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ def assert_same(loaded: Clip, vision: str = "resnet") -> None:
         assert value.dtype in (torch.float32, torch.int64)
         assert torch.equal(value, expected[key]), key
     assert (loaded.dim, loaded.image_size) == (DIM, SIDE)
-    assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
+    assert not loaded.model.training
+    assert not any(p.requires_grad for p in loaded.model.parameters())
 
 
 @pytest.mark.parametrize("vision", ["resnet", "vit"])
@@ -31,11 +32,22 @@ def test_safetensors_and_state_dict(tmp_path: Path, vision: str) -> None:
     write_tensors(tmp_path / "clip.safetensors", state(vision))
     loaded = load_clip(tmp_path / "clip.safetensors")
     assert_same(loaded, vision)
-    assert loaded.name == "clip.safetensors" and loaded.sha256 == sha256_file(tmp_path / "clip.safetensors")
+    assert loaded.name == "clip.safetensors"
+    assert loaded.sha256 == sha256_file(tmp_path / "clip.safetensors")
     torch.save(state(vision), tmp_path / "clip.pt")
     assert_same(load_clip(tmp_path / "clip.pt"), vision)
 
 
+def test_half_precision_without_counters(tmp_path: Path) -> None:
+    kept = {key: value for key, value in state().items() if not key.endswith("num_batches_tracked")}
+    half = {key: value.half() if value.ndim > 1 else value for key, value in kept.items()}
+    write_tensors(tmp_path / "clip.safetensors", half)
+    found = load_clip(tmp_path / "clip.safetensors").model.state_dict()
+    for key, value in half.items():
+        assert torch.equal(found[key], value.float()), key
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore::torch.jit.TracerWarning")
 def test_torchscript_archive(tmp_path: Path) -> None:
     """OpenAI's files are traced modules; what counts is their state dict, which has three sizes among its weights."""
 
@@ -135,4 +147,6 @@ def test_name_with_a_damaged_file_in_the_cache(tmp_path: Path, monkeypatch: pyte
 
 def test_long_text_is_cut_with_its_end_mark() -> None:
     tokens = tokenize(["word " * 200, "dog"])
-    assert tokens.shape == (2, 77) and tokens[0, -1] == 49407 and (tokens[1] != 0).sum() == 3
+    assert tokens.shape == (2, 77)
+    assert tokens[0, -1] == 49407
+    assert (tokens[1] != 0).sum() == 3

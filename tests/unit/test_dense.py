@@ -19,10 +19,11 @@ def images(side: int, rows: int = 2) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("clip", "cells"), [(RESNET, 4), (VIT, 16)], ids=["resnet", "vit"])
-def test_global_feature_is_clips_own(clip, cells: int) -> None:  # noqa: ANN001
+def test_global_feature_is_clips_own(clip, cells: int) -> None:
     pos, nopos, local = encode_image_dense(clip, images(SIDE))
     torch.testing.assert_close(pos, F.normalize(clip.model.encode_image(images(SIDE)), dim=-1))
-    assert pos.shape == nopos.shape == (2, DIM) and local.shape == (2, cells, DIM)
+    assert pos.shape == nopos.shape == (2, DIM)
+    assert local.shape == (2, cells, DIM)
     assert math.prod(grid_of(clip, SIDE)) == cells
     for value in (pos, nopos, local):
         torch.testing.assert_close(value.norm(dim=-1), torch.ones(value.shape[:-1]))
@@ -70,9 +71,10 @@ def test_vit_local_feature_of_a_single_patch_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(("clip", "cells"), [(RESNET, 9), (VIT, 36)], ids=["resnet", "vit"])
-def test_another_image_size(clip, cells: int) -> None:  # noqa: ANN001
+def test_another_image_size(clip, cells: int) -> None:
     pos, _, local = encode_image_dense(clip, images(96))
-    assert local.shape == (2, cells, DIM) and pos.isfinite().all()
+    assert local.shape == (2, cells, DIM)
+    assert pos.isfinite().all()
     assert math.prod(grid_of(clip, 96)) == cells
 
 

@@ -108,7 +108,7 @@ def test_modality_gap() -> None:
     assert modality_gap(images, 5 * images) == pytest.approx(0)
 
 
-def test_real_features_give_the_known_zero_shot_figures(real_data) -> None:  # noqa: ANN001
+def test_real_features_give_the_known_zero_shot_figures(real_data) -> None:
     path: Path = real_data("clip_vitb16_coco250.npz")
     with np.load(path) as data:
         classes, labels = data["classes"], data["labels"]

@@ -51,15 +51,18 @@ def test_images_in_and_out(tmp_path: Path) -> None:
     rows = extract_images(
         tmp_path / "images.parquet", tmp_path / "f.parquet", CLIP, image_size=64, batch=5, on_progress=seen.append
     )
-    assert rows == 12 and seen == [5, 10, 12]
+    assert rows == 12
+    assert seen == [5, 10, 12]
     assert set(read_parquet(tmp_path / "f.parquet")["sample"].to_pylist()) == {3}
     features = load_image_features(tmp_path / "f.parquet")
     assert features.ids == tuple(f"i{n:02d}" for n in range(12))
-    assert features.grid == (2, 2) and features.clip_sha256 == CLIP.sha256
+    assert features.grid == (2, 2)
+    assert features.clip_sha256 == CLIP.sha256
     pixels = torch.stack([preprocess(64)(picture(n)[1]) for n in range(12)])
     for name, expected in zip(("global_pos", "global_nopos", "local"), encode_image_dense(CLIP, pixels), strict=True):
         found = getattr(features, name)
-        assert found.dtype == torch.float16 and found.shape == expected.shape
+        assert found.dtype == torch.float16
+        assert found.shape == expected.shape
         torch.testing.assert_close(found.float(), expected, atol=1e-3, rtol=1e-3)
 
 
@@ -106,11 +109,13 @@ def test_captions_are_ragged(tmp_path: Path, batch: int) -> None:
     lengths = tokens.argmax(-1) + 1
     assert features.ids == tuple(TEXTS)
     assert (features.offsets[1:] - features.offsets[:-1]).tolist() == lengths.tolist()
-    assert lengths.tolist()[1] == 77 and lengths.tolist()[4] == 2
+    assert lengths.tolist()[1] == 77
+    assert lengths.tolist()[4] == 2
     torch.testing.assert_close(features.pooled.float(), pooled, atol=1e-3, rtol=1e-3)
     index = torch.tensor([2, 0, 2])
     padded, mask = features.padded(index)
-    assert padded.shape == (3, int(lengths[2]), DIM) and mask.sum(1).tolist() == lengths[index].tolist()
+    assert padded.shape == (3, int(lengths[2]), DIM)
+    assert mask.sum(1).tolist() == lengths[index].tolist()
     for place, n in enumerate(index.tolist()):
         torch.testing.assert_close(padded[place, mask[place]].float(), local[n, : lengths[n]], atol=1e-3, rtol=1e-3)
         assert (padded[place, ~mask[place]] == 0).all()
@@ -122,7 +127,9 @@ def test_texts_out_of_order_are_sorted_by_id(tmp_path: Path) -> None:
     extract_texts(TEXTS.items(), tmp_path / "a.parquet", CLIP)
     extract_texts(reversed(TEXTS.items()), tmp_path / "b.parquet", CLIP)
     a, b = (load_text_features(tmp_path / f"{name}.parquet") for name in "ab")
-    assert a.ids == b.ids and torch.equal(a.tokens, b.tokens) and torch.equal(a.offsets, b.offsets)
+    assert a.ids == b.ids
+    assert torch.equal(a.tokens, b.tokens)
+    assert torch.equal(a.offsets, b.offsets)
     torch.testing.assert_close(a.local, b.local, atol=2e-3, rtol=0)
 
 
@@ -132,13 +139,14 @@ def test_float16_on_disk(tmp_path: Path) -> None:
         schema = file.schema_arrow
     assert schema.field("global").type == pa.list_(pa.float16(), DIM)
     assert schema.field("local").type.value_type == pa.float16()
-    assert schema.metadata[b"kind"] == b"text" and schema.metadata[b"dim"] == str(DIM).encode()
+    assert schema.metadata[b"kind"] == b"text"
+    assert schema.metadata[b"dim"] == str(DIM).encode()
 
 
 def test_unreadable_image_is_named_and_leaves_no_file(tmp_path: Path) -> None:
     table = pa.table({"image_id": ["ok", "torn"], "image": [{"bytes": part, "path": None} for part in _halves()]})
     write_parquet(table, tmp_path / "images.parquet")
-    with pytest.raises(UserError, match="image torn: .*not a whole image"):
+    with pytest.raises(UserError, match=r"image torn: .*not a whole image"):
         extract_images(tmp_path / "images.parquet", tmp_path / "f.parquet", CLIP, image_size=64)
     assert not list(tmp_path.glob("*f.parquet*"))
 
@@ -153,7 +161,7 @@ def test_refusals(tmp_path: Path) -> None:
     write_images(tmp_path / "images.parquet", range(3))
     extract_captions(tmp_path / "captions.parquet", tmp_path / "t.parquet", CLIP)
     extract_images(tmp_path / "images.parquet", tmp_path / "i.parquet", CLIP, image_size=64)
-    with pytest.raises(UserError, match="no column 'global_pos'"):
+    with pytest.raises(UserError, match="no column 'global_nopos'"):
         load_image_features(tmp_path / "t.parquet")
     with pytest.raises(UserError, match="no column"):
         extract_images(tmp_path / "captions.parquet", tmp_path / "x.parquet", CLIP, image_size=64)

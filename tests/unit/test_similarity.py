@@ -75,7 +75,8 @@ def test_one_query_for_all_classes() -> None:
 
 def test_affinity_of_unit_vectors_is_bounded() -> None:
     q = affinity(unit(9, 3, 6, seed=1), unit(3, 6, seed=2), BETA)
-    assert q.min() >= math.exp(-2 * BETA) and q.max() <= 1
+    assert q.min() >= math.exp(-2 * BETA)
+    assert q.max() <= 1
 
 
 def test_no_attended_features_unless_asked() -> None:
@@ -84,12 +85,17 @@ def test_no_attended_features_unless_asked() -> None:
 
 def test_a_row_without_positions_is_no_nan() -> None:
     found = local_logits(torch.zeros(1, 3, 4), unit(2, 4).float(), TAU, torch.zeros(1, 3, dtype=torch.bool))
-    assert found.logits.isfinite().all() and found.heat.isfinite().all()
+    assert found.logits.isfinite().all()
+    assert found.heat.isfinite().all()
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    seeds=st.integers(1, 4), rows=st.integers(1, 4), positions=st.integers(1, 5), classes=st.integers(1, 4), draw=st.integers(0, 99)
+    seeds=st.integers(1, 4),
+    rows=st.integers(1, 4),
+    positions=st.integers(1, 5),
+    classes=st.integers(1, 4),
+    draw=st.integers(0, 99),
 )
 def test_leading_dimensions_are_independent(seeds: int, rows: int, positions: int, classes: int, draw: int) -> None:
     local, pooled = unit(seeds, rows, positions, 6, seed=draw), unit(seeds, rows, 6, seed=draw + 1)
@@ -105,4 +111,6 @@ def test_leading_dimensions_are_independent(seeds: int, rows: int, positions: in
         torch.testing.assert_close(q[s], affinity(alone.attended, prototypes[s], BETA))
         torch.testing.assert_close(global_logits(pooled, embeddings)[s], global_logits(pooled[s], embeddings[s]))
     # features that all seeds share
-    torch.testing.assert_close(local_logits(local[:1], embeddings, TAU).logits[-1], local_logits(local[0], embeddings[-1], TAU).logits)
+    torch.testing.assert_close(
+        local_logits(local[:1], embeddings, TAU).logits[-1], local_logits(local[0], embeddings[-1], TAU).logits
+    )

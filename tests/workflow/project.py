@@ -19,14 +19,13 @@ TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [1, 2],
     "pools": {"micro": {"size": 60}},
-    "datasets": {"micro": {"train": {"source": "micro", "size": 60}, "test": {"source": "micro", "size": 150}}},
-    "text_to_image": {
-        "micro": {"model": "models/text-to-image", "samples": 2, "steps": 2, "guidance": 1.0, "batch": 8}
-    },
+    "datasets": {"micro": {"train": None, "test": {"source": "micro", "size": 150}}},
+    "text_to_image": {"micro": {"model": "models/text-to-image", "samples": 1, "steps": 2, "batch": 8}},
     "clip": {"micro": {"model": "models/clip.safetensors", "image_size": 32, "batch": 32}},
+    "methods": ["zsclip", "tai_dpt", "t2i_pal"],
     "training": {"epochs": 3, "batch": 16},
-    "settings": {"t2i_pal": {"n_ctx": 4}, "tai_dpt": {"n_ctx": 4}, "oracle": {"n_ctx": 4}},
-    "sweeps": {"fig3a": {"values": [0.4, 0.6]}},
+    "settings": {"t2i_pal": {"n_ctx": 4}, "tai_dpt": {"n_ctx": 4}},
+    "sweeps": {"fig3a": {"values": [0.2, 0.6]}},
 }
 """Merged over config.yaml: minutes become seconds."""
 

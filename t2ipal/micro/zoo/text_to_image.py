@@ -119,6 +119,7 @@ class TextToImageStage(Stage):
     clip: Path
     recipe: Recipe
     name: str = "text-to-image"
+    channels_last = False
 
     def build(self) -> nn.Module:
         return micro_unet()
@@ -133,8 +134,7 @@ class TextToImageStage(Stage):
         noise, schedule = torch.randn_like(z), _scheduler()
         step = torch.from_numpy(rng.integers(0, 1000, batch)).to(device)
         noisy, target = schedule.add_noise(z, noise, step), schedule.get_velocity(z, noise, step)
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16):
             predicted = model(noisy, step, text).sample
         return {"loss": F.mse_loss(predicted.float(), target)}
 

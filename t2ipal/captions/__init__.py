@@ -1,0 +1,1 @@
+"""Captions: reading them, and finding the classes that they name."""

@@ -1,0 +1,96 @@
+"""English words that change what a noun says: the closed lists of the noun filter, all singular and lower case."""
+
+from __future__ import annotations
+
+# A noun before one of these is still what the phrase is about: "pizza slice", "elephant calf", "bike rider".
+TRANSPARENT_HEADS = frozenset(
+    """
+    slice piece half bunch herd flock group pair pack set collection stack pile row line variety assortment trio family
+    calf cub foal kitten pup baby adult face head ear eye nose tail paw mane neck trunk fur back side top front rear end
+    """.split()
+)
+
+# Verbs of captions that taggers take for nouns.
+NO_HEADS = frozenset(
+    """
+    sits lies lays grazes graze poses pose stares stare looks look waits wait jumps leaps smiles smile eats eat rides
+    flies fly paddles tips rests sleeps sleep runs holds plays play stands swims watches drinks hangs performs grinds
+    """.split()
+)
+
+POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their"})
+
+# "a statue of a horse" shows no horse. A thing after one of these and "of" is depicted, not there.
+DEPICTIONS = frozenset(
+    """
+    statue sculpture carving figurine figure painting drawing cartoon mural poster illustration sketch logo emblem
+    silhouette outline replica imitation caricature doodle graffiti engraving symbol icon shape sign advertisement
+    ad decal sticker print pattern tattoo mosaic billboard costume mask model
+    """.split()
+)
+# These are the caption speaking of its own picture when nothing is named before them: "a photo of a cat".
+PICTURES = frozenset("picture photo photograph image portrait shot view video snapshot close-up closeup print".split())
+
+# Words in a noun phrase that make the thing an imitation: "toy car", "stuffed dog".
+IMITATIONS = frozenset(
+    """
+    toy stuffed fake pretend plush miniature inflatable cartoon artificial imaginary lego origami animated mock
+    """.split()
+)
+
+# "shaped like a fish", "dressed as a cat", "looks like a boat"
+LIKENESS = frozenset({("shaped", "like"), ("look", "like"), ("dressed", "as"), ("dressed", "like"), ("shape", "of")})
+
+# Nothing named right after one of these is there.
+NEGATIONS = frozenset({"no", "without", "zero", "neither", "nor", "minus", "not"})
+# ... and after one of these with "of" or "from".
+ABSENCES = frozenset({"lack", "absence", "empty", "free", "devoid", "missing", "absent"})
+
+IRREGULAR_PLURALS = {
+    "person": ("people", "persons"),
+    "man": ("men",),
+    "woman": ("women",),
+    "child": ("children",),
+    "foot": ("feet",),
+    "tooth": ("teeth",),
+    "goose": ("geese",),
+    "mouse": ("mice",),
+    "ox": ("oxen",),
+    "calf": ("calves",),
+    "knife": ("knives",),
+    "wife": ("wives",),
+    "half": ("halves",),
+    "leaf": ("leaves",),
+    "loaf": ("loaves",),
+    "wolf": ("wolves",),
+    "shelf": ("shelves",),
+    "cactus": ("cacti", "cactuses"),
+    "passerby": ("passersby",),
+    "sheep": (),
+    "people": (),
+    "bison": (),
+    "aircraft": (),
+    "luggage": (),
+    "cattle": (),
+}
+# words in -man that are no men
+_NOT_MEN = ("human", "german", "roman", "talisman", "caiman", "shaman", "ottoman")
+
+
+def forms(noun: str) -> tuple[str, ...]:
+    """A singular noun and its plurals.
+
+    >>> forms("baby"), forms("fireman"), forms("box")
+    (('baby', 'babies'), ('fireman', 'firemen'), ('box', 'boxes'))
+    """
+    if noun in IRREGULAR_PLURALS:
+        return (noun, *IRREGULAR_PLURALS[noun])
+    if noun.endswith("man") and noun not in _NOT_MEN:
+        return (noun, noun[:-2] + "en")
+    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
+        return (noun, noun[:-1] + "ies")
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return (noun, noun + "es")
+    if noun.endswith("o"):
+        return (noun, noun + "s", noun + "es")
+    return (noun, noun + "s")

@@ -1,0 +1,110 @@
+"""Reading one long array of a JSON file piece by piece, in memory that does not grow with the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from t2ipal.errors import UserError
+from t2ipal.store import existing
+
+CHUNK = 1 << 20  # characters
+_DECODER = json.JSONDecoder()
+
+
+def items(path: str | Path, key: str) -> Iterator[Any]:
+    """Yield the elements of the array under `key` of the object that the file holds.
+
+    Values of other keys are skipped, arrays of them element by element too.
+
+    Raises:
+        UserError: no such file, not JSON, cut off, no such key, or no array under it.
+    """
+    with existing(path).open(encoding="utf-8-sig") as file:
+        try:
+            yield from _items(_Text(file), key)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: {error}; expected JSON with an array {key!r}") from error
+
+
+def _items(text: _Text, key: str) -> Iterator[Any]:
+    text.expect("{")
+    while text.peek() != "}":
+        name = text.value()
+        text.expect(":")
+        if text.peek() == "[":
+            for item in _array(text):
+                if name == key:
+                    yield item
+            if name == key:
+                return
+        elif name == key:
+            raise ValueError(f"{key!r} is no array")
+        else:
+            text.value()
+        if text.peek() == ",":
+            text.expect(",")
+    raise ValueError(f"no key {key!r}")
+
+
+def _array(text: _Text) -> Iterator[Any]:
+    text.expect("[")
+    while text.peek() != "]":
+        yield text.value()
+        if text.peek() == ",":
+            text.expect(",")
+        elif text.peek() != "]":
+            raise ValueError(f"found {text.peek()!r} between two values")
+    text.expect("]")
+
+
+class _Text:
+    """A window on a text file that moves with what has been read of it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._window = ""
+        self._at = 0
+
+    def _more(self) -> bool:
+        chunk = self._file.read(max(CHUNK, len(self._window) - self._at))
+        self._window, self._at = self._window[self._at :] + chunk, 0
+        return bool(chunk)
+
+    def peek(self) -> str:
+        """The next character that is no space."""
+        while True:
+            while self._at < len(self._window) and self._window[self._at].isspace():
+                self._at += 1
+            if self._at < len(self._window):
+                return self._window[self._at]
+            if not self._more():
+                raise ValueError("the file is cut off")
+
+    def expect(self, mark: str) -> None:
+        """Read `mark`."""
+        found = self.peek()
+        if found != mark:
+            raise ValueError(f"found {found!r} where {mark!r} belongs")
+        self._at += 1
+
+    def value(self) -> Any:
+        """Read a whole value."""
+        self.peek()
+        while True:
+            start = self._at
+            try:
+                value, end = _DECODER.raw_decode(self._window, start)
+            except json.JSONDecodeError as error:
+                if not self._more():
+                    raise ValueError(f"cut off or malformed: {error.msg}") from error
+                continue
+            if end < len(self._window):
+                self._at = end
+                return value
+            # a number at the window's end may go on behind it
+            if not self._more():
+                self._at = end - start
+                return value

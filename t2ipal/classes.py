@@ -1,0 +1,245 @@
+"""Class lists: the names to recognise and the English words for them.
+
+A list is a file of `resources/classes/` by name, or a path. A `.txt` file has one class name per line; a class that one
+of the shipped lists knows brings its words from there. A `.yaml` file has, per class, a name and optionally:
+
+    synonyms:  words for the class; a plural needs no entry
+    unknown:   words that leave open whether the class is there: such a caption neither rewards nor punishes
+    blockers:  phrases that hold a word of the class and mean something else
+    kinds:     classes of the list that are kinds of this one: their words are its words too
+    names:     the class's name in other name sets, by set
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from t2ipal.errors import UserError
+
+FOLDER = Path(__file__).resolve().parent.parent / "resources" / "classes"
+SHIPPED = ("voc2007", "coco", "nuswide")
+DEFAULT_NAMES = "tai"
+_WORDS = ("synonyms", "unknown", "blockers")
+_ENTRY_KEYS = ("name", "names", "kinds", *_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEntry:
+    """One class.
+
+    Attributes:
+        name: the name in prompts.
+        synonyms: phrases that name it, besides its own name; lower case, singular.
+        unknown: phrases that may mean it.
+        blockers: phrases that hold one of the above and do not mean it.
+        names: its name in other name sets, by set.
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Its own name and its synonyms, lower case."""
+        return tuple(dict.fromkeys((self.name.lower(), *self.synonyms)))
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Classes in the order of their columns."""
+
+    name: str
+    classes: tuple[ClassEntry, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Prompt names."""
+        return tuple(entry.name for entry in self.classes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def index(self, name: str) -> int:
+        """Column of a class.
+
+        Raises:
+            UserError: the list has no such class.
+        """
+        if name not in self.names:
+            raise UserError(f"{self.name}: no class {name!r}; it has {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def named(self, name_set: str) -> ClassList:
+        """The same classes under the names of another set; a class without a name there keeps its own.
+
+        COCO has `tai` (the default: as TaI-DPT prompts), `coco_official` and `cleaned`.
+
+        Raises:
+            UserError: no class has a name in that set.
+        """
+        if name_set == DEFAULT_NAMES:
+            return self
+        known = sorted({key for entry in self.classes for key, _ in entry.names})
+        if name_set not in known:
+            raise UserError(f"{self.name}: no name set {name_set!r}; it has {', '.join([DEFAULT_NAMES, *known])}")
+        renamed = (
+            replace(
+                entry,
+                name=dict(entry.names).get(name_set, entry.name),
+                synonyms=tuple(dict.fromkeys((entry.name.lower(), *entry.synonyms))),
+            )
+            for entry in self.classes
+        )
+        return ClassList(self.name, tuple(renamed))
+
+
+def class_files(name_or_path: str | Path) -> list[Path]:
+    """Every file that `load_classes` reads for this list.
+
+    Raises:
+        UserError: there is no such list.
+    """
+    path = _locate(name_or_path)
+    return [path] if path.suffix != ".txt" else [path, *(FOLDER / f"{name}.yaml" for name in SHIPPED)]
+
+
+def load_classes(name_or_path: str | Path) -> ClassList:
+    """Read a class list.
+
+    Args:
+        name_or_path: `voc2007`, `coco`, `nuswide`, or a path to a .yaml or .txt file.
+
+    Raises:
+        UserError: no such list, or one that is malformed.
+    """
+    path = _locate(name_or_path)
+    if path.suffix == ".txt":
+        entries = _from_text(path)
+    else:
+        entries = _from_yaml(path)
+    if not entries:
+        raise UserError(f"{path}: no class; expected at least one")
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            raise UserError(f"{path}: class {entry.name!r} occurs twice; expected unique names")
+        seen.add(entry.name)
+    _check_words(path, entries)
+    return ClassList(path.stem, entries)
+
+
+def _locate(name_or_path: str | Path) -> Path:
+    if str(name_or_path) in SHIPPED:
+        return FOLDER / f"{name_or_path}.yaml"
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml", ".txt") or not path.is_file():
+        raise UserError(
+            f"classes: no list {str(name_or_path)!r}; expected {', '.join(SHIPPED)} or the path of a .yaml or .txt file"
+        )
+    return path
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text: {error}") from error
+
+
+def _from_text(path: Path) -> tuple[ClassEntry, ...]:
+    names = [line.strip() for line in _read(path).splitlines()]
+    names = [name for name in names if name and not name.startswith("#")]
+    known = _known_words()
+    lower = {name.lower() for name in names}
+    entries = []
+    for name in names:
+        entry = known.get(_squeezed(name), ClassEntry(name))
+        # a synonym that is a class of its own here means that class
+        words = {key: tuple(w for w in getattr(entry, key) if w not in lower) for key in ("synonyms", "unknown")}
+        entries.append(replace(entry, name=name, names=(), **words))
+    return tuple(entries)
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name.lower())
+
+
+@cache
+def _known_words() -> dict[str, ClassEntry]:
+    """Entries of the shipped lists by their names, each with its former name among its synonyms."""
+    known: dict[str, ClassEntry] = {}
+    for shipped in SHIPPED:
+        for entry in _from_yaml(FOLDER / f"{shipped}.yaml"):
+            for name in (entry.name, *(name for _, name in entry.names)):
+                known.setdefault(_squeezed(name), replace(entry, synonyms=entry.terms))
+    return known
+
+
+def _from_yaml(path: Path) -> tuple[ClassEntry, ...]:
+    import yaml
+
+    try:
+        content = yaml.load(_read(path), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {error}") from error
+    if not isinstance(content, dict) or list(content) != ["classes"] or not isinstance(content["classes"], list):
+        raise UserError(f"{path}: expected one key, `classes`, with a list of classes")
+    items = content["classes"]
+    entries = tuple(_entry(path, number, item) for number, item in enumerate(items, start=1))
+    kinds = {entry.name: item["kinds"] for entry, item in zip(entries, items, strict=True) if "kinds" in item}
+    known = {entry.name: entry for entry in entries}
+    return tuple(_with_kinds(path, entry, kinds.get(entry.name, []), known) for entry in entries)
+
+
+def _with_kinds(path: Path, entry: ClassEntry, kinds: Any, known: dict[str, ClassEntry]) -> ClassEntry:
+    if not isinstance(kinds, list) or not all(kind in known for kind in kinds):
+        raise UserError(f"{path}: {entry.name}: kinds: found {kinds!r}; expected a list of classes of this file")
+    if not kinds:
+        return entry
+    parts = [entry, *(known[kind] for kind in kinds)]
+    synonyms = dict.fromkeys(term for part in parts for term in part.terms if term != entry.name.lower())
+    own = {*synonyms, entry.name.lower()}
+    unknown = dict.fromkeys(phrase for part in parts for phrase in part.unknown if phrase not in own)
+    blockers = dict.fromkeys(phrase for part in parts for phrase in part.blockers if phrase not in own)
+    return replace(entry, synonyms=tuple(synonyms), unknown=tuple(unknown), blockers=tuple(blockers))
+
+
+def _entry(path: Path, number: int, item: Any) -> ClassEntry:
+    if isinstance(item, str):
+        item = {"name": item}
+    where = f"{path}: class {number}"
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"].strip():
+        raise UserError(f"{where}: found {item!r}; expected a name, or a mapping with the key `name`")
+    where = f"{where} ({item['name']})"
+    for key in item:
+        if key not in _ENTRY_KEYS:
+            raise UserError(f"{where}: unknown key {key!r}; expected {', '.join(_ENTRY_KEYS)}")
+    names = item.get("names") or {}
+    if not isinstance(names, dict) or not all(isinstance(text, str) for pair in names.items() for text in pair):
+        raise UserError(f"{where}: names: found {names!r}; expected a mapping from name set to name")
+    words = {key: _phrases(f"{where}: {key}", item.get(key) or []) for key in _WORDS}
+    return ClassEntry(item["name"].strip(), **words, names=tuple(names.items()))
+
+
+def _phrases(where: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise UserError(f"{where}: found {value!r}; expected a list of phrases")
+    for phrase in value:
+        # YAML 1.1 reads a bare `no` or `on` as a truth value
+        if not isinstance(phrase, str) or not phrase.strip():
+            raise UserError(f"{where}: found {phrase!r}; expected a phrase (in quotes, if YAML misreads it)")
+    return tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in value))
+
+
+def _check_words(path: Path, entries: tuple[ClassEntry, ...]) -> None:
+    for entry in entries:
+        both = sorted(set(entry.terms) & set(entry.unknown))
+        if both:
+            raise UserError(f"{path}: {entry.name}: {both[0]!r} is a synonym and unknown; expected one of the two")

@@ -1,0 +1,109 @@
+"""Every output and gradient of the official TaI-DPT code on a small random CLIP (github.com/guozix/TaI-DPT)."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from t2ipal.features.clip_models import Clip, tokenize
+from t2ipal.features.dense import encode_image_dense, encode_text_dense
+from t2ipal.models.losses import ranking_loss
+from t2ipal.models.prompts import PromptEncoder, encode_plain
+from t2ipal.models.similarity import global_logits, local_logits
+from t2ipal.store import read_tensors
+
+SCALE, TAU_TEXT, TAU_IMAGE = 4.0, 1 / 50, 1 / 40
+TOLERANCE = 1e-5
+
+Golden = dict[str, Tensor]
+
+
+@pytest.fixture
+def found(golden_dir: Path) -> tuple[Golden, Clip, list[str], list[str]]:
+    """Golden tensors, the model, class names, captions."""
+    from clip.model import CLIP
+
+    state, _ = read_tensors(golden_dir / "tai_dpt_clip.safetensors")
+    # as the file's shapes say, but for the text encoder's heads: 2 of 16, where OpenAI's rule would be one per 64
+    model = CLIP(24, 64, (1, 1, 1, 1), 8, None, 77, 49408, 32, 2, 2)
+    model.load_state_dict(state)
+    golden, facts = read_tensors(golden_dir / "tai_dpt.safetensors")
+    names, captions = facts["classnames"], facts["captions"]
+    return golden, Clip(model.eval().requires_grad_(False), "official", "", 24, 64), names, captions
+
+
+def difference(found: Tensor, expected: Tensor) -> float:
+    """Largest difference, relative to the largest value where that is above 1."""
+    assert found.shape == expected.shape
+    return float((found.detach() - expected).abs().max() / expected.abs().max().clamp_min(1))
+
+
+def contexts(golden: Golden, *names: str) -> list[Tensor]:
+    return [golden[name].clone().requires_grad_() for name in names]
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["packed", "77 tokens"])
+def test_captions(found: tuple[Golden, Clip, list[str], list[str]], plain: bool) -> None:
+    golden, clip, names, captions = found
+    tokens = tokenize(captions)
+    assert torch.equal(tokens, golden["captions.tokens"])
+    pooled, local = encode_text_dense(clip, tokens)
+    assert difference(local, golden["caption.local_features"]) < TOLERANCE
+    learned = contexts(golden, "prompt.global_ctx", "prompt.local_ctx")
+    if plain:
+        embeddings = [encode_plain(clip, names, context) for context in learned]
+    else:
+        embeddings = PromptEncoder(clip, names, 16)(torch.stack(learned))
+    assert difference(embeddings[0], golden["class_embedding.global"]) < TOLERANCE
+    s = SCALE * global_logits(pooled, embeddings[0])
+    s_local = SCALE * local_logits(local, embeddings[1], TAU_TEXT, tokens != 0).logits
+    assert difference(s, golden["caption.logits_global"]) < TOLERANCE
+    assert difference(s_local, golden["caption.logits_local"]) < TOLERANCE
+    loss = (ranking_loss(s, golden["labels"]) + ranking_loss(s_local, golden["labels"])).mean()
+    assert difference(loss, golden["caption.ranking_loss"]) < TOLERANCE
+    loss.backward()
+    for context, name in zip(learned, ("grad.global_ctx", "grad.local_ctx"), strict=True):
+        # the golden gradients lie 2e-5 from their own float64 values, by float32 rounding through a softmax at 1 / 50
+        assert difference(context.grad, golden[name]) < 2 * TOLERANCE
+
+
+def test_images(found: tuple[Golden, Clip, list[str], list[str]]) -> None:
+    golden, clip, names, _ = found
+    pos, nopos, local = encode_image_dense(clip, golden["images"])
+    assert difference(pos, F.normalize(golden["image.global_features_pos"], dim=-1)) < TOLERANCE
+    assert difference(nopos, F.normalize(golden["image.global_features_nopos"], dim=-1)) < TOLERANCE
+    embeddings = PromptEncoder(clip, names, 16)(torch.stack(contexts(golden, "prompt.global_ctx", "prompt.local_ctx")))
+    assert difference(SCALE * global_logits(nopos, embeddings[0]), golden["image.logits_global"]) < TOLERANCE
+    s_local = SCALE * local_logits(local, embeddings[1], TAU_IMAGE).logits
+    assert difference(s_local, golden["image.logits_local"]) < TOLERANCE
+
+
+def test_class_specific_contexts(found: tuple[Golden, Clip, list[str], list[str]]) -> None:
+    """The repository's DualCoOp: logits exp(3.91) (cos+ - cos-), both under the positive prompt's heat at exp(-3); an
+    asymmetric loss on the local logits, whose focal weights carry no gradient."""
+    golden, clip, names, _ = found
+    _, nopos, local = encode_image_dense(clip, golden["images"])
+    learned = contexts(golden, "dual.ctx_pos", "dual.ctx_neg")
+    temperature, spatial = (torch.tensor(value, requires_grad=True) for value in (3.91, 3.0))
+    positive, negative = PromptEncoder(clip, names, 16, class_specific=True)(torch.stack(learned))
+    z = temperature.exp() * (global_logits(nopos, positive) - global_logits(nopos, negative))
+    assert difference(z, golden["dual.logits_global"]) < TOLERANCE
+    near = local_logits(local, positive, (-spatial).exp())
+    far = (near.heat * (local @ negative.mT).mT).sum(-1)
+    z = temperature.exp() * (near.logits - far)
+    assert difference(z, golden["dual.logits_local"]) < TOLERANCE
+    p, labels = z.sigmoid(), golden["dual.labels"]
+    q = (1 - p + 0.05).clamp(max=1)
+    terms = (labels == 1) * p.log() * (1 - p).detach() + (labels == -1) * q.log() * ((1 - q) ** 2).detach()
+    loss = -terms.sum() / len(z)
+    assert difference(loss, golden["dual.loss"]) < TOLERANCE
+    loss.backward()
+    for value, name in (
+        (learned[0], "grad_pos"),
+        (learned[1], "grad_neg"),
+        (temperature, "grad_temperature"),
+        (spatial, "grad_spatial"),
+    ):
+        assert difference(value.grad, golden[f"dual.{name}"]) < TOLERANCE

@@ -1,0 +1,295 @@
+"""The pages say what is: keys, settings, commands, files, columns and links are those of the project."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pyarrow as pa
+import pytest
+import yaml
+from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, prose, rules, section, table_rows
+from pydantic import BaseModel
+
+from t2ipal import __version__, methods
+from t2ipal.config import Config, load_config
+from t2ipal.plan import make_plan, settings_of
+
+DEVIATIONS = ROOT / "docs/deviations.md"
+README = ROOT / "README.md"
+
+
+def default() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` over `base`, mapping by mapping, as Snakemake merges config files."""
+    both = {
+        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return {**base, **both}
+
+
+def option_models(place: Any) -> list[type[BaseModel]]:
+    """The models that an annotation may hold, whatever is around them."""
+    if isinstance(place, type) and issubclass(place, BaseModel):
+        return [place]
+    return [model for part in get_args(place) for model in option_models(part)]
+
+
+def is_key(path: str) -> bool:
+    """Whether a dotted path, `{...}` for a name of one's own, is a key of the config or a setting of a method."""
+    head, *rest = path.split(".")
+    if head not in Config.model_fields:
+        return False
+    if head in ("training", "settings"):
+        every = {name: set(methods.get(name).Settings.model_fields) for name in methods.names()}
+        if head == "training":
+            return not rest or (len(rest) == 1 and any(rest[0] in known for known in every.values()))
+        known = set.union(*every.values()) if rest and rest[0] == "{method}" else every.get(rest[0] if rest else "")
+        return not rest or (known is not None and (len(rest) == 1 or (len(rest) == 2 and rest[1] in known)))
+    place: list[Any] = [Config.model_fields[head].annotation]
+    if rest and any(get_origin(option) is dict for option in place):
+        rest = rest[1:]
+    for part in rest:
+        found = [model.model_fields[part].annotation for option in place for model in option_models(option)
+                 if part in model.model_fields]  # fmt: skip
+        if not found:
+            return False
+        place = found
+    return True
+
+
+def config_paths(page: Path) -> list[str]:
+    """Words in backticks that look like a key of the config: its first part is one."""
+    words = re.findall(r"`([a-z0-9_]+(?:\.[A-Za-z0-9_{}]+)+)`", prose(page))
+    return [word for word in words if word.split(".")[0] in Config.model_fields]
+
+
+def test_a_wrong_key_would_be_seen() -> None:
+    right = ("seeds", "training.lr", "settings.{method}.eta", "settings.t2i_pal.gamma", "pools.{name}.splits",
+             "text_to_image.micro.steps", "use.clip", "datasets.{name}.filter")  # fmt: skip
+    wrong = ("sead", "training.gama", "settings.tai_dpt.gamma", "settings.clip.lr", "pools.{name}.gamma", "use.lr")
+    assert all(is_key(path) for path in right)
+    assert not any(is_key(path) for path in wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_config_key_that_a_page_names_exists(page: Path) -> None:
+    assert [path for path in config_paths(page) if not is_key(path)] == []
+
+
+def test_every_config_block_of_the_readme_is_a_valid_overlay() -> None:
+    found = blocks(README, "yaml")
+    assert len(found) >= 4
+    for text in found:
+        overlay = yaml.safe_load(text)
+        for dataset in (overlay.get("datasets") or {}).values():
+            if dataset and not (ROOT / dataset["classes"]).exists():
+                dataset["classes"] = "voc2007"  # a list of the reader's own
+        make_plan(load_config(merged(default(), overlay)))
+
+
+def test_the_36_choices_and_19_disagreements_are_all_there() -> None:
+    rows = table_rows(section(DEVIATIONS, "The 36 choices"))
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 37)]
+    assert all(len(row) == 6 and all(row) for row in rows)
+    text = section(DEVIATIONS, "19 places where the paper disagrees with itself or with its sources")
+    assert re.findall(r"^(\d+)\. ", text, re.MULTILINE) == [str(number) for number in range(1, 20)]
+
+
+def test_every_key_of_the_36_choices_is_named_in_full() -> None:
+    for number, *_, keys, _ in table_rows(section(DEVIATIONS, "The 36 choices")):
+        words = re.findall(r"`([^`]+)`", keys)
+        assert words or keys == "none", number
+        assert [word for word in words if not is_key(word)] == [], number
+
+
+def text_of(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def range_of(field: Any) -> str:
+    """What a setting may be, as the page writes it."""
+    if field.annotation is bool:
+        return "true, false"
+    if choices := get_args(field.annotation):
+        return ", ".join(choices)
+    bounds = [("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")]
+    return ", ".join(
+        f"{sign} {getattr(item, name)}" for name, sign in bounds for item in field.metadata if hasattr(item, name)
+    )
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    documented = {}
+    for key, users, value, allowed, _ in table_rows(section(DEVIATIONS, "The settings of the methods")):
+        for user in users.split(", "):
+            assert (user, key.strip("`")) not in documented
+            documented[user, key.strip("`")] = (value, allowed)
+    fields = {
+        (name, key): field for name in methods.names() for key, field in methods.get(name).Settings.model_fields.items()
+    }
+    assert documented.keys() == fields.keys()
+    assert {key: value for key, (value, _) in documented.items()} == {
+        key: text_of(field.default) for key, field in fields.items()
+    }
+    numbers = {key: range_of(field) for key, field in fields.items() if key[0] != "zsclip"}
+    assert {key: documented[key][1] for key in numbers} == numbers
+
+
+def test_the_default_run_is_as_the_page_says() -> None:
+    config = load_config(default())
+    shown = {**config.model_dump(), "training": settings_of(config, "t2i_pal").model_dump()}
+    shown["settings"] = {name: settings_of(config, name).model_dump() for name in config.methods}
+    rows = table_rows(section(DEVIATIONS, "What the default run does differently"))
+    assert rows
+    for path, _, value in rows:
+        place: Any = shown
+        for part in path.strip("`").split("."):
+            place = place[part]
+        assert text_of(place) == value, path
+
+
+def targets() -> set[str]:
+    """What may be asked of snakemake by name: rules without wildcards, and sweeps."""
+    plain = {name for name, parts in rules().items() if not any("{" in path for path in parts["output"])}
+    sweeps = {name for text in blocks(README, "yaml") for name in (yaml.safe_load(text).get("sweeps") or {})}
+    return plain | sweeps | set(default()["sweeps"]) | {"all"}
+
+
+WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_exists(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    lines = [line for text in blocks(page, "sh") for line in text.splitlines()]
+    lines += re.findall(r"`((?:make|snakemake) [^`]+)`", prose(page))
+    assert lines or page != README
+    for line in lines:
+        command, *words = shlex.split(line, comments=True)
+        if command == "make":
+            assert all(re.search(rf"^{word}:", makefile, re.MULTILINE) for word in words if "=" not in word), line
+        elif command == "snakemake":
+            check_snakemake(line, words)
+        else:
+            assert line == "source .venv/bin/activate", line
+
+
+def check_snakemake(line: str, words: list[str]) -> None:
+    previous = ""
+    for word in words:
+        if previous in ("--configfile", "--workflow-profile") and word != "mine.yaml":
+            assert (ROOT / word).exists(), line
+        elif previous not in WITH_VALUE and not word.startswith("-"):
+            assert word in targets(), line
+        previous = word
+
+
+def test_every_named_target_and_rule_of_the_readme_exists() -> None:
+    text = section(README, "Plain Snakemake")
+    named = re.findall(r"`(\w+)`", re.search(r"Other targets: (.*?)\.\n", text, re.DOTALL)[1])
+    assert set(named) <= targets()
+    stages = {
+        rule for row in table_rows(section(README, "Stages and their cost")) for rule in re.findall(r"`(\w+)`", row[2])
+    }
+    makes = {name for name, parts in rules().items() if parts["output"] and name != "zoo"}
+    assert stages == makes
+
+
+def test_every_file_that_rules_make_is_documented_and_no_other() -> None:
+    made = {path for parts in rules().values() for path in parts["output"]}
+    assert len(made) > 30
+    assert set(documented_outputs()) == made
+
+
+def test_logs_and_benchmarks_are_where_the_page_says() -> None:
+    assert all(path.startswith(("logs/", "results/zoo/")) for parts in rules().values() for path in parts["log"])
+
+
+def plain_type(kind: pa.DataType) -> str:
+    """An Arrow type as the page writes it, sizes left out."""
+    text = re.sub(r"\b(item|element): ", "", str(kind)).replace("halffloat", "float16").replace("double", "float64")
+    return re.sub(r"\[\d+\]", "", text.replace("fixed_size_list", "list")).replace("float>", "float32>")
+
+
+def columns_of(schema: pa.Schema) -> dict[str, str]:
+    return {field.name: plain_type(field.type) for field in schema}
+
+
+def documented(path: str) -> dict[str, str]:
+    """Columns of a pattern, sizes left out."""
+    return {name: re.sub(r"\[[^\]]*\]", "", kind) for name, kind in documented_outputs()[path].items()}
+
+
+def test_the_columns_of_images_are_documented() -> None:
+    from t2ipal.datasets.rows import image_schema, reject_schema
+    from t2ipal.images.generate import shard_schema
+
+    assert documented("images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet") == columns_of(shard_schema())
+    assert documented("images/{part}/{dataset}.parquet") == columns_of(image_schema())
+    assert documented("images/{part}/{dataset}-rejects.parquet") == columns_of(reject_schema())
+
+
+def test_the_columns_of_features_are_documented() -> None:
+    from t2ipal.features.cache import image_schema, text_schema
+
+    drawn = "features/{clip}/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet"
+    assert documented(drawn) == columns_of(image_schema(8, 9, True, {}))
+    assert documented("features/{clip}/{part}/{dataset}.parquet") == columns_of(image_schema(8, 9, False, {}))
+    for path in ("features/{clip}/captions/{pool}.parquet", "features/{clip}/templates/{classes}.parquet"):
+        assert documented(path) == columns_of(text_schema(8, {}))
+
+
+def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
+    import numpy as np
+
+    from t2ipal import runs
+    from t2ipal.records import make_records
+    from t2ipal.store import read_parquet
+
+    folder = "runs/{dataset}/{method}/{variant}"
+    assert documented(f"{folder}/history.parquet") == columns_of(runs.history_table([]).schema)
+    scores, labels = np.array([[0.1, 0.2], [0.3, 0.0]], dtype=np.float32), np.array([[0, 1], [1, 0]])
+    runs.write_scores(tmp_path / "scores.parquet", ["a", "b"], [1], scores[None])
+    assert documented(f"{folder}/scores.parquet") == columns_of(read_parquet(tmp_path / "scores.parquet").schema)
+    metrics = runs.measure(scores, labels, ["x", "y"])
+    records = make_records(("data", "method", "base"), [1], [metrics], {"gamma": 0.2}, 1.0)
+    assert documented(f"{folder}/metrics.parquet") == columns_of(pa.Table.from_pylist(records).schema)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_link_is_dead(page: Path) -> None:
+    for link in links(page):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    heads = ("t2ipal/", "rules/", "resources/", "config/", "profiles/", "envs/", "docs/")
+    named = [word for page in PAGES for word in re.findall(r"`([\w./-]+)`", prose(page)) if word.startswith(heads)]
+    assert named
+    assert [word for word in named if not (ROOT / word).exists()] == []
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    left = [f"{page.name}: {line.strip()[:80]}" for page in PAGES for line in page.read_text("utf-8").splitlines()
+            if "TODO" in line]  # fmt: skip
+    assert left == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    newest = re.search(r"^## (\S+) - (\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert newest
+    assert project
+    assert (citation["version"], project[1], __version__) == (newest[1],) * 3
+    assert citation["date-released"] == newest[2]
