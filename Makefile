@@ -10,7 +10,9 @@ BIN := .venv/bin
 LOCK := envs/requirements.txt
 STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt | cksum | cut -d" " -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-REPORT := results/micro/report.html
+NAME := $(shell sed -n "s/^name: *//p" config.yaml)
+RESULTS := results/$(NAME)
+REPORT := $(RESULTS)/report.html
 
 # A home that is not there, or not ours to write, is no obstacle: caches then live in .venv.
 ifeq ($(shell test -w "$${HOME:-/nonexistent}" && echo yes),)
@@ -24,12 +26,13 @@ help: ## this list
 
 reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
 	@$(SNAKEMAKE)
-	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/micro report -newer $(REPORT) -name '*.*' -not -path '*/logs/*' -print -quit)" ]; \
-	  then echo "Report: $(REPORT)"; $(SNAKEMAKE) --report $(REPORT) > results/micro/logs/report.log 2>&1 || { cat results/micro/logs/report.log; exit 1; }; fi
-	@$(BIN)/python workflow_scripts/summary.py results/micro
+	@if [ ! -e $(REPORT) ] || [ -n "$$(find $(RESULTS)/tables $(RESULTS)/figures $(RESULTS)/report report -newer $(REPORT) -type f -print -quit)" ]; then \
+	  echo "Report: writing $(REPORT)"; \
+	  $(SNAKEMAKE) --report $(REPORT) > $(RESULTS)/logs/report.log 2>&1 || { cat $(RESULTS)/logs/report.log >&2; exit 1; }; fi
+	@$(BIN)/python workflow_scripts/summary.py $(RESULTS)
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(STAMP) ## style of Python and Snakemake files
 	@$(BIN)/ruff check .
@@ -53,6 +56,7 @@ $(STAMP): $(LOCK) envs/uv.txt
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "error: $(PYTHON) cannot make an environment: expected the module venv (Debian: apt install python3-venv)"; rm -rf .venv; exit 1; }
 	@mkdir -p .venv/home
 	@echo "Environment: .venv (once; about 6 GB)"
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip > /dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
 	@rm -f .venv/t2ipal-* && touch $@

@@ -39,14 +39,14 @@ def main() -> None:
     samples = list(read_samples(arguments.captions))
     classes = load_classes("coco").named("coco_official")
     print(
-        f"{'filter':8} {'half':7} {'captions':>8} {'precision':>9} {'recall':>7} {'+unknown':>8} {'unknown/caption':>15}"
+        f"{'filter':8} {'half':7} {'captions':>8} {'precision':>9} {'recall':>7} {'+unknown':>8} {'unknown/text':>12}"
     )
     for name, labeller in (("default", NounFilter(classes)), ("tai_dpt", TaiDptFilter(classes))):
         for half, part in zip(("tuning", "report"), halves(samples), strict=True):
             result = agreement(part, labeller.label(sample.text for sample in part), classes.names)
             print(
                 f"{name:8} {half:7} {result.captions:8} {result.precision:9.4f} {result.recall:7.4f} "
-                f"{result.recall_with_unknown:8.4f} {result.unknown / result.captions:15.2f}"
+                f"{result.recall_with_unknown:8.4f} {result.unknown / result.captions:12.2f}"
             )
             if half == "tuning" and arguments.terms:
                 show_terms(result, classes.names, arguments.terms)

@@ -72,14 +72,16 @@ def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
     return plain, ours
 
 
-def timed(step: Step) -> tuple[float, float]:
-    """Seconds of wall clock and of CPU, all threads together, that a step takes."""
+def timed(step: Step, times: list[tuple[float, float]]) -> tuple[Tensor, list[Tensor]]:
+    """Take a step; append its seconds of wall clock, and of CPU, all threads together, to `times`."""
     wall, cpu = time.perf_counter(), time.process_time()
-    step()
-    return time.perf_counter() - wall, time.process_time() - cpu
+    result = step()
+    times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return result
 
 
 def medians(times: list[tuple[float, float]]) -> tuple[float, float]:
+    """Median wall clock and median CPU seconds."""
     wall, cpu = zip(*times, strict=True)
     return statistics.median(wall), statistics.median(cpu)
 
@@ -96,7 +98,7 @@ def main() -> None:
     torch.manual_seed(0)
     clip = random_clip()
     print(f"{WIDTH} x {LAYERS} layers, batch {BATCH}, {options.threads} threads, torch {torch.__version__}; medians")
-    print("On a machine with other work, trust the CPU seconds.")
+    print("With other work on the machine, threads wait for each other: then take --threads 1 and the CPU seconds.")
     print(f"{'':>4} {'wall clock':>27} {'CPU':>27} {'':>6} {'differences':>25}")
     columns = ("C", "plain s", "ours s", "ratio", "plain s", "ours s", "ratio", "goal", "loss", "gradient (relative)")
     widths = (4, 10, 8, 7, 10, 8, 7, 6, 9, 20)
@@ -105,11 +107,12 @@ def main() -> None:
         names = load_classes(classes).names
         plain, ours = steps(clip, names)
         our_loss, our_grad = ours()
-        slow, fast = [], []
+        slow: list[tuple[float, float]] = []
+        fast: list[tuple[float, float]] = []
         for _ in range(options.rounds):
-            slow.append(timed(plain))
-            fast += [timed(ours) for _ in range(options.repeats)]
-        loss, grad = plain()
+            loss, grad = timed(plain, slow)
+            for _ in range(options.repeats):
+                timed(ours, fast)
         (slow_wall, slow_cpu), (fast_wall, fast_cpu) = medians(slow), medians(fast)
         gradient = max(float((a - b).abs().max() / a.abs().max()) for a, b in zip(grad, our_grad, strict=True))
         cells = [f"{len(names)}"]

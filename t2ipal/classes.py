@@ -120,10 +120,7 @@ def load_classes(name_or_path: str | Path) -> ClassList:
         UserError: no such list, or one that is malformed.
     """
     path = _locate(name_or_path)
-    if path.suffix == ".txt":
-        entries = _from_text(path)
-    else:
-        entries = _from_yaml(path)
+    entries = _from_text(path) if path.suffix == ".txt" else _from_yaml(path)
     if not entries:
         raise UserError(f"{path}: no class; expected at least one")
     seen: set[str] = set()

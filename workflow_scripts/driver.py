@@ -73,12 +73,15 @@ def join_run(folder: str = ".snakemake") -> IO[str]:
     """
     Path(folder).mkdir(exist_ok=True)
     share = open(Path(folder, "alive"), "w")  # noqa: SIM115 (its life is the process's)
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for lock in Path(folder, "locks").glob("*.lock"):
-            lock.unlink(missing_ok=True)
-    fcntl.flock(share, fcntl.LOCK_SH)
     os.environ["T2IPAL_OWNER"] = str(os.getpid())
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for lock in Path(folder, "locks").glob("*.lock"):
+                lock.unlink(missing_ok=True)
+        fcntl.flock(share, fcntl.LOCK_SH)
+    except OSError:  # a file system without such locks: after a kill there, `snakemake --unlock`
+        pass
     return share
 
 

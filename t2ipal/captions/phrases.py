@@ -34,11 +34,12 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A phrase found at words [start, end)."""
+    """A phrase found at words [start, end); `literal` where its last word stands as the phrase has it."""
 
     phrase: Phrase
     start: int
     end: int
+    literal: bool = False
 
 
 class PhraseIndex:
@@ -73,14 +74,17 @@ class PhraseIndex:
                     ) and not phrase.last.isdisjoint(words[end - 1])
                     if inner:
                         seen.add(phrase)
-                        yield Match(phrase, start, end)
+                        yield Match(phrase, start, end, phrase.text.endswith(words[end - 1][0]))
 
 
 def longest(matches: Iterable[Match]) -> list[Match]:
-    """Matches that no longer one overlaps, by start: longer before shorter, then left before right."""
+    """Matches that no better one overlaps, by start.
+
+    Better is longer, then further left, then literal.
+    """
     taken: set[int] = set()
     kept = []
-    for match in sorted(matches, key=lambda m: (m.start - m.end, m.start, m.phrase.text)):
+    for match in sorted(matches, key=lambda m: (m.start - m.end, m.start, not m.literal, m.phrase.text)):
         span = range(match.start, match.end)
         if taken.isdisjoint(span):
             taken.update(span)

@@ -41,7 +41,7 @@ class Reject:
 def checked(caption_id: str, image_id: str | None, text: object, source: str) -> Caption | Reject:
     """A caption, or the reject of what is none."""
     if text is None or (isinstance(text, str) and not text.strip()):
-        return Reject(caption_id, text or "", EMPTY)
+        return Reject(caption_id, "", EMPTY)
     if not isinstance(text, str):
         return Reject(caption_id, str(text), NO_TEXT)
     return Caption(caption_id, image_id, " ".join(text.split()), source)

@@ -15,11 +15,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from t2ipal.captions.labels import NOTHING, Labelled, Span
-from t2ipal.captions.nouns import BATCH, load_tagger
+from t2ipal.captions.tagger import Tagger, Word
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
-
     from t2ipal.classes import ClassList
 
 # nltk's lemmatiser turns adjectives, verbs, nouns and adverbs by their kind and everything else as nouns
@@ -31,7 +29,7 @@ class TaiDptFilter:
 
     def __init__(self, classes: ClassList) -> None:
         self.classes = classes
-        self._nlp = load_tagger()
+        self._tagger = Tagger()
         self._names: defaultdict[str, list[int]] = defaultdict(list)
         for index, entry in enumerate(classes.classes):
             for term in entry.terms:
@@ -45,12 +43,11 @@ class TaiDptFilter:
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
         """Yield the labels of each text, in order."""
-        for doc in self._nlp.pipe(texts, batch_size=BATCH):
-            yield self._label(doc)
+        for words in self._tagger.tag(texts):
+            yield self._label(words or [])
 
-    def _label(self, doc: Doc) -> Labelled:
-        tokens = [token for token in doc if not token.is_space]
-        words = [_lemma(token) for token in tokens]
+    def _label(self, tokens: list[Word]) -> Labelled:
+        words = [token.lemma if token.pos in LEMMATISED else token.text for token in tokens]
         line = f" {' '.join(words)} "
         # tokens[owner[k]] holds character k of the line; removal keeps both in step
         owner = [at for at, word in enumerate(words) for _ in range(len(word) + 1)]
@@ -61,14 +58,8 @@ class TaiDptFilter:
             while (at := line.find(wanted)) >= 0:
                 held = owner[at + 1 : at + 1 + len(name)]
                 start, last = tokens[held[0]], tokens[held[-1]]
-                end = last.idx + len(last.text)
-                spans += [Span(index, name, start.idx, end, "positive") for index in self._names[name]]
+                spans += [Span(index, name, start.start, last.end, "positive") for index in self._names[name]]
                 # the name goes with one of its two spaces
                 line = line[:at] + line[at + 1 + len(name) :]
                 owner = owner[:at] + owner[at + 1 + len(name) :]
         return Labelled.of(spans) if spans else NOTHING
-
-
-def _lemma(token: object) -> str:
-    lemma = token.lemma_ if token.pos_ in LEMMATISED else token.text  # type: ignore[attr-defined]
-    return (lemma or token.text).lower()  # type: ignore[attr-defined]

@@ -7,6 +7,13 @@ import pytest
 from project import Project, copy_project, copy_sources, make_models
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (pytest -n): one has the whole workflow, so that its small run is made once."""
+    for item in items:
+        workflow = Path(__file__).parent in item.path.parents
+        item.add_marker(pytest.mark.xdist_group("workflow" if workflow else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project after `snakemake all` on the tiny config."""

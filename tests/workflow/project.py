@@ -14,7 +14,18 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "t2ipal", "report", "envs", "profiles", "resources")
+SOURCES = (
+    "Snakefile",
+    "config.yaml",
+    "config",
+    "rules",
+    "workflow_scripts",
+    "t2ipal",
+    "report",
+    "envs",
+    "profiles",
+    "resources",
+)
 TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [1, 2],
@@ -54,8 +65,8 @@ class Project:
         (self.path / "tiny.yaml").write_text(yaml.safe_dump(merged(TINY, change or {})))
 
     def command(self, *arguments: str) -> list[str]:
-        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
-        return [*snakemake, *arguments]
+        # Targets go first: options that take several values would swallow them.
+        return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "tiny.yaml"]
 
     def environment(self) -> dict[str, str]:
         return {key: value for key, value in os.environ.items() if not key.startswith(("T2IPAL_OWNER", "PYTEST"))}

@@ -31,7 +31,7 @@ RECIPES = {
     "clip": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=20_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=8_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
 }
 STAGES = tuple(RECIPES)
 
