@@ -1,4 +1,4 @@
-"""`python -m t2ipal.micro.zoo`: train the micro CLIP, the micro text-to-image model and the judge; write their manifest."""
+"""Train the micro CLIP, the micro text-to-image model and the judge from nothing, and write their manifest."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -63,37 +64,35 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     work, out, size = options.work, options.out, options.scenes
     World(work, "pretrain", size, os.cpu_count() or 1)
     World(work, "validation", 2000, os.cpu_count() or 1)
-    recipe = _scaled(RECIPES[name], options.steps)
     clip = work / "clip.safetensors"
+    scaled = {name: _scaled(recipe, options.steps) for name, recipe in RECIPES.items()}
     stages: dict[str, Callable] = {
-        "clip": lambda: ClipStage(work, size, recipe),
-        "judge": lambda: JudgeStage(work, size, recipe),
-        "autoencoder": lambda: AutoencoderStage(work, size, recipe),
-        "text-to-image": lambda: TextToImageStage(work, size, clip, recipe),
+        "clip": lambda: ClipStage(work, size, scaled["clip"]),
+        "judge": lambda: JudgeStage(work, size, scaled["judge"]),
+        "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
+        "text-to-image": lambda: TextToImageStage(work, size, clip, scaled["text-to-image"]),
     }
     started = time.time()
     result = train(stages[name](), work, processes)
     if name == "clip":
         store.write_tensors(clip, export(result.model, Vocabulary.of_grammar()))
     elif name == "text-to-image":
-        autoencoder = train(AutoencoderStage(work, size, _scaled(RECIPES["autoencoder"], options.steps)), work, processes)
+        autoencoder = train(stages["autoencoder"](), work, processes)
         write_pipeline(work / "text-to-image", work, clip, result.model, autoencoder.model)
-        judge = train(JudgeStage(work, size, _scaled(RECIPES["judge"], options.steps)), work, processes).model
+        judge = train(stages["judge"](), work, processes).model
         result.figures.update(quality.of_pipeline(work / "text-to-image", clip, judge, work))
     else:
         state = {key: value.half() if value.ndim > 1 else value for key, value in result.model.state_dict().items()}
         store.write_tensors(work / f"{name}.safetensors", state)
-    _publish(name, result, work, out)
+    _publish(name, result, work, out, size)
     log.info("%s: %s in %.0f s", name, result.figures, time.time() - started)
 
 
 def _scaled(recipe: Recipe, factor: float) -> Recipe:
-    from dataclasses import replace
-
     return replace(recipe, steps=max(2, round(recipe.steps * factor)))
 
 
-def _publish(name: str, result: Result, work: Path, out: Path) -> None:
+def _publish(name: str, result: Result, work: Path, out: Path, size: int) -> None:
     """Copy a stage's files to the zoo and renew its part of the manifest."""
     out.mkdir(parents=True, exist_ok=True)
     if name == "text-to-image":
@@ -104,7 +103,7 @@ def _publish(name: str, result: Result, work: Path, out: Path) -> None:
     path = out / "manifest.json"
     manifest = store.read_json(path) if path.exists() else {"models": {}}
     manifest["command"] = "python -m t2ipal.micro.zoo"
-    manifest["world"] = {"scenes": result.record["scenes"] if "scenes" in result.record else SCENES, "stream": "pretrain"}
+    manifest["world"] = {"scenes": size, "stream": "pretrain", "seed": 0}
     manifest["models"][name] = result.record
     manifest["hardware"] = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
     manifest["files"] = {

@@ -1,4 +1,4 @@
-"""The latent space of the micro text-to-image model: patch principal components, and an `AutoencoderKL` that reads them.
+"""The latent space of the micro text-to-image model: patch principal components, and an `AutoencoderKL` of them.
 
 The latent of an 8 x 8 patch is its projection on 24 principal components, so diffusion can be trained at once and does
 not wait for the autoencoder. The decoder then learns to undo the projection with its neighbours in view, which removes

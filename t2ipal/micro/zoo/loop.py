@@ -1,4 +1,4 @@
-"""One resumable training loop for every model of the zoo: a process per CPU core (or GPU), gradients averaged between them."""
+"""One resumable training loop for every model of the zoo: a process per CPU core or GPU, gradients averaged."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def train(stage: Stage, work: Path, processes: int) -> Result:
     The samples of step s on process r come from a generator seeded by (recipe seed, s, r): a resumed run sees what an
     uninterrupted one would have seen.
     """
+    work.mkdir(parents=True, exist_ok=True)
     checkpoint = work / f"{stage.name}.pt"
     if not _finished(checkpoint, stage.recipe.steps):
         rendezvous = work.resolve() / f".{stage.name}.{os.getpid()}.rendezvous"

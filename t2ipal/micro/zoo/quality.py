@@ -24,8 +24,7 @@ STEPS, GUIDANCE, BATCH = 10, 3.0, 100
 def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
     """Judge and zero-shot mAP on images drawn from validation captions, beside those on real renders of the same.
 
-    Labels are the classes that the captions name. `diversity` is the judge's logit variance over 4 samples of a caption,
-    averaged over the classes.
+    Labels are the classes that the captions name.
     """
     world = World(work, "validation", 2000)
     labels = world.said[:captions, 0]

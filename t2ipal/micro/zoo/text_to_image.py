@@ -1,4 +1,4 @@
-"""The micro text-to-image model: a Stable Diffusion pipeline in a small size, conditioned on the micro CLIP's text encoder."""
+"""The micro text-to-image model: a small Stable Diffusion pipeline conditioned on the micro CLIP's text encoder."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _conditioning(clip: Path, work: Path, device: torch.device) -> tuple[CLIPTex
 
 
 def encode_compact(clip: Path, work: Path, tokens: np.ndarray, device: torch.device) -> Tensor:
-    """Compact ids [B, >= 32], 0-padded -> hidden states [B, 32, width], as the pipeline's tokenizer and encoder give."""
+    """Compact ids [B, >= 32], 0-padded -> hidden states [B, 32, width], as the pipeline computes them."""
     encoder, table = _conditioning(clip, work, device)
     last = len(Vocabulary.of_grammar().ids) - 1
     ids = table[tokens[:, :LENGTH]]

@@ -1,6 +1,6 @@
 """The few hundred byte-pair ids that the micro world uses, and a tokenizer cut down to them.
 
-CLIP's vocabulary has 49,408 entries; the grammar says a few hundred words. The zoo trains and ships the rows in use, and
+CLIP's vocabulary has 49,408 entries; the grammar says a few hundred words. The zoo trains and ships the rows in use;
 the loader puts them back into the full table, where all other rows are zero: the numbers are the same.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Vocabulary:
 
 
 @cache
-def _encoder():  # noqa: ANN202 - clip's own class, imported late
+def _encoder() -> Any:
     from clip.simple_tokenizer import SimpleTokenizer
 
     return SimpleTokenizer()
@@ -81,7 +82,7 @@ def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.nda
             pending += parts.get(symbol, ())
     for letter in LETTERS:
         keep.update((letter, letter + WORD_END))
-    symbols = sorted(keep, key=encoder.encoder.__getitem__) + ["<|startoftext|>", "<|endoftext|>"]
+    symbols = [*sorted(keep, key=encoder.encoder.__getitem__), "<|startoftext|>", "<|endoftext|>"]
     merges = [pair for pair in encoder.bpe_ranks if "".join(pair) in keep and set(pair) <= keep]
     folder.mkdir(parents=True, exist_ok=True)
     vocab = {symbol: place for place, symbol in enumerate(symbols)}

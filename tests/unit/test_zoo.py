@@ -1,0 +1,110 @@
+"""The zoo: tokenizer and text encoder say what CLIP's do, training resumes, files are those of the manifest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from t2ipal import store
+from t2ipal.micro.grammar import captions_of
+from t2ipal.micro.zoo.clip import LENGTH, export, micro_clip
+from t2ipal.micro.zoo.loop import Recipe, Stage, train
+from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
+from t2ipal.micro.zoo.text_to_image import encode_compact
+from t2ipal.micro.zoo.tokens import Vocabulary, write_tokenizer
+
+ZOO = Path(__file__).resolve().parents[2] / "resources/zoo"
+TEXTS = [caption.text for i in range(200) for caption in captions_of("pretrain", i)]
+
+
+def test_small_tokenizer_splits_as_the_full_one(tmp_path: Path):
+    import clip
+    from transformers import CLIPTokenizer
+
+    ids = write_tokenizer(tmp_path, Vocabulary.of_grammar(), 77)
+    small = CLIPTokenizer.from_pretrained(tmp_path)
+    found = small(TEXTS, padding="max_length", truncation=True, max_length=77)["input_ids"]
+    wanted = clip.tokenize(TEXTS).numpy()
+    back = ids[np.array(found)]
+    assert np.array_equal(np.where(wanted > 0, back, 0), wanted)
+    assert len(small("a zebra quacks")["input_ids"]) > 5  # unknown words fall into letters
+
+
+def test_compact_ids_refuse_an_unknown_word():
+    with pytest.raises(ValueError, match="zebra"):
+        Vocabulary.of_grammar().compact(["a dog", "a zebra"], LENGTH)
+
+
+def test_text_encoder_gives_the_hidden_states_of_clip(tmp_path: Path):
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.of_grammar()
+    clip = micro_clip(len(vocabulary.ids)).eval()
+    state = export(clip, vocabulary)
+    store.write_tensors(tmp_path / "clip.safetensors", state)
+    rounded = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k in clip.state_dict()}
+    rounded["token_embedding.weight"] = state["token_embedding.rows"].float()
+    rounded["positional_embedding"] = rounded["positional_embedding"][:LENGTH]
+    clip.load_state_dict(rounded, strict=True)
+    tokens = vocabulary.compact(TEXTS[:20], LENGTH)
+    hidden = encode_compact(tmp_path / "clip.safetensors", tmp_path, tokens, torch.device("cpu"))
+    assert hidden.shape == (20, PROMPT, 128)
+    x = clip.token_embedding(torch.from_numpy(tokens)) + clip.positional_embedding
+    wanted = clip.ln_final(clip.transformer(x.permute(1, 0, 2)).permute(1, 0, 2))
+    for row, line in enumerate(tokens):
+        length = min(int((line > 0).sum()), PROMPT - 1)  # after the end mark the two pad differently
+        torch.testing.assert_close(hidden[row, :length], wanted[row, :length], atol=2e-5, rtol=1e-4)
+
+
+@dataclass(frozen=True)
+class Line(Stage):
+    """Fits y = 3 x + 1: a stage small enough to train in a test."""
+
+    recipe: Recipe
+    name: str = "line"
+    stop: int = 10**9
+
+    def build(self) -> nn.Module:
+        return nn.Linear(1, 1)
+
+    def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict:
+        x = torch.from_numpy(rng.standard_normal((batch, 1))).float()
+        return {"loss": (model(x) - 3 * x - 1).square().mean()}
+
+
+def test_interrupted_training_gives_the_same_weights(tmp_path: Path):
+    recipe = Recipe(steps=60, batch=16, lr=0.1, warmup=5, tail=0.5, ema=0.9)
+    whole = train(Line(recipe), tmp_path / "whole", 1)
+    # the constant part of the schedule is that of the longer recipe: an interruption at step 20
+    train(Line(Recipe(steps=20, batch=16, lr=0.1, warmup=5, tail=0.0, ema=0.9)), tmp_path / "parts", 1)
+    again = train(Line(recipe), tmp_path / "parts", 1)
+    for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=0, rtol=0)
+    assert abs(float(whole.model.weight.detach()) - 3) < 0.2
+
+
+def test_two_processes_learn_the_same_line(tmp_path: Path):
+    result = train(Line(Recipe(steps=60, batch=16, lr=0.1, warmup=5)), tmp_path / "two", 2)
+    assert abs(float(result.model.weight.detach()) - 3) < 0.3
+    assert result.record["processes"] == 2
+
+
+def test_shipped_files_are_those_of_the_manifest():
+    manifest = store.read_json(ZOO / "manifest.json")
+    found = {p.relative_to(ZOO).as_posix() for p in ZOO.rglob("*") if p.is_file()} - {"manifest.json"}
+    assert found == set(manifest["files"])
+    for name, facts in manifest["files"].items():
+        assert store.sha256_file(ZOO / name) == facts["sha256"], name
+    assert sum(facts["bytes"] for facts in manifest["files"].values()) < 25e6
+
+
+def test_manifest_says_how_the_models_were_made_and_how_good_they_are():
+    models = store.read_json(ZOO / "manifest.json")["models"]
+    assert 60 <= models["clip"]["figures"]["zero_shot_mAP"] <= 85
+    assert models["judge"]["figures"]["validation_mAP"] > 95
+    figures = models["text-to-image"]["figures"]
+    assert figures["judge_ratio"] == pytest.approx(figures["judge_mAP_generated"] / figures["judge_mAP_real"])
+    for record in models.values():
+        assert min(record["samples"], record["seconds"]) > 0
