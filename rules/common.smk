@@ -190,6 +190,8 @@ def get_source_files(wildcards):
     if source.source == "coco":
         file = os.path.join(get_data(source.root), f"annotations/instances_{source.split}.json")
         return [get_existing(file, f"{key}.root")]
+    if source.source == "voc":
+        return [get_existing(get_data(source.root), f"{key}.root")]
     if source.source == "folder":
         folder = get_existing(get_data(source.path), f"{key}.path")
         return [folder, *([get_existing(get_data(source.labels), f"{key}.labels")] if source.labels else [])]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
 
 COMPRESSION = "zstd"
+HEADER = "t2ipal"
+"""The entry of a safetensors header that holds all metadata."""
 
 
 @contextmanager
@@ -136,10 +138,11 @@ def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iter
 def write_tensors(
     path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write tensors as safetensors; each value of `metadata` is kept as JSON in the header."""
+    """Write tensors as safetensors, with `metadata` as JSON in the header; equal content gives equal bytes."""
     from safetensors.torch import save_file
 
-    header = {key: json.dumps(value, ensure_ascii=False) for key, value in (metadata or {}).items()}
+    # One entry: safetensors writes several in an order that differs between processes.
+    header = {HEADER: json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)} if metadata else None
     with atomic(path) as part:
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part, metadata=header)
 
@@ -159,7 +162,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged or not a safetensors file: {error}") from error
-    return tensors, {key: _json_or_text(value) for key, value in header.items()}
+    ours = _json_or_text(header.pop(HEADER, "{}"))
+    return tensors, {**{key: _json_or_text(value) for key, value in header.items()}, **ours}
 
 
 def _json_or_text(value: str) -> Any:

@@ -19,6 +19,10 @@ def main(snakemake: Any) -> None:
             painter, captions, snakemake.output.images, sample=sample, seed=spec["seed"], on_progress=report
         )
     write_flagged(snakemake.output.images, snakemake.output.flagged)
+    if counts.redrawn:
+        report.warn(f"{counts.redrawn} of {counts.rows} images drawn again with their next seed")
+    if counts.cut_prompts:
+        report.warn(f"{counts.cut_prompts} of {counts.rows} prompts cut at the model's length")
     for name, count in counts.flags.items():
         report.warn(f"{count} of {counts.rows} images are {name}, redraws included; training leaves them out")
 

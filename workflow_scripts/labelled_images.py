@@ -20,6 +20,8 @@ def main(snakemake: Any) -> None:
             seed=spec["seed"],
             on_progress=report,
         )
+    for mode, count in counts.converted.items():
+        report.warn(f"{count} of {counts.read} images converted to RGB from {mode}")
     if counts.rejects:
         report.warn(f"{counts.rejects} of {counts.read} images rejected: see {snakemake.output.rejects}")
 

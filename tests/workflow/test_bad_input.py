@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_corrupt_shard_is_named_and_nothing_half_written(project: Project, bro
     corrupt(project.file(shard))
     result = project.run(f"results/tiny/{features}/shard-0.parquet")
     broken(result, shard, "parquet")
-    assert os.listdir(project.file(features)) == []
+    assert not list(project.file(features).glob("**/*"))
 
 
 def test_a_checkpoint_with_a_wrong_hash_is_named(project: Project, broken: Broken) -> None:
@@ -85,18 +85,17 @@ def test_an_image_model_with_a_wrong_hash_is_named(project: Project, broken: Bro
 
 
 def test_a_full_disk_is_named_and_nothing_half_written(project: Project, broken: Broken) -> None:
-    folder = project.file("images/micro/micro/sample0")
-    for path in folder.iterdir():
-        path.unlink()
+    folder = project.file("images/micro/micro")
+    shutil.rmtree(folder / "sample0")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"a full disk needs the right to mount a tmpfs: {mounted.stderr.strip()}")
     try:
-        target = folder.relative_to(project.path) / "shard-0.parquet"
+        target = folder.relative_to(project.path) / "sample0/shard-0.parquet"
         broken(project.run(str(target)), "shard-0.parquet", "no space left")
-        assert os.listdir(folder) == []
+        assert not list(folder.glob("**/*.*"))
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
