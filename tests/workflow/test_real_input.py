@@ -29,8 +29,8 @@ def damaged(source: Path, target: Path) -> None:
     path = target / "annotations/captions_val2014.json"
     content = yaml.safe_load(path.read_text())
     content["annotations"] += [
-        {"id": 1, "image_id": content["images"][0]["id"], "caption": " \n"},
-        {"id": 2, "image_id": 999_999_999, "caption": "A dog without its image."},
+        {"id": 10**9 + 1, "image_id": content["images"][0]["id"], "caption": " \n"},
+        {"id": 10**9 + 2, "image_id": 999_999_999, "caption": "A dog without its image."},
     ]
     import json
 
