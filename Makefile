@@ -46,7 +46,7 @@ format: $(STAMP) ## rewrite files in the style that lint checks
 	@$(BIN)/snakefmt Snakefile rules
 	@$(BIN)/python -m t2ipal.config > resources/config.schema.json
 
-env: $(STAMP) ## the environment in .venv, from the locked and hashed $(LOCK)
+env: $(STAMP) ## the environment in .venv, from the locked and hashed envs/requirements.txt
 
 clean: ## remove what the workflow made, not the environment
 	rm -rf results .snakemake
