@@ -12,7 +12,7 @@ import numpy as np
 from t2ipal import methods, store
 from t2ipal.errors import UserError
 from t2ipal.features.cache import ImageFeatures, load_image_features, load_text_features
-from t2ipal.train import TrainingData, join_captions, join_rows, label_matrix, template_labels
+from t2ipal.training_data import TrainingData, join_captions, join_rows, label_matrix, template_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa

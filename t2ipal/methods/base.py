@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
+    from t2ipal.training_data import TrainingData
 
-CAPTIONS, SYNTHETIC, TRAIN = "captions", "synthetic", "train"
-"""What a method may train on: captions with the noun filter's labels, their synthetic images, labelled real images."""
+CAPTIONS, SYNTHETIC, TRAIN, SHOTS = "captions", "synthetic", "train", "shots"
+"""What a method may train on: captions with the noun filter's labels, their synthetic images, labelled real images with
+the labels that a protocol leaves known, and the labelled images of a few-shot draw, each seed its own."""
 
 Tensors = dict[str, "Tensor"]
 
@@ -102,8 +104,10 @@ class Method(ABC):
         name: key in the config and in result paths.
         title: how tables call it.
         source: publication and, where it exists, code.
-        uses: kinds of training rows, a subset of {captions, synthetic, train}; empty for a method that trains nothing.
+        uses: kinds of training rows, a subset of {captions, synthetic, train, shots}; empty for a method that trains
+            nothing.
         in_paper: False for a row the paper does not have.
+        own_schedule: True for a method whose training settings are its own: the config's `training` is not for it.
         Settings: its settings.
     """
 
@@ -112,6 +116,7 @@ class Method(ABC):
     source: ClassVar[str]
     uses: ClassVar[frozenset[str]] = frozenset()
     in_paper: ClassVar[bool] = True
+    own_schedule: ClassVar[bool] = False
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
 
     def __init__(self, settings: MethodSettings, class_names: Sequence[str]) -> None:
@@ -140,6 +145,12 @@ class Method(ABC):
     @abstractmethod
     def prepare(self, clip: Clip, device: torch.device) -> None:
         """Take from CLIP what training needs. `scores` must not need it."""
+
+    def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:  # noqa: B027 - few methods need it
+        """Take from the training rows what no batch shows: label statistics, support sets. Called before `start`."""
+
+    def begin_epoch(self, learned: Tensors, epoch: int) -> None:  # noqa: B027 - few methods need it
+        """Called before each epoch (from 0), for methods whose loss changes over them."""
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         """The tensors to learn, as drawn for each seed: [S, ...] each."""
