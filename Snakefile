@@ -27,7 +27,9 @@ wildcard_constraints:
     dataset=r"[^/]+",
     method=r"[^/]+",
     variant=r"[^/]+",
-    part="test|train",
+    part="test|train|validation",
+    protocol="partial|few_shot|novel",
+    table=r"[^/]+",
     sample=r"\d+",
     shard=r"\d+",
 

@@ -5,6 +5,7 @@ Every answer about a run, a data set or a model comes from CONFIG and PLAN; no r
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.plan import CAPTIONS, SYNTHETIC, TRAIN, make_plan, method_of
+from t2ipal.plan import CAPTIONS, NOVEL, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of
 
 ALIVE = join_run()
 quieten()
@@ -27,7 +28,7 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{CONFIG.name}"
-FIRST = 1  # priority of what Table 1 needs: the ablations and the report come after it
+FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
 
@@ -97,18 +98,22 @@ def get_labels(dataset):
     return f"{get_classes(dataset)}-{CONFIG.datasets[dataset].filter}"
 
 
-def get_labelled(dataset):
-    return f"{RESULTS}/captions/{CONFIG.datasets[dataset].pool}/{get_labels(dataset)}/labelled.parquet"
+def get_labelled(dataset, pool=None):
+    """The captions of a pool, the data set's own if none is named, with the data set's labels."""
+    pool = pool or CONFIG.datasets[dataset].pool
+    return f"{RESULTS}/captions/{pool}/{get_labels(dataset)}/labelled.parquet"
 
 
 def get_pools():
-    """The pools that data sets use, in the config's order."""
-    used = {dataset.pool for dataset in CONFIG.datasets.values()}
+    """The pools that runs read, in the config's order."""
+    used = {dataset.pool for dataset in CONFIG.datasets.values()} | {run.pool for run in PLAN.runs.values()}
     return [pool for pool in CONFIG.pools if pool in used]
 
 
 def get_datasets_of(pool):
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool]
+    """The data sets whose classes are looked for in a pool."""
+    readers = {run.dataset for run in PLAN.runs.values() if run.pool == pool}
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool or name in readers]
 
 
 def get_pool_files(wildcards):
@@ -127,22 +132,21 @@ def get_pool_spec(wildcards):
 
 
 def get_labels_classes(wildcards):
-    return get_class_files(
-        next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards))
-    )
+    return get_class_files(get_labels_list(wildcards))
 
 
-def is_labels(dataset, wildcards):
-    return CONFIG.datasets[dataset].pool == wildcards.pool and get_labels(dataset) == wildcards.labels
+def get_labels_list(wildcards):
+    """The class list that a path's labels are of."""
+    found = [name for name in get_datasets_of(wildcards.pool) if get_labels(name) == wildcards.labels]
+    return CONFIG.datasets[found[0]].classes
 
 
 def get_filter_spec(wildcards):
-    classes = next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards))
-    return {"filter": wildcards.labels.rpartition("-")[2], "classes": classes}
+    return {"filter": wildcards.labels.rpartition("-")[2], "classes": get_labels_list(wildcards)}
 
 
 def get_pool_labelled(wildcards):
-    return sorted({get_labelled(dataset) for dataset in get_datasets_of(wildcards.pool)})
+    return sorted({get_labelled(dataset, wildcards.pool) for dataset in get_datasets_of(wildcards.pool)})
 
 
 # Images
@@ -170,14 +174,16 @@ def get_shards(folder, pool, t2i, samples):
 
 def get_drawings(pool):
     """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
-    runs = [run for run in PLAN.runs.values() if CONFIG.datasets[run.dataset].pool == pool and run.samples]
+    runs = [run for run in PLAN.runs.values() if run.pool == pool and run.samples]
     return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
 
 
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
-    train = {run.dataset for run in PLAN.runs.values() if TRAIN in run.kinds}
-    return [("test", name) for name in CONFIG.datasets] + [("train", name) for name in CONFIG.datasets if name in train]
+    train = {run.dataset for run in PLAN.runs.values() if run.kinds & {TRAIN, SHOTS}}
+    found = [("test", name) for name in CONFIG.datasets]
+    found += [("validation", name) for name, dataset in CONFIG.datasets.items() if dataset.validation]
+    return found + [("train", name) for name in CONFIG.datasets if name in train]
 
 
 def get_source(wildcards):
@@ -244,18 +250,17 @@ def get_image_features(part, dataset, clip):
 
 def get_all_features():
     """The features that the runs need."""
-    clip = CONFIG.use.clip
-    folder = f"{RESULTS}/features/{clip}"
-    drawn = [
-        file
-        for pool in get_pools()
-        for t2i, samples in get_drawings(pool)
-        for file in get_shards(f"{folder}/images", pool, t2i, samples)
+    asked = [
+        get_train_texts,
+        get_train_templates,
+        get_train_images,
+        get_train_labelled,
+        get_run_test,
+        get_run_validation,
     ]
-    labelled = [get_image_features(part, dataset, clip) for part, dataset in get_labelled_images()]
-    captions = [f"{folder}/captions/{pool}.parquet" for pool in get_pools()]
-    templates = sorted({f"{folder}/templates/{get_classes(dataset)}.parquet" for dataset in CONFIG.datasets})
-    return drawn + labelled + captions + templates
+    trained = [run for run in PLAN.runs.values() if not run.sources]
+    files = {file for run in trained for get in asked for file in get(run)}
+    return sorted(files)
 
 
 # Runs
@@ -281,13 +286,12 @@ def get_evaluate_code(wildcards):
 def get_train_captions(wildcards):
     """Labels and features of the captions, if the run's loss or its images need them."""
     run = get_run(wildcards)
-    return [get_labelled(run.dataset)] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+    return [get_labelled(run.dataset, run.pool)] if run.kinds & {CAPTIONS, SYNTHETIC} else []
 
 
 def get_train_texts(wildcards):
     run = get_run(wildcards)
-    pool = CONFIG.datasets[run.dataset].pool
-    return [f"{RESULTS}/features/{run.clip}/captions/{pool}.parquet"] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+    return [f"{RESULTS}/features/{run.clip}/captions/{run.pool}.parquet"] if run.kinds & {CAPTIONS, SYNTHETIC} else []
 
 
 def get_train_templates(wildcards):
@@ -299,24 +303,36 @@ def get_train_templates(wildcards):
 def get_train_images(wildcards):
     """Shards of the synthetic images' features."""
     run = get_run(wildcards)
-    return get_shards(f"{RESULTS}/features/{run.clip}/images", CONFIG.datasets[run.dataset].pool, run.t2i, run.samples)
+    return get_shards(f"{RESULTS}/features/{run.clip}/images", run.pool, run.t2i, run.samples)
 
 
 def get_train_flagged(wildcards):
     """Lists of the synthetic images not to use, a file per shard."""
     run = get_run(wildcards)
-    shards = get_shards(f"{RESULTS}/images", CONFIG.datasets[run.dataset].pool, run.t2i, run.samples)
+    shards = get_shards(f"{RESULTS}/images", run.pool, run.t2i, run.samples)
     return [shard.replace(".parquet", "-flagged.parquet") for shard in shards]
 
 
 def get_train_labelled(wildcards):
     run = get_run(wildcards)
-    return [get_image_features("train", run.dataset, run.clip)] if TRAIN in run.kinds else []
+    return [get_image_features("train", run.dataset, run.clip)] if run.kinds & {TRAIN, SHOTS} else []
 
 
 def get_train_labels(wildcards):
     run = get_run(wildcards)
-    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if TRAIN in run.kinds else []
+    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if run.kinds & {TRAIN, SHOTS} else []
+
+
+def get_train_protocol(wildcards):
+    """What the run's protocol lets it know of the labels; none for a run that may know all."""
+    run = get_run(wildcards)
+    return [f"{RESULTS}/protocols/{run.dataset}/{run.protocol}.parquet"] if run.protocol else []
+
+
+def get_train_words(wildcards):
+    """A file of word vectors, if the run's settings name one."""
+    words = get_run(wildcards).settings.get("word_vectors")
+    return [get_existing(words, f"settings.{wildcards.method}.word_vectors")] if words else []
 
 
 def get_train_spec(wildcards):
@@ -325,15 +341,72 @@ def get_train_spec(wildcards):
         "method": run.method,
         "settings": dict(run.settings),
         "seeds": list(run.seeds),
+        "protocol": run.protocol,
+        "levels": list(run.levels),
+        "novel": get_novel(run),
         "clip": CONFIG.clip[run.clip].model,
         "classes": get_class_names(run.dataset),
-        "shards": CONFIG.pools[CONFIG.datasets[run.dataset].pool].shards,
+        "shards": CONFIG.pools[run.pool].shards,
+    }
+
+
+def get_novel(run):
+    """The novel classes of a run, if its protocol has any."""
+    return list(PLAN.novel[run.dataset]) if run.protocol == NOVEL else []
+
+
+def get_protocol_spec(wildcards):
+    """What is drawn: the levels of all runs of a protocol."""
+    runs = [
+        run for run in PLAN.runs.values() if run.protocol == wildcards.protocol and run.dataset == wildcards.dataset
+    ]
+    return {
+        "protocol": wildcards.protocol,
+        "levels": sorted({level for run in runs for level in run.levels}),
+        "seeds": sorted({seed for run in runs for seed in run.seeds}),
+        "classes": get_class_names(wildcards.dataset),
+        "novel": get_novel(runs[0]),
     }
 
 
 def get_run_test(wildcards):
     run = get_run(wildcards)
-    return get_image_features("test", run.dataset, run.clip)
+    return [get_image_features("test", run.dataset, run.clip)]
+
+
+def get_run_validation(wildcards):
+    run = get_run(wildcards)
+    has = CONFIG.datasets[run.dataset].validation
+    return [get_image_features("validation", run.dataset, run.clip)] if has else []
+
+
+def get_validation_images(wildcards):
+    has = CONFIG.datasets[wildcards.dataset].validation
+    return [f"{RESULTS}/images/validation/{wildcards.dataset}.parquet"] if has else []
+
+
+def get_measure_spec(wildcards):
+    """What a measurement depends on beside scores and labels."""
+    return {"classes": get_class_names(wildcards.dataset), "bootstrap": CONFIG.bootstrap, "seed": CONFIG.seed}
+
+
+def get_combined_scores(wildcards):
+    return [f"{RESULTS}/runs/{PLAN.runs[key].path}/scores.parquet" for key in get_run(wildcards).sources]
+
+
+def get_combine_spec(wildcards):
+    return {**get_measure_spec(wildcards), "combine": dict(get_run(wildcards).combine)}
+
+
+def one_of(names):
+    """A wildcard constraint: one of the names."""
+    return "|".join(re.escape(str(name)) for name in sorted(names)) or "(?!)"
+
+
+def get_first(place):
+    """Names of the methods (place 1) or variants (2) that Table 1 shows."""
+    cells = [row["cells"] for block in PLAN.tables["table1"]["blocks"] for row in block["rows"]]
+    return {cell["run"][place] for by_data in cells for cell in by_data.values()}
 
 
 def get_metrics(runs):
@@ -360,13 +433,27 @@ def get_base_runs(dataset):
     return [row[dataset] for _, row in PLAN.table1]
 
 
-def get_table1_metrics(wildcards):
-    return get_metrics(run for dataset in CONFIG.datasets for run in get_base_runs(dataset))
+def get_cell_runs(tables):
+    """The runs that fill the cells of tables, each once."""
+    rows = [row for table in tables for block in table["blocks"] for row in block["rows"]]
+    keys = dict.fromkeys(tuple(cell["run"]) for row in rows for cell in row["cells"].values())
+    return [PLAN.runs[key] for key in keys]
 
 
-def get_table1_spec(wildcards):
-    methods = [get_method_row(name) for name, _ in PLAN.table1]
-    return {"methods": methods, "datasets": [get_data_row(name) for name in CONFIG.datasets]}
+def get_table_metrics(wildcards):
+    return get_metrics(get_cell_runs([PLAN.tables[wildcards.table]]))
+
+
+def get_table_spec(wildcards):
+    return PLAN.tables[wildcards.table]
+
+
+def get_claims_metrics(wildcards):
+    return get_metrics(get_cell_runs(PLAN.tables.values()))
+
+
+def get_claims_spec(wildcards):
+    return {"tables": list(PLAN.tables.values())}
 
 
 def get_sweep_runs(wildcards):
@@ -387,7 +474,7 @@ def get_sweep_spec(wildcards):
         "name": wildcards.sweep,
         "key": sweep.key,
         "points": points,
-        "base": base.settings[sweep.key],
+        "base": base.samples if sweep.key == "samples" else base.settings[sweep.key],
         "method": get_method_row(sweep.method),
         "others": [get_method_row(name) for name in CONFIG.methods if name != sweep.method],
         "dataset": get_data_row(wildcards.dataset),
@@ -401,7 +488,8 @@ def get_figures(sweep):
 def get_everything():
     """All that `all` makes."""
     figures = [file for sweep in PLAN.sweeps for file in get_figures(sweep)]
-    return [f"{RESULTS}/tables/table1.md", *figures, *get_report_files()]
+    tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
+    return [*tables, *figures, *get_report_files()]
 
 
 # Report

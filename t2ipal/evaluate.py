@@ -94,6 +94,20 @@ def f1_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float | ArrayL
     return _f1(scores >= np.asarray(threshold), labels == 1)
 
 
+def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
+    """The one threshold, for all classes, of the greatest OF1 on (held-out) scores and labels [N, C].
+
+    It lies half way between two neighbouring scores; of equal ones the highest threshold is taken.
+    """
+    scores, labels = _checked(scores, labels)
+    order = np.argsort(-scores, axis=None, kind="stable")
+    values, hits = scores.reshape(-1)[order].astype(np.float64), (labels == 1).reshape(-1)[order]
+    f1 = 2 * np.cumsum(hits) / (np.arange(1, len(hits) + 1) + max(1, hits.sum()))
+    last_of_ties = np.append(values[:-1] != values[1:], True)
+    best = int(np.argmax(np.where(last_of_ties, f1, -1)))
+    return float((values[best] + values[min(best + 1, len(values) - 1)]) / 2)
+
+
 def modality_gap(image_features: ArrayLike, text_features: ArrayLike) -> float:
     """Distance of the mean image and the mean text feature, each feature L2-normalised first (Liang et al., 2022).
 

@@ -9,9 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Record = Mapping[str, Any]
 """Keys: dataset, method, variant, seed, mAP, ap (percent, one per class), further metrics, settings, seconds, ..."""
@@ -20,26 +23,44 @@ KEY = ("dataset", "method", "variant")
 PACKAGES = ("t2ipal", "torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
 
 
-def make_records(
+def record_schema() -> pa.Schema:
+    """Columns of metrics.parquet."""
+    import pyarrow as pa
+
+    text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
+    names = ("CF1", "OF1", "threshold", "CF1_top3", "OF1_top3")
+    columns = [*((name, text) for name in KEY), ("level", pa.int64()), ("seed", pa.int64()), ("mAP", number)]
+    columns += [("ap", numbers), *((name, number) for name in names), ("bootstrap", pa.list_(pa.float32()))]
+    return pa.schema([*columns, ("settings", text), ("versions", text), ("seconds", number), ("peak_mb", number)])
+
+
+def write_records(
+    path: str | Path,
     key: tuple[str, str, str],
-    seeds: Sequence[int],
     metrics: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
-    seconds: float,
-) -> list[dict[str, Any]]:
-    """One record per seed.
+    cost: Mapping[int, tuple[float, float]],
+) -> None:
+    """Write one record per level and seed.
 
     Args:
+        path: a metrics.parquet.
         key: dataset, method, variant.
-        seeds: the seeds, in the order of `metrics`.
-        metrics: what was measured for each seed, at least mAP and ap.
+        metrics: what was measured of each model: at least level, seed, mAP and ap.
         settings: all settings of the run.
-        seconds: of the run's training, all seeds together.
+        cost: seconds of training, all seeds together, and its peak memory in MB, by level; none for a run without.
     """
-    shared = {"settings": json.dumps(settings, sort_keys=True), "seconds": float(seconds), "peak_mb": peak_memory()}
-    shared["versions"] = json.dumps(versions(), sort_keys=True)
-    named = dict(zip(KEY, key, strict=True))
-    return [named | {"seed": seed} | dict(values) | shared for seed, values in zip(seeds, metrics, strict=True)]
+    import pyarrow as pa
+
+    from t2ipal.store import write_parquet
+
+    shared = dict(zip(KEY, key, strict=True))
+    about = {"settings": json.dumps(settings, sort_keys=True), "versions": json.dumps(versions(), sort_keys=True)}
+    records = []
+    for values in metrics:
+        seconds, peak = cost.get(values["level"], (None, None))
+        records.append(shared | dict(values) | about | {"seconds": seconds, "peak_mb": peak})
+    write_parquet(pa.Table.from_pylist(records, record_schema()), path)
 
 
 def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Batch, Branch, Method, Rows, Tensors, TrainingSettings
+from t2ipal.methods.base import (
+    CAPTIONS,
+    SHOTS,
+    SYNTHETIC,
+    TRAIN,
+    Batch,
+    Branch,
+    Method,
+    Rows,
+    Tensors,
+    TrainingSettings,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
 
-PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train"}
+PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train", SHOTS: "loss_shots"}
 NAME_TEMPLATE = "a photo of a {}."
 
 
@@ -41,7 +52,9 @@ class PromptSettings(TrainingSettings):
     global_feature: Literal["nopos", "pos"] = Field(
         "nopos", description="Global image feature without or with positional embedding. Paper: silent; TaI-DPT nopos."
     )
-    templates: bool = Field(True, description="Train on the class templates beside the captions. TaI-DPT: yes.")
+    templates: int = Field(
+        89, ge=0, description="Class templates that join the captions, so many of each class; 0: none. TaI-DPT: 89."
+    )
     eta: float = Field(1.0, gt=0, description="Margin of the ranking loss, eq. 7. Paper: 1.")
     rank_form: Literal["signed", "paper_abs"] = Field(
         "signed", description="Hinge on s_i - s_j, or on its absolute value as eq. 7 prints it. TaI-DPT: signed."
@@ -100,7 +113,7 @@ class PromptLearning(Method):
         return Rows(
             kinds=kinds,
             global_feature=self.settings.global_feature,
-            templates=self.settings.templates and CAPTIONS in kinds,
+            templates=self.settings.templates if CAPTIONS in kinds else 0,
             image_draw=getattr(self.settings, "image_draw", "one"),
             pairing=getattr(self.settings, "pairing", "paired"),
         )

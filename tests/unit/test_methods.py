@@ -190,7 +190,7 @@ def test_t2i_pal_without_images_and_adapter_is_tai_dpt() -> None:
         {"image_draw": "all"},
         {"pairing": "independent"},
         {"global_feature": "pos"},
-        {"templates": False},
+        {"templates": 0},
         {"drop_last": False},
         {"gamma": 1.0},
         {"normalise_query": False, "normalise_adapter": False},
