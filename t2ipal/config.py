@@ -309,11 +309,11 @@ def unknown(key: str, found: str, known: Iterable[str], what: str) -> UserError:
 def json_schema() -> dict[str, Any]:
     """The JSON schema of config.yaml, for editors: `resources/config.schema.json`."""
     from t2ipal import methods
-    from t2ipal.methods.base import TrainingSettings
+    from t2ipal.methods.prompt_learning import PromptSettings
 
     schema = Config.model_json_schema()
     keys = schema["properties"]
-    keys["training"] = TrainingSettings.model_json_schema() | {"description": keys["training"]["description"]}
+    keys["training"] = PromptSettings.model_json_schema() | {"description": keys["training"]["description"]}
     own = {name: methods.get(name).Settings.model_json_schema() for name in methods.names()}
     keys["settings"] = {"description": keys["settings"]["description"], "type": "object", "properties": own}
     for name in NAMED_TABLES[:4]:

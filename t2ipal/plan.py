@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from t2ipal import methods
 from t2ipal.config import Config, Fuse, UseInstead, unknown, validated
 from t2ipal.errors import UserError
-from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN, TrainingSettings
+from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
+from t2ipal.methods.prompt_learning import PromptSettings
 
 if TYPE_CHECKING:
     from t2ipal.methods.base import Method
@@ -241,7 +242,7 @@ class Planner:
             UserError: a name that is none of the classes, or as many novel classes as there are classes.
         """
         from t2ipal.classes import load_classes
-        from t2ipal.datasets.protocols import novel_classes
+        from t2ipal.datasets.novel import novel_classes
 
         names = load_classes(self.config.datasets[dataset].classes).names
         wanted = self.config.novel.classes
@@ -309,7 +310,7 @@ def _check_methods(config: Config) -> None:
             raise unknown(
                 "search", name, [listed for _, listed, protocol in places if protocol], "label-trained method"
             )
-    validated(TrainingSettings, config.training, "training")
+    validated(PromptSettings, config.training, "training")
 
 
 def _variant(protocol: str, changes: Mapping[str, Any]) -> str:

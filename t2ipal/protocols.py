@@ -47,23 +47,16 @@ class Known:
         """
         if data.train is None:
             return data
-        labels = data.train_labels.clamp(min=0)
-        ids = data.train.ids
+        labels, ids = data.train_labels.clamp(min=0), data.train.ids
         if self.protocol == PARTIAL:
-            known = torch.from_numpy(files.read_partial(self.path, level, ids, labels.shape[1]))
-            return dataclasses.replace(data, train_labels=labels.masked_fill(~known, -1))
+            known = files.read_partial(self.path, ids, labels.shape[1], level)
+            return dataclasses.replace(data, train_labels=labels.masked_fill(~known, files.UNKNOWN))
         if self.protocol not in (FEW_SHOT, NOVEL):
             return dataclasses.replace(data, train_labels=labels)
-        shots = tuple(torch.as_tensor(rows) for rows in files.read_few_shot(self.path, level, seeds, ids))
+        shots = files.read_few_shot(self.path, ids, level, seeds)
         if self.protocol == FEW_SHOT:
             return dataclasses.replace(data, train_labels=labels, shots=shots, shot_labels=labels)
-        novel = torch.zeros(labels.shape[1], dtype=torch.bool)
-        novel[list(self.novel)] = True
-        return dataclasses.replace(
-            data,
-            train_labels=labels.masked_fill(novel, -1),
-            train_rows=((labels == 1)[:, novel].sum(1) == 0).nonzero()[:, 0],
-            shots=shots,
-            shot_labels=labels.masked_fill(~novel, -1),
-            novel=self.novel,
-        )
+        known = files.novel_labels(labels.numpy(), self.novel)
+        train_labels, shot_labels, rows = (torch.from_numpy(value) for value in known)
+        changes = {"train_labels": train_labels, "shot_labels": shot_labels, "train_rows": rows}
+        return dataclasses.replace(data, **changes, shots=shots, novel=self.novel)
