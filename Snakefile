@@ -28,7 +28,7 @@ wildcard_constraints:
     method=r"[^/]+",
     variant=r"[^/]+",
     part="test|train|validation",
-    protocol="partial|few_shot|novel",
+    protocol="(partial|few_shot|novel)(-search)?",
     table=r"[^/]+",
     sample=r"\d+",
     shard=r"\d+",
@@ -39,6 +39,7 @@ localrules:
     captions,
     images,
     features,
+    search,
     check,
 
 

@@ -16,7 +16,7 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.plan import CAPTIONS, NOVEL, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of
+from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of, settings_of
 
 ALIVE = join_run()
 quieten()
@@ -356,14 +356,14 @@ def get_novel(run):
 
 
 def get_protocol_spec(wildcards):
-    """What is drawn: the levels of all runs of a protocol."""
-    runs = [
-        run for run in PLAN.runs.values() if run.protocol == wildcards.protocol and run.dataset == wildcards.dataset
-    ]
+    """What is drawn: the levels of all runs of a protocol, or of the searches in it."""
+    protocol, _, search = wildcards.protocol.partition("-")
+    runs = [run for run in PLAN.runs.values() if run.protocol == protocol and run.dataset == wildcards.dataset]
+    searched = [find.level for method, find in CONFIG.search.items() if get_search_protocol_name(method) == protocol]
     return {
-        "protocol": wildcards.protocol,
-        "levels": sorted({level for run in runs for level in run.levels}),
-        "seeds": sorted({seed for run in runs for seed in run.seeds}),
+        "protocol": protocol,
+        "levels": sorted(set(searched) if search else {level for run in runs for level in run.levels}),
+        "seeds": list(CONFIG.search_seeds) if search else sorted({seed for run in runs for seed in run.seeds}),
         "classes": get_class_names(wildcards.dataset),
         "novel": get_novel(runs[0]),
     }
@@ -396,6 +396,42 @@ def get_combined_scores(wildcards):
 
 def get_combine_spec(wildcards):
     return {**get_measure_spec(wildcards), "combine": dict(get_run(wildcards).combine)}
+
+
+def get_search_protocol_name(method):
+    """The protocol that a method's search draws by: the first that lists it."""
+    return next(name for name in PROTOCOLS if getattr(CONFIG, name) and method in getattr(CONFIG, name).methods)
+
+
+def get_search_protocol(wildcards):
+    name = get_search_protocol_name(wildcards.method)
+    return [f"{RESULTS}/protocols/{wildcards.dataset}/{name}-search.parquet"]
+
+
+def get_search_code(wildcards):
+    return get_method_code("search", wildcards.method)
+
+
+def get_search_spec(wildcards):
+    protocol, search = get_search_protocol_name(wildcards.method), CONFIG.search[wildcards.method]
+    return {
+        "method": wildcards.method,
+        "protocol": protocol,
+        "level": search.level,
+        "grid": dict(search.grid),
+        "seeds": list(CONFIG.search_seeds),
+        "settings": settings_of(CONFIG, wildcards.method).model_dump(mode="json"),
+        "clip": CONFIG.clip[wildcards.clip].model,
+        "classes": get_class_names(wildcards.dataset),
+        "novel": list(PLAN.novel[wildcards.dataset]) if protocol == NOVEL else [],
+    }
+
+
+def get_searches():
+    """A table of tried settings per data set with validation images, and per method of `search`."""
+    datasets = [name for name, dataset in CONFIG.datasets.items() if dataset.validation and dataset.train]
+    folder = f"{RESULTS}/search/{CONFIG.use.clip}"
+    return [f"{folder}/{dataset}/{method}.parquet" for dataset in datasets for method in CONFIG.search]
 
 
 def one_of(names):

@@ -81,3 +81,39 @@ rule combine:
 
 
 ruleorder: combine > evaluate > evaluate_more
+
+
+rule search_settings:
+    input:
+        train="<results>/features/{clip}/train/{dataset}.parquet",
+        train_images="<results>/images/train/{dataset}.parquet",
+        validation="<results>/features/{clip}/validation/{dataset}.parquet",
+        validation_images="<results>/images/validation/{dataset}.parquet",
+        protocol=get_search_protocol,
+        model=get_clip_input,
+        code=get_search_code,
+    output:
+        table="<results>/search/{clip}/{dataset}/{method}.parquet",
+    log:
+        "<results>/logs/search_settings/{clip}/{dataset}/{method}.log",
+    benchmark:
+        "<results>/benchmarks/search_settings/{clip}/{dataset}/{method}.jsonl"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=720,
+        gpu=1,
+    params:
+        spec=get_search_spec,
+    message:
+        "Search: settings of {wildcards.method} on validation images of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/search.py"
+
+
+rule search:
+    """Target: the settings that validation images find best, for the methods under `search` of the config."""
+    input:
+        get_searches(),

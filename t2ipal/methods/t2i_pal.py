@@ -16,7 +16,9 @@ class Settings(AdapterSettings):
 
     gamma: float = Field(0.2, ge=0, le=1, description="Share of the image loss, the rest is the captions'. Paper: 0.2.")
     w_ori: float = Field(
-        0.0, ge=0, description="Weight of a third loss, on labelled original images (Table 5, upper bound). Paper: silent."
+        0.0,
+        ge=0,
+        description="Weight of a third loss, on labelled original images (Table 5, upper bound). Paper: silent.",
     )
     image_draw: Literal["one", "all", "mean_loss", "mean_feature"] = Field(
         "one",
