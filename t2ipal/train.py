@@ -85,6 +85,7 @@ def fit(
     learned: Tensors = {}
     if model.rows().kinds:
         learned = {name: value.requires_grad_() for name, value in model.start(seeds).items()}
+    if learned:
         sampler = Sampler(data, model.rows(), seeds, settings.batch, settings.drop_last)
         optimizer = make_optimizer(settings, learned, method.lr_scales(settings))
         for epoch in range(settings.epochs):

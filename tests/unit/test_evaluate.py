@@ -133,4 +133,5 @@ def test_the_best_threshold_is_that_of_a_search_over_all(seed: int) -> None:
     values = np.unique(scores)
     candidates = [values[0] - 1, *(values[:-1] + values[1:]) / 2, values[-1]]
     best = max(f1_threshold(scores, labels, value).OF1 for value in candidates)
-    assert f1_threshold(scores, labels, best_threshold(scores, labels)).OF1 == pytest.approx(best)
+    found = f1_threshold(scores, labels, best_threshold(scores, labels)).OF1
+    assert found == pytest.approx(best)

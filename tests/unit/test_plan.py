@@ -173,7 +173,7 @@ def test_novel_classes_are_drawn_or_named() -> None:
     assert len(plan_of(novel=novel).novel["micro"]) == 3
     named = plan_of(novel={**novel, "classes": ["dog", "cat"]})
     assert named.novel["micro"] == ("cat", "dog")  # in the order of the class list
-    with pytest.raises(UserError, match="novel.classes: 20 of the 20 classes"):
+    with pytest.raises(UserError, match=r"novel\.classes: 20 of the 20 classes"):
         plan_of(novel={**novel, "classes": 20})
 
 
