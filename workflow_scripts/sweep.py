@@ -4,6 +4,8 @@ from typing import Any
 
 from job import run
 
+PAPER_NAMES = {"samples": "images_per_caption"}
+
 
 def quoted(paper: dict[tuple[str, str, str, str], float], spec: dict[str, Any]) -> dict[float, float]:
     """What the paper's text quotes of its figure of this name, such as "fig3a": value of the setting -> mAP."""
@@ -13,7 +15,8 @@ def quoted(paper: dict[tuple[str, str, str, str], float], spec: dict[str, Any]) 
         spec["method"]["title"].lower(),
     )
     points = {key[3].partition("="): mean_ap for key, mean_ap in paper.items() if key[:3] == start}
-    return {float(value): mean_ap for (name, _, value), mean_ap in points.items() if name == spec["key"]}
+    names = (spec["key"], PAPER_NAMES.get(spec["key"]))
+    return {float(value): mean_ap for (name, _, value), mean_ap in points.items() if name in names}
 
 
 def main(snakemake: Any) -> None:
