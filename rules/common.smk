@@ -517,6 +517,29 @@ def get_sweep_spec(wildcards):
     }
 
 
+LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
+
+
+def get_levels_block(protocol, dataset):
+    """The part of a protocol's table that is one data set's."""
+    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][list(CONFIG.datasets).index(dataset)]
+
+
+def get_levels_metrics(wildcards):
+    blocks = [get_levels_block(wildcards.protocol, wildcards.dataset)]
+    return get_metrics(get_cell_runs([{"blocks": blocks}]))
+
+
+def get_levels_spec(wildcards):
+    table, axis = LEVEL_TABLES[wildcards.protocol]
+    return {
+        "axis": axis,
+        "title": PLAN.tables[table]["title"],
+        "dataset": get_data_row(wildcards.dataset),
+        "rows": get_levels_block(wildcards.protocol, wildcards.dataset)["rows"],
+    }
+
+
 def get_figures(sweep):
     return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in CONFIG.datasets]
 
@@ -524,8 +547,14 @@ def get_figures(sweep):
 def get_everything():
     """All that `all` makes."""
     figures = [file for sweep in PLAN.sweeps for file in get_figures(sweep)]
+    figures += [
+        f"{RESULTS}/figures/levels-{protocol}-{dataset}.png"
+        for protocol, (table, _) in LEVEL_TABLES.items()
+        for dataset in CONFIG.datasets
+        if table in PLAN.tables
+    ]
     tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
-    return [*tables, *figures, *get_report_files()]
+    return [*tables, f"{RESULTS}/report/claims.html", *figures, *get_report_files()]
 
 
 # Report
@@ -600,9 +629,19 @@ def get_gap_metrics(wildcards):
     return get_metrics(get_gap_runs(wildcards.dataset))
 
 
+def get_prompt_runs(dataset):
+    """The methods with class prompts: before training ZSCLIP's, after it those that were learned."""
+    return [run for run in get_base_runs(dataset) if run.method in ("zsclip", "tai_dpt", "t2i_pal", "oracle")]
+
+
+def get_gap_models(wildcards):
+    return [f"{RESULTS}/runs/{run.path}/model.safetensors" for run in get_prompt_runs(wildcards.dataset)]
+
+
 def get_gap_spec(wildcards):
     methods = [get_method_row(run.method) for run in get_gap_runs(wildcards.dataset)]
-    return {"dataset": get_data_row(wildcards.dataset), "methods": methods}
+    prompts = [get_method_row(run.method) for run in get_prompt_runs(wildcards.dataset)]
+    return {"dataset": get_data_row(wildcards.dataset), "methods": methods, "prompts": prompts}
 
 
 def get_heat_runs(dataset):

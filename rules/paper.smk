@@ -5,6 +5,7 @@ Inputs:
 Outputs:
     tables/{table}.{csv,md,txt,tex,html}    table1 to table6, and tables of variations by their name in the config
     report/claims.html                      what the paper claims, and what this run says to it
+    figures/levels-{protocol}-{dataset}.{png,svg}   Tables 2 and 4 as curves
     figures/{sweep}-{dataset}.{png,svg}  a sweep of the config; fig3a is Figure 3a, mAP over gamma
 """
 
@@ -83,6 +84,37 @@ rule claims:
         "../workflow_scripts/claims.py"
 
 
+rule levels:
+    input:
+        metrics=get_levels_metrics,
+        paper=get_resource("paper_results.csv"),
+        code=get_code("levels"),
+    output:
+        png=report(
+            "<results>/figures/levels-{protocol}-{dataset}.png",
+            caption="../report/levels.rst",
+            category="Figures",
+            labels={"shows": "{protocol}", "data set": "{dataset}"},
+        ),
+        svg="<results>/figures/levels-{protocol}-{dataset}.svg",
+    log:
+        "<results>/logs/levels/{protocol}-{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/levels/{protocol}-{dataset}.jsonl"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=get_levels_spec,
+    message:
+        "Paper: curves of {wildcards.protocol} on {wildcards.dataset}"
+    script:
+        "../workflow_scripts/levels.py"
+
+
 rule sweep:
     input:
         metrics=get_sweep_metrics,
@@ -121,3 +153,6 @@ for sweep in PLAN.sweeps:
             sweep
         input:
             get_figures(sweep),
+
+
+ruleorder: levels > sweep

@@ -43,7 +43,7 @@ def main(snakemake: Any) -> None:
         features["synthetic images"] = load_image_features(files.synthetic).global_nopos.float().numpy()
     features["test images"] = load_image_features(files.test).global_nopos.float().numpy()
     pairs = {f"{a} to {b}": modality_gap(features[a], features[b]) for a, b in combinations(features, 2)}
-    prompts = prompt_distances(files.get("models", []), spec.get("prompts", []), features["test images"])
+    prompts = prompt_distances(files.models, spec["prompts"], features["test images"])
     rows = list(pairs.items())
     for method, values in prompts:
         when = "before" if method.deterministic else "after"
