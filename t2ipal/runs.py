@@ -128,10 +128,10 @@ def score(path: str | Path, features: ImageFeatures, device: str = "auto") -> tu
 
 
 def measure(scores: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """The metrics of one seed: scores and labels [N, C]."""
+    """The metrics of one seed: scores and labels [N, C]; a label of -1 is left out of its class's average precision."""
     from t2ipal.evaluate import average_precision, f1_top_k
 
-    precisions = average_precision(scores, labels, names=names)
+    precisions = average_precision(scores, labels, "ignore", names)
     top = f1_top_k(scores, labels, 3)
     return {"mAP": float(precisions.mean()), "ap": precisions.tolist(), "CF1_top3": top.CF1, "OF1_top3": top.OF1}
 

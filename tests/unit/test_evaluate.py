@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import multilabel_average_precision
 
 from t2ipal.errors import UserError
 from t2ipal.evaluate import average_precision, f1_threshold, f1_top_k, mean_average_precision, modality_gap
+from t2ipal.runs import measure
 
 
 def draw(rows: int = 60, classes: int = 5, seed: int = 0, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +69,13 @@ def test_difficult_rows() -> None:
     kept = labels[:, 2] >= 0
     assert as_absent == pytest.approx(loop_ap(scores[:, 2].tolist(), labels[:, 2].tolist()))
     assert ignored == pytest.approx(loop_ap(scores[kept, 2].tolist(), labels[kept, 2].tolist()))
+
+
+def test_a_run_leaves_out_what_its_images_leave_open() -> None:
+    scores, labels = draw()
+    labels[5:15, 2] = -1
+    names = [f"class {c}" for c in range(5)]
+    assert measure(scores, labels, names)["ap"] == pytest.approx(average_precision(scores, labels, "ignore").tolist())
 
 
 def test_a_class_without_positives_is_an_error() -> None:
