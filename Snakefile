@@ -37,7 +37,7 @@ localrules:
     captions,
     images,
     features,
-    check,
+    check_data,
 
 
 rule all:
