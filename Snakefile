@@ -40,7 +40,7 @@ localrules:
     images,
     features,
     search,
-    check,
+    check_data,
 
 
 rule all:

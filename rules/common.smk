@@ -16,6 +16,7 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
+from t2ipal.layouts import pool_files, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of, settings_of
 
 ALIVE = join_run()
@@ -84,7 +85,7 @@ def get_model(model, key):
     for manifest in (Path(model) / "manifest.json", Path(model).parent / "manifest.json"):
         if manifest.exists():
             return [str(manifest)]
-    if Path(model).suffix in (".safetensors", ".pt") or model.count("/") != 1 or os.path.exists(model):
+    if Path(model).suffix in (".safetensors", ".pt") or model.count("/") > 1 or os.path.exists(model):
         path = Path(get_existing(model, key))
         return [str(path / "model_index.json" if path.is_dir() else path)]
     return []
@@ -94,8 +95,10 @@ def get_model(model, key):
 
 
 def get_labels(dataset):
-    """How paths call the labels of a data set's captions: class list and filter."""
-    return f"{get_classes(dataset)}-{CONFIG.datasets[dataset].filter}"
+    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
+    data = CONFIG.datasets[dataset]
+    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
+    return "".join((f"{get_classes(dataset)}-{data.filter}", *limits))
 
 
 def get_labelled(dataset, pool=None):
@@ -116,33 +119,39 @@ def get_datasets_of(pool):
     return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool or name in readers]
 
 
+def get_places(places, key):
+    """Paths of a source's files, or the end of the run in one line for the first that is missing."""
+    return [get_existing(str(path), f"{key}.{field}") for field, path, _ in places]
+
+
+def get_pool(name):
+    """A pool's settings as its reader takes them."""
+    pool = CONFIG.pools[name].model_dump(exclude={"shards"})
+    return pool | {key: get_data(pool[key]) for key in ("root", "path", "ids") if pool.get(key)}
+
+
 def get_pool_files(wildcards):
     """The files that hold a pool's captions; none for the micro world."""
-    pool, key = CONFIG.pools[wildcards.pool], f"pools.{wildcards.pool}"
-    if pool.source == "coco":
-        files = [f"annotations/captions_{split}.json" for split in pool.splits]
-        return [get_existing(os.path.join(get_data(pool.root), file), f"{key}.root") for file in files]
-    return [get_existing(get_data(pool.path), f"{key}.path")] if pool.source == "text" else []
+    return get_places(pool_files(get_pool(wildcards.pool)), f"pools.{wildcards.pool}")
 
 
 def get_pool_spec(wildcards):
-    pool = CONFIG.pools[wildcards.pool].model_dump(exclude={"shards"})
-    pool |= {name: get_data(pool[name]) for name in ("root", "path") if name in pool}
-    return {"pool": pool, "seed": CONFIG.seed}
+    return {"pool": get_pool(wildcards.pool), "seed": CONFIG.seed}
 
 
 def get_labels_classes(wildcards):
-    return get_class_files(get_labels_list(wildcards))
+    return get_class_files(get_labels_data(wildcards).classes)
 
 
-def get_labels_list(wildcards):
-    """The class list that a path's labels are of."""
+def get_labels_data(wildcards):
+    """The first data set that a path's labels are of."""
     found = [name for name in get_datasets_of(wildcards.pool) if get_labels(name) == wildcards.labels]
-    return CONFIG.datasets[found[0]].classes
+    return CONFIG.datasets[found[0]]
 
 
 def get_filter_spec(wildcards):
-    return {"filter": wildcards.labels.rpartition("-")[2], "classes": get_labels_list(wildcards)}
+    data = get_labels_data(wildcards)
+    return {"filter": data.filter, "classes": data.classes, "words": data.words, "cap": data.cap}
 
 
 def get_pool_labelled(wildcards):
@@ -186,27 +195,20 @@ def get_labelled_images():
     return found + [("train", name) for name in CONFIG.datasets if name in train]
 
 
-def get_source(wildcards):
-    return getattr(CONFIG.datasets[wildcards.dataset], wildcards.part)
+def get_source(dataset, part):
+    """The settings of a data set's labelled images as their reader takes them."""
+    source = getattr(CONFIG.datasets[dataset], part).model_dump()
+    return source | {key: get_data(source[key]) for key in ("root", "path", "labels") if source.get(key)}
 
 
 def get_source_files(wildcards):
     """The files that list a data set's images and labels; none for the micro world."""
-    source, key = get_source(wildcards), f"datasets.{wildcards.dataset}.{wildcards.part}"
-    if source.source == "coco":
-        file = os.path.join(get_data(source.root), f"annotations/instances_{source.split}.json")
-        return [get_existing(file, f"{key}.root")]
-    if source.source == "voc":
-        return [get_existing(get_data(source.root), f"{key}.root")]
-    if source.source == "folder":
-        folder = get_existing(get_data(source.path), f"{key}.path")
-        return [folder, *([get_existing(get_data(source.labels), f"{key}.labels")] if source.labels else [])]
-    return []
+    places = source_files(get_source(wildcards.dataset, wildcards.part))
+    return get_places(places, f"datasets.{wildcards.dataset}.{wildcards.part}")
 
 
 def get_source_spec(wildcards):
-    source = get_source(wildcards).model_dump()
-    source |= {name: get_data(source[name]) for name in ("root", "path", "labels") if source.get(name)}
+    source = get_source(wildcards.dataset, wildcards.part)
     names, classes = get_class_names(wildcards.dataset), CONFIG.datasets[wildcards.dataset].classes
     return {"source": source, "part": wildcards.part, "seed": CONFIG.seed, "names": names, "classes": classes}
 
@@ -214,7 +216,7 @@ def get_source_spec(wildcards):
 def get_matched_classes(wildcards):
     """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
     same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
-    is_micro = get_source(wildcards).source == "micro"
+    is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
     return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
 
 
@@ -679,14 +681,13 @@ def get_report_files():
 
 
 def get_check_spec():
-    """The models and data that the config names: [kind, key, path or name] each."""
-    found = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
-    found += [["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()]
-    sources = {f"pools.{name}": pool for name, pool in CONFIG.pools.items()}
-    for name, data in CONFIG.datasets.items():
-        sources |= {f"datasets.{name}.{part}": getattr(data, part) for part in ("train", "test") if getattr(data, part)}
-    for key, source in sources.items():
-        for field in ("root", "path", "labels"):
-            if getattr(source, field, None):
-                found.append(["data", f"{key}.{field}", get_data(getattr(source, field))])
-    return {"places": found}
+    """What the config needs from outside: models as [kind, key, path or name], pools and images as readers take them."""
+    models = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
+    models += [
+        ["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()
+    ]
+    return {
+        "models": models,
+        "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
+        "images": {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()},
+    }

@@ -74,7 +74,7 @@ rule labelled_images:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=240,
     params:
         spec=get_source_spec,
     message:

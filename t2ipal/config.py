@@ -53,6 +53,9 @@ class CocoPool(_Pool):
     root: str = Field(description="folder with annotations/captions_{split}.json, relative to data_dir")
     splits: list[str] = Field(["train2017"], min_length=1, description="splits, such as [train2017]")
     captions: Literal["one", "all"] = Field("one", description="'one' drawn caption per image, or 'all' of them")
+    ids: str | None = Field(
+        None, description="a list of caption ids to choose from (.pkl, .txt, .json, .npy), relative to data_dir"
+    )
 
 
 class TextPool(_Pool):
@@ -62,6 +65,15 @@ class TextPool(_Pool):
     path: str = Field(description="a .txt, .csv, .jsonl or .parquet file, relative to data_dir")
     text_column: str | None = Field(None, description="column of the captions; null: text or caption")
     id_column: str | None = Field(None, description="column of unique ids; null: ids are made from the order")
+
+
+class OpenImagesPool(_Pool):
+    """Localized narratives of OpenImages."""
+
+    source: Literal["openimages"] = Field(description="localized narratives of OpenImages")
+    path: str = Field(description="a .jsonl file of narratives, or the folder of it or of its shards, below data_dir")
+    split: Literal["train", "validation", "test"] = Field("train", description="which files of the folder")
+    captions: Literal["one", "all"] = Field("all", description="'one' drawn narrative per image, or 'all' of them")
 
 
 class MicroImages(_Part):
@@ -84,8 +96,21 @@ class VocImages(_Part):
     """Images of Pascal VOC with the labels of its class lists."""
 
     source: Literal["voc"] = Field(description="Pascal VOC in the official layout")
-    root: str = Field(description="folder with JPEGImages/ and ImageSets/, relative to data_dir")
+    root: str = Field(description="folder with JPEGImages/ and ImageSets/, or one above it, relative to data_dir")
     split: str = Field("test", description="a split, such as test")
+    difficult: Literal["negative", "ignore"] = Field(
+        "negative", description="a class with difficult objects only: 'negative' (as TaI-DPT), or 'ignore' it"
+    )
+
+
+class NusWideImages(_Part):
+    """Images of NUS-WIDE with the labels of its 81 concepts."""
+
+    source: Literal["nuswide"] = Field(description="NUS-WIDE, with the photographs in Flickr/ or flat in images/")
+    root: str = Field(description="folder of its lists, labels and photographs, relative to data_dir")
+    split: Literal["train", "test"] = Field("test", description="'train' (161,789 images) or 'test' (107,859)")
+    images: Literal["all", "labelled"] = Field("all", description="'all', or those 'labelled' with any concept")
+    missing: Annotated[int, Field(ge=0)] = Field(0, description="listed images that may be missing, >= 0")
 
 
 class FolderImages(_Part):
@@ -96,8 +121,8 @@ class FolderImages(_Part):
     labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
 
 
-Pool = Annotated[MicroPool | CocoPool | TextPool, Field(discriminator="source")]
-Images = Annotated[MicroImages | CocoImages | VocImages | FolderImages, Field(discriminator="source")]
+Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discriminator="source")]
+Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
 
 
 class Dataset(_Part):
@@ -107,6 +132,8 @@ class Dataset(_Part):
     classes: str = Field(description="a class list of resources/classes/ by name, or a path to one")
     pool: str = Field(description="a key of pools")
     filter: Literal["default", "tai_dpt"] = Field("default", description="noun filter: 'default' or 'tai_dpt'")
+    words: Count | None = Field(None, description="words of a caption that the noun filter reads; null: all")
+    cap: Count | None = Field(None, description="captions per class, counted at their rarest class; null: no limit")
     train: Images | None = Field(None, description="labelled training images, for methods that use them")
     validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
     test: Images = Field(description="labelled test images")

@@ -40,14 +40,14 @@ class Known:
     def of(self, data: TrainingData, level: int, seeds: Sequence[int]) -> TrainingData:
         """The training data with what is known at a level: percent of the labels, or shots.
 
-        Difficult objects count as absent, as in TaI-DPT's files; -1 marks what is not known.
+        -1 marks what is not known; a reader that marks difficult objects so hides them from every method.
 
         Raises:
             UserError: the file holds no draw for the level, a seed or an image.
         """
         if data.train is None:
             return data
-        labels, ids = data.train_labels.clamp(min=0), data.train.ids
+        labels, ids = data.train_labels, data.train.ids
         if self.protocol == PARTIAL:
             known = files.read_partial(self.path, ids, labels.shape[1], level)
             return dataclasses.replace(data, train_labels=labels.masked_fill(~known, files.UNKNOWN))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from t2ipal.captions import coco, text
+from t2ipal.captions import coco, openimages, text
+from t2ipal.captions.id_list import read_ids
 from t2ipal.captions.rows import Caption, Reject
 
 
@@ -13,7 +14,8 @@ def read_captions(pool: Mapping[str, Any], seed: int) -> Iterator[Caption | Reje
     """Yield every caption of a pool, in the order of its source: taken or rejected.
 
     Args:
-        pool: `source` and its settings: micro {size}; coco {root, splits, captions}; text {path}.
+        pool: `source` and its settings: micro {size}; coco {root, splits, captions, ids};
+            openimages {path, split, captions}; text {path}.
         seed: the global seed of draws.
 
     Raises:
@@ -23,7 +25,10 @@ def read_captions(pool: Mapping[str, Any], seed: int) -> Iterator[Caption | Reje
     if pool["source"] == "micro":
         return micro_captions(pool["size"], seed)
     if pool["source"] == "coco":
-        return coco.read(pool["root"], pool["splits"], pool.get("captions", "one"), seed)
+        ids = read_ids(pool["ids"]) if pool.get("ids") else None
+        return coco.read(pool["root"], pool["splits"], pool.get("captions", "one"), seed, ids=ids)
+    if pool["source"] == "openimages":
+        return openimages.read(pool["path"], pool.get("split", "train"), pool.get("captions", "all"), seed)
     if pool["source"] == "text":
         return text.read(pool["path"], pool.get("text_column"), pool.get("id_column"))
     raise ValueError(f"no caption source {pool['source']!r}")
