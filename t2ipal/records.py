@@ -14,14 +14,19 @@ from typing import Any
 from t2ipal.errors import UserError
 
 Record = Mapping[str, Any]
-"""Keys: dataset, method, variant, seed, mAP, ap (percent, one per class), further metrics, settings, seconds, ..."""
+"""Keys: those of KEY, seed, mAP, ap (percent, one per class), bootstrap (mAP of each resample), settings, ..."""
 
-KEY = ("dataset", "method", "variant")
+KEY = ("dataset", "method", "variant", "level")
+"""What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
+READ = (*KEY, "seed", "mAP", "ap", "bootstrap", "settings")
+"""The columns that tables and figures need."""
+RunKey = tuple[str, str, str, int]
+
 PACKAGES = ("t2ipal", "torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
 
 
 def make_records(
-    key: tuple[str, str, str],
+    key: RunKey,
     seeds: Sequence[int],
     metrics: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
@@ -30,9 +35,9 @@ def make_records(
     """One record per seed.
 
     Args:
-        key: dataset, method, variant.
+        key: dataset, method, variant, level.
         seeds: the seeds, in the order of `metrics`.
-        metrics: what was measured for each seed, at least mAP and ap.
+        metrics: what was measured for each seed, at least mAP, ap and bootstrap.
         settings: all settings of the run.
         seconds: of the run's training, all seeds together.
     """
@@ -46,37 +51,40 @@ def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     """The records of metrics.parquet files; settings and versions as mappings."""
     from t2ipal.store import read_parquet
 
-    rows = [row for path in paths for row in read_parquet(path, [*KEY, "seed", "mAP", "ap", "settings"]).to_pylist()]
+    rows = [row for path in paths for row in read_parquet(path, READ).to_pylist()]
     return [row | {"settings": json.loads(row["settings"])} for row in rows]
 
 
-def by_run(records: Iterable[Record]) -> dict[tuple[str, str, str], list[Record]]:
-    """The records of each run, by seed.
+def by_run(records: Iterable[Record]) -> dict[RunKey, list[Record]]:
+    """The records of each run and level, by seed.
 
     Raises:
         UserError: a seed twice in a run.
     """
-    runs: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    runs: dict[RunKey, list[Record]] = defaultdict(list)
     for record in records:
         runs[tuple(record[name] for name in KEY)].append(record)
     for key, rows in runs.items():
         rows.sort(key=lambda row: row["seed"])
         if len({row["seed"] for row in rows}) < len(rows):
-            raise UserError(f"metrics of run {'/'.join(key)}: a seed is there twice; expected each once")
+            raise UserError(f"metrics of {_named(key)}: a seed is there twice; expected each once")
     return dict(runs)
 
 
-def run_of(
-    runs: Mapping[tuple[str, str, str], Sequence[Record]], key: tuple[str, str, str], what: str
-) -> Sequence[Record]:
-    """The records of the run `key`.
+def run_of(runs: Mapping[RunKey, Sequence[Record]], key: RunKey, what: str) -> Sequence[Record]:
+    """The records of the run and level `key`.
 
     Raises:
         UserError: there are none; `what` names the table or figure that needs them.
     """
     if not runs.get(key):
-        raise UserError(f"{what}: no metrics of run {'/'.join(key)}; expected runs/{'/'.join(key)}/metrics.parquet")
+        raise UserError(f"{what}: no metrics of {_named(key)}; expected runs/{'/'.join(key[:3])}/metrics.parquet")
     return runs[key]
+
+
+def _named(key: RunKey) -> str:
+    *run, level = key
+    return f"run {'/'.join(map(str, run))}" + (f" at level {level}" if level else "")
 
 
 def peak_memory() -> float:

@@ -127,13 +127,20 @@ def score(path: str | Path, features: ImageFeatures, device: str = "auto") -> tu
     return method.scores(tensors, features).cpu().numpy().astype(np.float32), header
 
 
-def measure(scores: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """The metrics of one seed: scores and labels [N, C]."""
+def measure(scores: np.ndarray, labels: np.ndarray, names: Sequence[str], counts: np.ndarray) -> dict[str, Any]:
+    """The metrics of one seed: scores and labels [N, C], and `counts` [B, N] of the data set's resamples."""
+    from t2ipal.bootstrap import bootstrap_map
     from t2ipal.evaluate import average_precision, f1_top_k
 
     precisions = average_precision(scores, labels, names=names)
     top = f1_top_k(scores, labels, 3)
-    return {"mAP": float(precisions.mean()), "ap": precisions.tolist(), "CF1_top3": top.CF1, "OF1_top3": top.OF1}
+    return {
+        "mAP": float(precisions.mean()),
+        "ap": precisions.tolist(),
+        "CF1_top3": top.CF1,
+        "OF1_top3": top.OF1,
+        "bootstrap": bootstrap_map(scores, labels, counts).tolist(),
+    }
 
 
 def write_scores(path: str | Path, ids: Sequence[str], seeds: Sequence[int], scores: np.ndarray) -> None:
