@@ -365,8 +365,33 @@ def get_table1_metrics(wildcards):
 
 
 def get_table1_spec(wildcards):
-    methods = [get_method_row(name) for name, _ in PLAN.table1]
-    return {"methods": methods, "datasets": [get_data_row(name) for name in CONFIG.datasets]}
+    """Methods that the paper has come first; each but TaI-DPT is compared with TaI-DPT."""
+    methods = sorted((get_method_row(name) for name, _ in PLAN.table1), key=lambda row: not row["in_paper"])
+    names = {row["name"] for row in methods}
+    columns = [{"key": name, "header": data.title, "paper": data.paper} for name, data in CONFIG.datasets.items()]
+    rows = [
+        {
+            "key": row["name"],
+            "title": row["title"],
+            "remark": "" if row["in_paper"] else "not in the paper",
+            "deterministic": row["deterministic"],
+            "against": sorted({"tai_dpt"} & names - {row["name"]}),
+            "cells": {name: get_table1_cell(name, row) for name in CONFIG.datasets},
+        }
+        for row in methods
+    ]
+    return {
+        "name": "table1",
+        "title": "Table 1. Zero-shot multi-label recognition",
+        "columns": columns,
+        "blocks": [{"title": "", "paper": None, "rows": rows}],
+    }
+
+
+def get_table1_cell(dataset, row):
+    paper = CONFIG.datasets[dataset].paper if row["in_paper"] else None
+    key = ["T1", paper, row["title"], "zero-shot"] if paper else None
+    return {"run": [dataset, row["name"], "base"], "level": 0, "paper": key}
 
 
 def get_sweep_runs(wildcards):

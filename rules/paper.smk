@@ -12,7 +12,7 @@ rule table1:
     input:
         metrics=get_table1_metrics,
         paper=get_resource("paper_results.csv"),
-        code=get_code("table1"),
+        code=get_code("table"),
     output:
         csv="<results>/tables/table1.csv",
         md="<results>/tables/table1.md",
@@ -40,7 +40,7 @@ rule table1:
     message:
         "Paper: Table 1"
     script:
-        "../workflow_scripts/table1.py"
+        "../workflow_scripts/table.py"
 
 
 rule sweep:
