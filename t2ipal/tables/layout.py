@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from t2ipal.tables.model import Block, Cell, Cells, Column, Table
+from t2ipal.tables.model import AVERAGE, Block, Cell, Cells, Column, Table
 from t2ipal.tables.words import as_printed, gap
 
 OURS, PAPER, INTERVAL = "ours", "paper", "95 %"
@@ -125,7 +125,7 @@ def _has_paper(table: Table, place: int) -> bool:
 def _heads(table: Table, column: Column, paper: bool) -> list[Head]:
     if not paper:
         return [Head(column.header, OURS)]
-    name = column.paper or (table.blocks[0].paper if len(table.columns) == 1 else None)
+    name = column.paper or (table.blocks[0].paper if column.key != AVERAGE else None)
     other = name if name and name != column.header else ""
     return [Head(column.header, OURS), Head(column.header, PAPER, other, paper=True)]
 
