@@ -491,7 +491,7 @@ def get_claims_metrics(wildcards):
 
 
 def get_claims_spec(wildcards):
-    return {"tables": list(PLAN.tables.values())}
+    return list(PLAN.tables.values())
 
 
 def get_sweep_runs(wildcards):

@@ -60,6 +60,7 @@ rule claims:
         paper=get_resource("paper_results.csv"),
         code=get_code("claims"),
     output:
+        csv="<results>/report/claims.csv",
         html=report(
             "<results>/report/claims.html",
             caption="../report/claims.rst",

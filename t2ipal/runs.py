@@ -205,7 +205,8 @@ def measure(
     found = []
     for place, (level, model_seed) in enumerate(scores.members):
         test = scores.values[TEST][place]
-        precisions, top = average_precision(test, truth[TEST], names=scores.classes), f1_top_k(test, truth[TEST], 3)
+        precisions = average_precision(test, truth[TEST], "ignore", scores.classes)
+        top = f1_top_k(test, truth[TEST], 3)
         metrics: Metrics = {
             "level": level,
             "seed": model_seed,
@@ -218,7 +219,7 @@ def measure(
             f1 = f1_threshold(test, truth[TEST], threshold)
         metrics |= {"CF1": f1.CF1 if f1 else None, "OF1": f1.OF1 if f1 else None, "threshold": threshold}
         metrics |= {"CF1_top3": top.CF1, "OF1_top3": top.OF1}
-        found.append(metrics | {"bootstrap": bootstrap_map(test, truth[TEST] == 1, counts).tolist()})
+        found.append(metrics | {"bootstrap": bootstrap_map(test, truth[TEST], counts).tolist()})
     return found
 
 

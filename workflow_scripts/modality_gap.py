@@ -53,7 +53,8 @@ def main(snakemake: Any) -> None:
     write_text(snakemake.output.csv, text.getvalue())
     runs, data = by_run(read_records(files.metrics)), spec["dataset"]
     gains = [
-        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base"), "modality gap")) for row in spec["methods"]
+        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base", 0), "modality gap"))
+        for row in spec["methods"]
     ]
     shown = {name: values[:SHOWN] for name, values in features.items()}
     save(draw(shown, pairs, gains, data["title"], prompts), [snakemake.output.png, snakemake.output.svg])

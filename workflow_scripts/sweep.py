@@ -29,12 +29,12 @@ def main(snakemake: Any) -> None:
     data, name = spec["dataset"], f"figure {spec['name']}"
     figure = sweep(
         spec["key"],
-        [(value, run_of(runs, tuple(key), name)) for value, key in spec["points"]],
+        [(value, run_of(runs, (*key, 0), name)) for value, key in spec["points"]],
         spec["method"]["title"],
         data["title"],
         paper=quoted(read_paper(snakemake.input.paper), spec),
         paper_dataset=data["paper"] or "",
-        references={row["title"]: run_of(runs, (data["name"], row["name"], "base"), name) for row in spec["others"]},
+        references={row["title"]: run_of(runs, (data["name"], row["name"], "base", 0), name) for row in spec["others"]},
         chosen=spec["base"],
     )
     save(figure, [snakemake.output.png, snakemake.output.svg])

@@ -256,8 +256,8 @@ def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
     scores, labels = np.array([[0.1, 0.2], [0.3, 0.0]], dtype=np.float32), np.array([[0, 1], [1, 0]])
     runs.write_scores(tmp_path / "scores.parquet", ["a", "b"], [1], scores[None])
     assert documented(f"{folder}/scores.parquet") == columns_of(read_parquet(tmp_path / "scores.parquet").schema)
-    metrics = runs.measure(scores, labels, ["x", "y"])
-    records = make_records(("data", "method", "base"), [1], [metrics], {"gamma": 0.2}, 1.0)
+    metrics = runs.measure(scores, labels, ["x", "y"], np.ones((3, 2), dtype=np.int32))
+    records = make_records(("data", "method", "base", 0), [1], [metrics], {"gamma": 0.2}, 1.0)
     assert documented(f"{folder}/metrics.parquet") == columns_of(pa.Table.from_pylist(records).schema)
 
 
