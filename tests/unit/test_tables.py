@@ -28,7 +28,7 @@ from table_specs import (
 )
 
 from t2ipal.errors import UserError
-from t2ipal.records import by_run, make_records, read_records
+from t2ipal.records import by_run, read_records, write_records
 from t2ipal.tables import (
     RENDERERS,
     Table,
@@ -515,14 +515,17 @@ def test_records_survive_the_file(tmp_path: Path) -> None:
         {"mAP": 1.0, "ap": [0.5, 1.5], "bootstrap": [1.0, 1.25]},
         {"mAP": 2.0, "ap": [1.0, 3.0], "bootstrap": [2.0, 2.25]},
     ]
-    rows = make_records(("micro", "coop", "base", 4), (2, 1), metrics, {"gamma": 0.2}, 3.5)
-    assert rows[0]["peak_mb"] > 10
+    levels = [{"level": 4, "seed": 2}, {"level": 4, "seed": 1}, {"level": 8, "seed": 1}]
+    measured = [level | values for level, values in zip(levels, [*metrics, metrics[0]], strict=True)]
+    write_records(
+        tmp_path / "metrics.parquet", ("micro", "coop", "few_shot"), measured, {"gamma": 0.2}, {4: (3.5, 99.0)}
+    )
+    rows = read_parquet(tmp_path / "metrics.parquet").to_pylist()
+    assert [(row["seconds"], row["peak_mb"]) for row in rows] == [(3.5, 99.0), (3.5, 99.0), (None, None)]
     assert "torch" in rows[0]["versions"]
-    rows += make_records(("micro", "coop", "base", 8), (1,), metrics[:1], {}, 1.0)
-    write_parquet(pa.Table.from_pylist(rows), tmp_path / "metrics.parquet")
     runs = by_run(read_records([tmp_path / "metrics.parquet"]))
-    assert set(runs) == {("micro", "coop", "base", 4), ("micro", "coop", "base", 8)}
-    found = runs["micro", "coop", "base", 4]
+    assert set(runs) == {("micro", "coop", "few_shot", 4), ("micro", "coop", "few_shot", 8)}
+    found = runs["micro", "coop", "few_shot", 4]
     assert [row["seed"] for row in found] == [1, 2]
     assert found[0]["settings"] == {"gamma": 0.2}
     assert found[0]["ap"] == [1.0, 3.0]
