@@ -16,6 +16,8 @@ from t2ipal.tables.numbers import averaged, difference, summary
 from t2ipal.tables.paper import Paper, average_key, printed
 
 TREND = "more labels are better"
+ROUNDING = 0.1
+"""A number of the paper this close to the mean of some of its cells is their average: they are printed to 0.1."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,17 @@ def _lines(
 
 
 def _average(row: Mapping[str, Any], entries: Mapping[str, _Entry], paper: Paper, where: str) -> _Entry:
-    """The mean of a row's cells; the paper's is what it prints, or the mean of what it prints in all these cells."""
+    """The mean of a row's cells, and the paper's: what it prints as the average of these cells, else their mean.
+
+    A run of some of the paper's levels is not to be compared with an average over all of them.
+    """
     values = [entry.paper for entry in entries.values()]
     number = None
-    if row.get("average"):
-        number = printed(paper, row["average"], where)
-    elif None not in values:
-        key = average_key([row["cells"][key]["paper"] for key in entries], paper)
-        number = paper[key] if key else round(mean(values), 2)
+    if None not in values:
+        names = row.get("average") or average_key([row["cells"][key]["paper"] for key in entries], paper)
+        number = printed(paper, names, where) if names else None
+        if number is None or abs(number - mean(values)) > ROUNDING:
+            number = round(mean(values), 2)
     return _Entry(averaged([entry.records for entry in entries.values()]), number, tuple(entries))
 
 
@@ -155,7 +160,7 @@ def _cell(line: _Line, entry: _Entry | None, best: bool) -> Cell | None:
 def _best(lines: Sequence[_Line], column: str) -> set[str]:
     """Keys of the rows that lead a column: the best one and those that the paired interval cannot tell from it.
 
-    A row with a remark takes no part, and nor does a row whose average is over other columns than most have.
+    A row with a remark takes no part, nor does a row whose average is over fewer columns than another's.
     """
     rows = {line.spec["key"]: line.entries[column] for line in lines
             if column in line.entries and not line.spec.get("remark")}  # fmt: skip

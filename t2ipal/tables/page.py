@@ -30,16 +30,16 @@ _TABLE = """
 thead tr:first-child > * { border-top: 2px solid var(--ink); }
 thead tr:last-child > * { border-bottom: 1px solid var(--ink); }
 tbody:last-child tr:last-child > * { border-bottom: 2px solid var(--ink); }
-thead th.group { text-align: center; padding-left: 1.4rem; }
+thead th.group { text-align: center; padding-left: 1.1rem; }
 thead th.group span { display: block; border-bottom: 1px solid #999; padding-bottom: .1rem; }
-thead th.head { text-align: center; padding-left: 1.4rem; }
+thead th.head { text-align: center; padding-left: 1.1rem; }
 thead th small { display: block; font-weight: 400; font-size: .75em; line-height: 1.2; }
 thead th { vertical-align: top; }
-td.main { padding-left: 1.4rem; }
+td.main { padding-left: 1.1rem; }
 td.extra { text-align: left; padding-right: .2rem; font-size: .8em; color: var(--pale); }
-td.span { text-align: center; padding-left: 1.4rem; font-size: .8em; color: var(--pale); }
+td.span { text-align: center; padding-left: 1.1rem; font-size: .8em; color: var(--pale); }
 td.best { font-weight: 700; }
-td.none { text-align: center; padding-left: 1.4rem; color: #999; }
+td.none { text-align: center; padding-left: 1.1rem; color: #999; }
 td.paper, th.paper, td.label { color: #767676; }
 td.label { text-align: left; font-size: .85em; padding-right: .6rem; }
 tr.first > * { border-top: 1px solid var(--rule); }

@@ -27,7 +27,7 @@ def legend(table: Table, seeds: int, resamples: int) -> tuple[str, ...]:
             f"test images ({resamples} resamples)."
         )
     if any(cell and cell.paper is not None for row in rows for cell in row.cells):
-        found.append("The paper's values are for the real data set that is named with them, ours for ours.")
+        found.append("The paper's values are for the real data set named beside them, where it is another than ours.")
     return tuple(found)
 
 

@@ -162,6 +162,11 @@ def test_the_average_column_and_the_papers() -> None:
     assert cell_of(make_table(spec, records4(), PAPER), "coop", "average").paper == 83.3  # the mean of the five
 
 
+def test_some_levels_are_not_compared_with_the_average_of_all() -> None:
+    found = make_table(table2(levels=(10, 50)), records2(levels=(10, 50)), PAPER)
+    assert cell_of(found, "dualcoop", "average").paper == pytest.approx((90.3 + 93.6) / 2)  # printed: 93.2, of nine
+
+
 def test_a_column_without_a_cell_does_not_apply() -> None:
     found = four()
     assert [cell is None for cell in row_of(found, "zsclip").cells] == [False, *[True] * 6]
