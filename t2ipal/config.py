@@ -137,7 +137,9 @@ class Dataset(_Part):
     train: Images | None = Field(None, description="labelled training images, for methods that use them")
     validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
     test: Images = Field(description="labelled test images")
-    paper: str | None = Field(None, description="the paper's data set whose values stand beside ours")
+    paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
+        None, description="the paper's data set whose values stand beside ours"
+    )
 
 
 class TextToImage(_Part):
