@@ -40,6 +40,10 @@ localrules:
     check,
 
 
+onstart:
+    end_orphans()
+
+
 rule all:
     default_target: True
     input:

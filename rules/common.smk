@@ -11,13 +11,14 @@ from pathlib import Path
 ROOT = str(workflow.basedir)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "workflow_scripts")]
 
+from cluster import end_orphans
 from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.plan import CAPTIONS, SYNTHETIC, TRAIN, make_plan, method_of
 
-ALIVE = join_run()
+ALIVE = join_run(workflow.is_main_process)
 quieten()
 
 try:
