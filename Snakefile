@@ -43,6 +43,10 @@ localrules:
     check_data,
 
 
+onstart:
+    end_orphans()
+
+
 rule all:
     default_target: True
     input:

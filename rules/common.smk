@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = str(workflow.basedir)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "workflow_scripts")]
 
+from cluster import end_orphans
 from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
@@ -19,7 +20,7 @@ from t2ipal.errors import UserError
 from t2ipal.layouts import pool_files, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of, settings_of
 
-ALIVE = join_run()
+ALIVE = join_run(workflow.is_main_process)
 quieten()
 
 try:

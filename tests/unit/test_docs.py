@@ -160,7 +160,7 @@ def targets() -> set[str]:
     return plain | sweeps | set(default()["sweeps"]) | {"all"}
 
 
-WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config"}
+WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config", "--resources"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

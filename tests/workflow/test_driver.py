@@ -71,12 +71,12 @@ def test_every_import_that_happens_is_declared(monkeypatch: pytest.MonkeyPatch) 
     assert set(found.stdout.split()) == set(modules)
 
 
-JOIN = "from driver import join_run; share = join_run(); print('joined', flush=True); input()"
+JOIN = "from driver import join_run; share = join_run({}); print('joined', flush=True); input()"
 
 
-def joined(folder: Path) -> subprocess.Popen[str]:
+def joined(folder: Path, is_main: bool = True) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", JOIN],
+        [sys.executable, "-c", JOIN.format(is_main)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts")},
         stdin=subprocess.PIPE,
@@ -107,3 +107,16 @@ def test_a_lock_outlives_its_owner_only_until_the_next_run(tmp_path: Path) -> No
     assert not lock.exists()
     last.kill()
     last.wait()
+
+
+def test_the_snakemake_inside_a_job_owns_no_lock_and_removes_none(tmp_path: Path) -> None:
+    lock = tmp_path / ".snakemake/locks/0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    inside = joined(tmp_path, is_main=False)
+    assert lock.exists(), "the run that owns it may live on another machine"
+    after = joined(tmp_path)
+    assert not lock.exists(), "a job that outlived its run is no owner"
+    for process in (inside, after):
+        process.kill()
+        process.communicate()
