@@ -2,7 +2,8 @@
 
 `t2ipal.tables` makes a table of a specification, which is plain data, so that Snakemake compares it by value:
 {name, title, columns: [{key, header}], average, stacked, trend, notes,
- blocks: [{title, paper, beyond, rows: [{key, title, remark, deterministic, against, cells: {column: {run, level, paper}}}]}]}
+ blocks: [{title, paper, beyond, rows: [{key, title, remark, deterministic, against, cells: {column: cell}}]}]}, where a
+cell is {run, level, paper}.
 """
 
 from __future__ import annotations

@@ -513,7 +513,6 @@ def test_paper_numbers_are_checked(tmp_path: Path) -> None:
 
 def test_records_survive_the_file(tmp_path: Path) -> None:
 
-
     metrics = [
         {"mAP": 1.0, "ap": [0.5, 1.5], "bootstrap": [1.0, 1.25]},
         {"mAP": 2.0, "ap": [1.0, 3.0], "bootstrap": [2.0, 2.25]},
