@@ -512,6 +512,7 @@ def test_paper_numbers_are_checked(tmp_path: Path) -> None:
 
 
 def test_records_survive_the_file(tmp_path: Path) -> None:
+    from t2ipal.store import read_parquet
 
     metrics = [
         {"mAP": 1.0, "ap": [0.5, 1.5], "bootstrap": [1.0, 1.25]},
