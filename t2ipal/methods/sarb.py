@@ -38,8 +38,8 @@ class SARB(DecoupledLearning):
     Instance level: where a class is unknown in an image and positive in its partner (the batch, reversed), the class
     feature becomes alpha f + (1 - alpha) f_partner, of label 1 - alpha. Prototype level: in each image one unknown
     class, drawn at random, becomes beta f + (1 - beta) c, of label 1 - beta, c one of the class's k-means centres over
-    known positives, drawn at random. alpha and beta are learned. Loss: cross entropy of the known labels, plus that of both
-    blended versions, plus the contrastive loss of the class features.
+    known positives, drawn at random. alpha and beta are learned. Loss: cross entropy of the known labels, plus that of
+    both blended versions, plus the contrastive loss of the class features.
     """
 
     name = "sarb"
