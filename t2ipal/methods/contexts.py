@@ -26,6 +26,16 @@ class ContextSettings(TrainingSettings):
     init_std: float = Field(0.02, gt=0, description="Std of the contexts' normal start. Paper: N(0, 0.02).")
 
 
+class LabelSettings(ContextSettings):
+    """Settings of contexts learned from labels by the asymmetric loss."""
+
+    gamma_neg: float = Field(2.0, ge=0, description="Asymmetric loss: exponent of absent classes. DualCoOp: 2.")
+    gamma_pos: float = Field(1.0, ge=0, description="Asymmetric loss: exponent of positive classes. DualCoOp: 1.")
+    clip: float = Field(
+        0.05, ge=0, lt=1, description="Asymmetric loss: probability up to which absence costs nothing. DualCoOp: 0.05."
+    )
+
+
 class ContextLearning(Method):
     """Sets of contexts, one per part; the frozen text encoder turns each into an embedding of every class.
 

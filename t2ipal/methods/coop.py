@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import SHOTS, Batch, Rows, Tensors
-from t2ipal.methods.contexts import ContextLearning, ContextSettings
+from t2ipal.methods.contexts import ContextLearning, LabelSettings
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from t2ipal.training_data import TrainingData
 
 
-class Settings(ContextSettings):
+class Settings(LabelSettings):
     """Settings of CoOp."""
 
     epochs: int = Field(50, ge=1, description="Passes over the labelled images. CoOp: 50 for 1 shot, more for more.")
@@ -36,9 +36,6 @@ class Settings(ContextSettings):
         description="Start of the learned factor on the cosines. Paper: silent; TaI-DPT 4 to rank, 50 for asl.",
     )
     eta: float = Field(1.0, gt=0, description="Margin of the ranking loss. TaI-DPT: 1.")
-    gamma_neg: float = Field(2.0, ge=0, description="Focal exponent of absent classes in asl. DualCoOp: 2.")
-    gamma_pos: float = Field(1.0, ge=0, description="Focal exponent of positive classes in asl. DualCoOp: 1.")
-    clip: float = Field(0.05, ge=0, lt=1, description="Probability below which absence costs nothing in asl. 0.05.")
     global_feature: Literal["nopos", "pos"] = Field(
         "nopos", description="Global image feature without or with positional embedding. Paper: silent."
     )

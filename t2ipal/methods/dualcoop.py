@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import TRAIN, Batch, Rows, Tensors
-from t2ipal.methods.contexts import ContextLearning, ContextSettings
+from t2ipal.methods.contexts import ContextLearning, LabelSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ OFFICIAL_SCALE, OFFICIAL_SPATIAL = 100.0, 20.0
 """The fixed factors of the official code: 20 before the spatial softmax, another 5 after it."""
 
 
-class Settings(ContextSettings):
+class Settings(LabelSettings):
     """Settings of DualCoOp."""
 
     epochs: int = Field(50, ge=1, description="Passes over the labelled images. DualCoOp: 50.")
@@ -41,9 +41,6 @@ class Settings(ContextSettings):
         gt=0,
         description="Factor on the official variant's loss. Official: 0.03 at half the labels, more at less.",
     )
-    gamma_neg: float = Field(2.0, ge=0, description="Focal exponent of absent classes. DualCoOp: 2.")
-    gamma_pos: float = Field(1.0, ge=0, description="Focal exponent of positive classes. DualCoOp: 1.")
-    clip: float = Field(0.05, ge=0, lt=1, description="Probability below which absence costs nothing. DualCoOp: 0.05.")
 
 
 class DualCoOp(ContextLearning):
