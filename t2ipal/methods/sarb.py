@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from t2ipal.methods.base import TRAIN, Batch, Tensors
@@ -13,6 +12,7 @@ from t2ipal.methods.ssgrl import DecoupledLearning, DecoupledSettings
 from t2ipal.seeds import seed_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from t2ipal.training_data import TrainingData
@@ -139,6 +139,7 @@ class SARB(DecoupledLearning):
 
 def kmeans(points: np.ndarray, count: int, seed: int) -> np.ndarray:
     """`count` centres [count, H] of points [N, H]."""
+    import numpy as np
     from sklearn.cluster import KMeans
 
     found = KMeans(count, n_init=1, max_iter=50, random_state=seed % 2**32).fit(points)
