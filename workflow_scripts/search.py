@@ -17,7 +17,7 @@ def main(snakemake: Any) -> None:
 
     spec, files = snakemake.params.spec, snakemake.input
     data = runs.load_training_data(
-        runs.TrainingFiles(train=files.train, train_images=files.train_images), len(spec["classes"])
+        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"])
     )
     known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
     data = known.of(data, spec["level"], spec["seeds"])
