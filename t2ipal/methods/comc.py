@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import CAPTIONS, Batch, Method, Rows, Tensors, TrainingSettings
-from t2ipal.methods.contexts import drawn
+from t2ipal.methods.label_learning import linear
 from t2ipal.methods.zsclip import Template
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class Settings(TrainingSettings):
     batch: int = Field(512, ge=1, description="Captions per step. CoMC: 512.")
     lr: float = Field(1e-3, gt=0, description="Learning rate after warm-up. CoMC: 1e-3.")
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="CoMC: Adam.")
-    templates: bool = Field(True, description="Train on the class templates beside the captions. CoMC: yes.")
+    templates: int = Field(
+        89, ge=0, description="Class templates that join the captions, so many of each class; 0: none. CoMC: 89."
+    )
     noise: float = Field(0.1, ge=0, description="Std of the normal noise on each number of a caption's feature. 0.1.")
     renormalise: bool = Field(
         False, description="L2-normalise the noised feature. CoMC's code: no; the noise is longer than the feature."
@@ -75,8 +77,7 @@ class CoMC(Method):
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         self.seeds = tuple(seeds)
-        # the variance of torch.nn.Linear's uniform start, which CoMC uses
-        return {"weight": drawn(seeds, "weight", self.texts.shape, (3 * self.texts.shape[-1]) ** -0.5).to(self.device)}
+        return {"weight": linear(seeds, "weight", self.texts.shape[-1], self.texts.shape).to(self.device)}
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
         """Each seed draws its noise by itself, the same whoever shares the job."""

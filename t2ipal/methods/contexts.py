@@ -26,7 +26,7 @@ class ContextSettings(TrainingSettings):
     init_std: float = Field(0.02, gt=0, description="Std of the contexts' normal start. Paper: N(0, 0.02).")
 
 
-class LabelSettings(ContextSettings):
+class AsymmetricSettings(ContextSettings):
     """Settings of contexts learned from labels by the asymmetric loss."""
 
     gamma_neg: float = Field(2.0, ge=0, description="Asymmetric loss: exponent of absent classes. DualCoOp: 2.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import SHOTS, Batch, Rows, Tensors
-from t2ipal.methods.contexts import ContextLearning, LabelSettings
+from t2ipal.methods.contexts import AsymmetricSettings, ContextLearning
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from t2ipal.training_data import TrainingData
 
 
-class Settings(LabelSettings):
+class Settings(AsymmetricSettings):
     """Settings of CoOp."""
 
     epochs: int = Field(50, ge=1, description="Passes over the labelled images. CoOp: 50 for 1 shot, more for more.")
@@ -27,8 +27,8 @@ class Settings(LabelSettings):
     lr: float = Field(2e-3, gt=0, description="Learning rate after warm-up. CoOp: 2e-3.")
     loss: Literal["rank", "asl", "bce"] = Field(
         "rank",
-        description="Ranking loss of TaI-DPT; asymmetric loss of DualCoOp; binary cross-entropy. CoOp: softmax over "
-        "one class per image, which labels of several classes rule out. Paper: silent.",
+        description="Ranking loss of TaI-DPT; asymmetric loss of DualCoOp; binary cross-entropy, its mean over classes "
+        "(hinted at in TaI-DPT's code). CoOp: softmax, for one class per image. Paper: silent.",
     )
     logit_scale: float = Field(
         4.0,
@@ -95,13 +95,14 @@ class CoOp(ContextLearning):
     def _costs(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The cost of each row: [S, R]."""
         from t2ipal.models.asymmetric_loss import asymmetric_loss
+        from t2ipal.models.label_losses import masked_soft_margin
         from t2ipal.models.losses import ranking_loss
 
         settings = self.settings
         if settings.loss == "rank":
             return ranking_loss(logits, labels, settings.eta)
         if settings.loss == "bce":
-            return asymmetric_loss(logits, labels, 0, 0, 0)
+            return masked_soft_margin(logits, labels)
         return asymmetric_loss(logits, labels, settings.gamma_neg, settings.gamma_pos, settings.clip)
 
     def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:

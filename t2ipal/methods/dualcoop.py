@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import TRAIN, Batch, Rows, Tensors
-from t2ipal.methods.contexts import ContextLearning, LabelSettings
+from t2ipal.methods.contexts import AsymmetricSettings, ContextLearning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ OFFICIAL_SCALE, OFFICIAL_SPATIAL = 100.0, 20.0
 """The fixed factors of the official code: 20 before the spatial softmax, another 5 after it."""
 
 
-class Settings(LabelSettings):
+class Settings(AsymmetricSettings):
     """Settings of DualCoOp."""
 
     epochs: int = Field(50, ge=1, description="Passes over the labelled images. DualCoOp: 50.")
