@@ -55,8 +55,10 @@ class Known:
             return dataclasses.replace(data, train_labels=labels)
         shots = files.read_few_shot(self.path, ids, level, seeds)
         if self.protocol == FEW_SHOT:
-            return dataclasses.replace(data, train_labels=labels, shots=shots, shot_labels=labels)
+            drawn = {"shots": shots, "shot_labels": labels, "shot_rows": level * labels.shape[1]}
+            return dataclasses.replace(data, train_labels=labels, **drawn)
         known = files.novel_labels(labels.numpy(), self.novel)
         train_labels, shot_labels, rows = (torch.from_numpy(value) for value in known)
         changes = {"train_labels": train_labels, "shot_labels": shot_labels, "train_rows": rows}
-        return dataclasses.replace(data, **changes, shots=shots, novel=self.novel)
+        changes |= {"shot_rows": level * len(self.novel), "novel": self.novel}
+        return dataclasses.replace(data, **changes, shots=shots)

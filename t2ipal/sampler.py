@@ -25,7 +25,7 @@ class Sampler:
     """Draws a method's batches for all seeds; a seed's draws are the same whoever shares the job.
 
     The rows of an epoch are captions and templates; for a method without captions, labelled images; for one without
-    those, the largest of the seeds' few-shot draws. Each seed permutes them by itself. Synthetic images follow their
+    those, as many few-shot rows as the data say. Each seed permutes them by itself. Synthetic images follow their
     captions ("paired") or a permutation of their own; other kinds beside have permutations of their own, repeated as
     often as an epoch needs.
     """
@@ -43,7 +43,7 @@ class Sampler:
             self.leads, self.size = "rows", len(self.pairs) + len(self.templates)
         else:
             self.leads = TRAIN if TRAIN in rows.kinds else SHOTS
-            self.size = max(self._sizes(self.leads))
+            self.size = data.shot_rows if self.leads == SHOTS and data.shot_rows else max(self._sizes(self.leads))
         self.batch = min(batch, self.size)
         self.steps = self.size // self.batch if drop_last else math.ceil(self.size / self.batch)
 

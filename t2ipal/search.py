@@ -53,3 +53,23 @@ def try_settings(
     return [
         about | {"set": json.dumps(dict(point), sort_keys=True), "mAP": float(np.mean(precisions)), "seconds": seconds}
     ]
+
+
+def table(paths: Sequence[str]) -> str:
+    """All that was tried, best first by method, as a Markdown table."""
+    from t2ipal.store import read_parquet
+
+    lines = ["| method | at | tried | validation mAP | s |", "|---|---|---|---:|---:|"]
+    units = {"partial": "% of the labels", "few_shot": "shots", "novel": "shots, novel classes"}
+    for path in paths:
+        for row in read_parquet(path).to_pylist():
+            tried = ", ".join(f"`{key}` {value}" for key, value in json.loads(row["set"]).items())
+            at = f"{row['level']} {units[row['protocol']]}"
+            lines.append(f"| `{row['method']}` | {at} | {tried} | {row['mAP']:.2f} | {row['seconds']:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(table(sys.argv[1:]), end="")
