@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,18 +47,24 @@ def _read(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
-            word, _, rest = line.partition(" ")
+            word, _, rest = line.rstrip().partition(" ")
             if word not in wanted or word in found:
                 continue
-            try:
-                vector = np.array(rest.split(), dtype=np.float64)
-            except ValueError:
-                vector = np.empty(0)
-            size = next((len(other) for other in found.values()), len(vector))
-            if not len(vector) or len(vector) != size or not np.isfinite(vector).all():
-                wish = f"{size} numbers as in the lines before" if size else "a word and its numbers"
-                raise UserError(f"{path}: line {number}, {word!r}: {len(rest.split())} fields; expected {wish}")
-            found[word] = vector
+            fields = rest.split()
+            vector = [value for value in map(_number, fields) if math.isfinite(value)]
+            size = next((len(other) for other in found.values()), len(fields))
+            if not fields or not len(vector) == len(fields) == size:
+                what = f"{len(fields)} fields behind it, {len(vector)} of them numbers"
+                wish = f"{size} numbers as in the lines before" if found else "a word and its numbers"
+                raise UserError(f"{path}: line {number}, {word!r}: {what}; expected {wish}")
+            found[word] = np.array(vector)
             if len(found) == len(wanted):
                 break
     return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

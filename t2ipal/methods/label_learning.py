@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from t2ipal.training_data import TrainingData
 
 
+SCALED_AT_ONCE = 2**25
+"""How many scaled features exist at once when images are scored, those of all seeds: 128 MiB."""
+
+
 class LabelSettings(TrainingSettings):
     """Settings of the methods that learn a head from labelled images."""
 
@@ -63,13 +67,15 @@ class LabelLearning(Method):
             }
         rows = torch.arange(len(data.train.ids)) if data.train_rows is None else data.train_rows
         sums, squares, count = torch.zeros(self.dim).double(), torch.zeros(self.dim).double(), 0
-        for some in rows.split(1024):
+        for some in rows.split(128):
             values = self.read(*(value[some].float() for value in self._features(data.train))).reshape(-1, self.dim)
             sums += values.double().sum(0)
             squares += values.double().square().sum(0)
             count += len(values)
         mean = sums / count
-        scale = (squares / count - mean.square()).clamp_min(1e-12).rsqrt()
+        variance = squares / count - mean.square()
+        # a dimension that never changes in training says nothing of how much it may change in a test image
+        scale = torch.where(variance > 1e-12, variance.clamp_min(1e-12).rsqrt(), 1.0)
         return {
             "feature_mean": mean[None].float().to(self.device),
             "feature_scale": scale[None].float().to(self.device),
@@ -116,10 +122,15 @@ class LabelLearning(Method):
         return torch.cat(found, 1)
 
     def _chunks(self, tensors: Tensors, images: ImageFeatures, chunk: int) -> Iterator[Tensor]:
-        """The scaled features of `chunk` images at a time, [S, chunk, ...]."""
-        device = tensors["feature_mean"].device
+        """The scaled features of `chunk` images at a time or, if they are more than `SCALED_AT_ONCE`, of fewer.
+
+        [S, R, ...] each. S may be large: a model holds the seeds of all levels of known labels.
+        """
+        mean, features = tensors["feature_mean"], self._features(images)
+        each = len(mean) * self.read(*(value[:1] for value in features)).numel()
+        chunk = max(1, min(chunk, SCALED_AT_ONCE // max(1, each)))
         for start in range(0, len(images.ids), chunk):
-            part = (value[None, start : start + chunk].to(device).float() for value in self._features(images))
+            part = (value[None, start : start + chunk].to(mean.device).float() for value in features)
             yield self.scaled(tensors, *part)
 
 

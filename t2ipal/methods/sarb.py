@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,9 @@ class SARB(DecoupledLearning):
         super().observe(data, seeds)
         self.data, self.seeds = data, tuple(seeds)
         rows = torch.arange(len(data.train.ids)) if data.train_rows is None else data.train_rows
-        self.train_rows, self.steps = rows, max(1, len(rows) // self.settings.batch)
+        batch = min(self.settings.batch, len(rows))
+        self.train_rows = rows
+        self.steps = len(rows) // batch if self.settings.drop_last else math.ceil(len(rows) / batch)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         import torch
@@ -72,9 +75,15 @@ class SARB(DecoupledLearning):
             self.centres, self.counts = self._prototypes(learned)
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
+        import torch
+
         from t2ipal.models.contrast import contrastive
         from t2ipal.models.label_losses import masked_bce, targets_of
 
+        with torch.no_grad():
+            # The numbers themselves, as in the code: a bound in the graph has no gradient that leads back over it.
+            for share in ("alpha", "beta"):
+                learned[share].clamp_(LEAST, MOST)
         branch, tensors = batch[TRAIN], self.fixed | learned
         features = self.class_features(tensors, self.scaled(tensors, branch.pooled, branch.local))
         targets, known = targets_of(branch.labels)
@@ -116,29 +125,37 @@ class SARB(DecoupledLearning):
         """k-means centres of the class features of known positives, [S, C, K, H], and their number by class, [S, C]."""
         import torch
 
+        found, most = self._positives(learned), self.settings.prototypes
+        counts = torch.tensor([min(most, points.shape[1]) for points in found])
+        centres = torch.zeros(len(self.seeds), len(found), most, found[0].shape[-1])
+        for s, seed in enumerate(self.seeds):
+            for c, count in enumerate(counts.tolist()):
+                if count:
+                    draw = seed_of("train", seed, "sarb", "kmeans", self.epoch, c)
+                    centres[s, c, :count] = torch.from_numpy(kmeans(found[c][s].numpy(), count, draw))
+        return centres.to(self.device), counts.expand(len(self.seeds), -1).to(self.device)
+
+    def _positives(self, learned: Tensors) -> list[Tensor]:
+        """The class features of the known positives of each class, [S, how many, H] on the CPU.
+
+        Only those are kept: for COCO some 240,000 of 6.6 million.
+        """
+        import torch
+
+        tensors, found, classes = self.fixed | learned, [], []
         with torch.no_grad():
-            tensors, found = self.fixed | learned, []
             for rows in self.train_rows.split(256):
                 images = (value[rows][None].to(self.device).float() for value in self._features(self.data.train))
-                found.append(self.class_features(tensors, self.scaled(tensors, *images)).cpu())
-        features, labels = torch.cat(found, 2), self.data.train_labels[self.train_rows]
-        most = self.settings.prototypes
-        centres = torch.zeros(*features.shape[:2], most, features.shape[-1])
-        counts = torch.zeros(features.shape[:2])
-        for s, seed in enumerate(self.seeds):
-            for c in range(features.shape[1]):
-                points = features[s, c, labels[:, c] == 1].numpy()
-                if len(points):
-                    made = kmeans(
-                        points, min(most, len(points)), seed_of("train", seed, "sarb", "kmeans", self.epoch, c)
-                    )
-                    centres[s, c, : len(made)] = torch.from_numpy(made)
-                    counts[s, c] = len(made)
-        return centres.to(self.device), counts.to(self.device)
+                features = self.class_features(tensors, self.scaled(tensors, *images))
+                c, row = (self.data.train_labels[rows].T == 1).nonzero().unbind(1)
+                found.append(features[:, c, row].cpu())
+                classes.append(c)
+        points, of = torch.cat(found, 1), torch.cat(classes)
+        return [points[:, of == c] for c in range(len(self.class_names))]
 
 
 def kmeans(points: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """`count` centres [count, H] of points [N, H]."""
+    """`count` centres [count, H] of points [N, H], float32."""
     import numpy as np
     from sklearn.cluster import KMeans
 
@@ -156,9 +173,9 @@ def blend(
         targets, known: [S, R, C], as `targets_of` gives them.
         where: [S, R, C], the entries that are blended.
         others: [S, C, R, H], what is blended in.
-        share: [S], the share of f, bounded to [0, 1]; the new target is 1 - share.
+        share: [S], the share of f, in [0, 1]; the new target is 1 - share.
     """
-    share = share.clamp(LEAST, MOST)[:, None, None]
+    share = share[:, None, None]
     mixed = share[..., None] * features + (1 - share[..., None]) * others
     here = where.mT[..., None]
     return (

@@ -16,8 +16,8 @@ def contrastive(features: Tensor, labels: Tensor, generators: Sequence[torch.Gen
     """The mean over pairs of images and classes of 1 - cos (both positive) or 1 + cos (one or both absent): [S].
 
     Of the pairs of one positive and one absent, and of those of two absent, twice as many as there are pairs of two
-    positives are drawn, and as many of the greatest cost are added. A seed without a pair of positives costs nothing;
-    unknown labels are in no pair.
+    positives are drawn, and as many of the greatest cost are added. So a seed without a pair of positives costs nothing
+    (the code takes all its other pairs then); unknown labels are in no pair.
 
     Args:
         features: f_c, [S, C, R, H].
@@ -25,7 +25,7 @@ def contrastive(features: Tensor, labels: Tensor, generators: Sequence[torch.Gen
         generators: of the draws, one per seed.
     """
     rows = features.shape[2]
-    left, right = torch.triu_indices(rows, rows, offset=1)
+    left, right = torch.triu_indices(rows, rows, offset=1, device=features.device)
     unit = normalize(features, dim=-1)
     cosine = (unit @ unit.mT)[..., left, right]
     first, second = labels.mT[..., left], labels.mT[..., right]
