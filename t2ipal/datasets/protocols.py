@@ -20,10 +20,6 @@ from t2ipal.store import parquet_writer, read_parquet, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from torch import Tensor
-
-UNKNOWN = -1
-"""A label that a protocol hides."""
 
 
 class FewShot(NamedTuple):
@@ -36,20 +32,6 @@ class FewShot(NamedTuple):
 
     rows: np.ndarray
     short: dict[int, int]
-
-
-class NovelLabels(NamedTuple):
-    """What the novel-class protocol tells of labelled images.
-
-    Attributes:
-        train: [N, C] int8, the labels with the novel classes unknown.
-        shots: [N, C] int8, the labels with all but the novel classes unknown.
-        rows: int64, the images with at least one class that is not novel: those to train on.
-    """
-
-    train: np.ndarray
-    shots: np.ndarray
-    rows: np.ndarray
 
 
 def known_mask(count: int, classes: int, share: float, seed: int = 0) -> np.ndarray:
@@ -100,18 +82,6 @@ def novel_classes(count: int, novel: int, seed: int = 0) -> tuple[int, ...]:
     return tuple(sorted(set(range(count)) - set(seen)))
 
 
-def novel_labels(labels: ArrayLike, novel: Sequence[int]) -> NovelLabels:
-    """Split labels [N, C] into what is known of training images and what of few-shot images.
-
-    As in LaSO's code, an image with a seen class is trained on even where novel objects are in it; these go unlabelled.
-    """
-    labels = np.asarray(labels, dtype=np.int8)
-    is_novel = np.isin(np.arange(labels.shape[1]), novel)
-    train, shots = np.where(is_novel, UNKNOWN, labels), np.where(is_novel, labels, UNKNOWN)
-    rows = np.flatnonzero((labels[:, ~is_novel] == 1).any(1))
-    return NovelLabels(train.astype(np.int8), shots.astype(np.int8), rows)
-
-
 def write_partial(image_ids: Sequence[str], classes: int, levels: Sequence[int], seed: int, path: str | Path) -> None:
     """Write which labels are known at each level (percent): rows of level, image_id and the known class ids.
 
@@ -133,25 +103,22 @@ def write_partial(image_ids: Sequence[str], classes: int, levels: Sequence[int],
             writer.write_table(pa.Table.from_arrays([column, pa.array(ids, pa.string()), known], schema=schema))
 
 
-def read_partial(path: str | Path, image_ids: Sequence[str], classes: int, level: int) -> Tensor:
+def read_partial(path: str | Path, level: int, image_ids: Sequence[str], classes: int) -> np.ndarray:
     """The mask of known labels of `image_ids` at a level: [N, classes] bool.
 
     Raises:
         UserError: the file is missing or damaged, does not have the level, or lacks an image.
     """
-    import torch
-
     from t2ipal.training_data import join_rows
 
     table = _at_level(path, ["level", "image_id", "known"], level)
     known = table["known"].combine_chunks()
-    rows = np.repeat(np.arange(len(known)), known.value_lengths().to_numpy(zero_copy_only=False))
-    columns = known.flatten().to_numpy(zero_copy_only=False)
+    columns = known.flatten().to_numpy()
     if len(columns) and int(columns.max()) >= classes:
         raise UserError(f"{path}: class {int(columns.max())} is known; expected class ids below {classes}")
-    mask = torch.zeros(len(known), classes, dtype=torch.bool)
-    mask[torch.from_numpy(rows), torch.from_numpy(columns.astype(np.int64))] = True
-    return mask[join_rows(image_ids, table["image_id"].to_pylist(), str(path))]
+    mask = np.zeros((len(known), classes), dtype=bool)
+    mask[np.repeat(np.arange(len(known)), known.value_lengths().to_numpy()), columns] = True
+    return mask[join_rows(image_ids, table["image_id"].to_pylist(), str(path)).numpy()]
 
 
 def write_few_shot(
@@ -161,7 +128,7 @@ def write_few_shot(
     seeds: Sequence[int],
     classes: Sequence[int] | None,
     path: str | Path,
-) -> dict[tuple[int, int], int]:
+) -> list[str]:
     """Write the few-shot draws of all levels (shots) and seeds: rows of level, seed and image_id.
 
     Args:
@@ -170,7 +137,7 @@ def write_few_shot(
         classes: the classes to draw for; None: all.
 
     Returns:
-        How many images a class has, by (shots, class), where it has fewer than `shots`.
+        A line for each number of shots and class that has fewer images.
 
     Raises:
         UserError: an image twice, or no image to draw.
@@ -178,7 +145,7 @@ def write_few_shot(
     import pyarrow as pa
 
     ids, order = _sorted_ids(image_ids)
-    labels, short = np.asarray(labels)[order], {}
+    labels, short = np.asarray(labels)[order], dict[tuple[int, int], int]()
     rows: list[tuple[int, int, str]] = []
     for level in sorted(shots):
         for seed in sorted(seeds):
@@ -190,10 +157,12 @@ def write_few_shot(
     schema = pa.schema([("level", pa.int16()), ("seed", pa.int64()), ("image_id", pa.string())])
     columns = [pa.array([row[k] for row in rows], field.type) for k, field in enumerate(schema)]
     write_parquet(pa.Table.from_arrays(columns, schema=schema), path)
-    return short
+    return [f"{level} shots: class {c} has {count} images, all are drawn" for (level, c), count in short.items()]
 
 
-def read_few_shot(path: str | Path, image_ids: Sequence[str], level: int, seeds: Sequence[int]) -> tuple[Tensor, ...]:
+def read_few_shot(
+    path: str | Path, level: int, seeds: Sequence[int], image_ids: Sequence[str]
+) -> tuple[np.ndarray, ...]:
     """For each seed, the rows in `image_ids` of the images drawn at a level (shots): int64, in the order of their ids.
 
     Raises:
@@ -208,7 +177,7 @@ def read_few_shot(path: str | Path, image_ids: Sequence[str], level: int, seeds:
     for seed in seeds:
         if seed not in drawn:
             raise UserError(f"{path}: no draw of seed {seed}; it has {', '.join(map(str, sorted(drawn)))}")
-    return tuple(join_rows(drawn[seed], image_ids, f"images of {path}") for seed in seeds)
+    return tuple(join_rows(drawn[seed], image_ids, f"images of {path}").numpy() for seed in seeds)
 
 
 def _sorted_ids(image_ids: Sequence[str]) -> tuple[list[str], list[int]]:
