@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from t2ipal.training_data import TrainingData
 
 PARTIAL, FEW_SHOT, NOVEL = "partial", "few_shot", "novel"
+UNKNOWN = -1
+"""A label that a protocol hides."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,23 @@ class Known:
             return data
         labels, ids = data.train_labels, data.train.ids
         if self.protocol == PARTIAL:
-            known = files.read_partial(self.path, ids, labels.shape[1], level)
-            return dataclasses.replace(data, train_labels=labels.masked_fill(~known, files.UNKNOWN))
+            known = torch.from_numpy(files.read_partial(self.path, level, ids, labels.shape[1]))
+            return dataclasses.replace(data, train_labels=labels.masked_fill(~known, UNKNOWN))
         if self.protocol not in (FEW_SHOT, NOVEL):
             return dataclasses.replace(data, train_labels=labels)
-        shots = files.read_few_shot(self.path, ids, level, seeds)
+        shots = tuple(torch.from_numpy(rows) for rows in files.read_few_shot(self.path, level, seeds, ids))
         if self.protocol == FEW_SHOT:
             drawn = {"shots": shots, "shot_labels": labels, "shot_rows": level * labels.shape[1]}
             return dataclasses.replace(data, train_labels=labels, **drawn)
-        known = files.novel_labels(labels.numpy(), self.novel)
-        train_labels, shot_labels, rows = (torch.from_numpy(value) for value in known)
-        changes = {"train_labels": train_labels, "shot_labels": shot_labels, "train_rows": rows}
-        changes |= {"shot_rows": level * len(self.novel), "novel": self.novel}
-        return dataclasses.replace(data, **changes, shots=shots)
+        novel = torch.zeros(labels.shape[1], dtype=torch.bool)
+        novel[list(self.novel)] = True
+        return dataclasses.replace(
+            data,
+            train_labels=labels.masked_fill(novel, UNKNOWN),
+            # as in LaSO's code, an image with a seen class is trained on even where novel things are in it
+            train_rows=(labels == 1)[:, ~novel].any(1).nonzero()[:, 0],
+            shots=shots,
+            shot_labels=labels.masked_fill(~novel, UNKNOWN),
+            shot_rows=level * len(self.novel),
+            novel=self.novel,
+        )

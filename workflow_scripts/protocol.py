@@ -18,9 +18,8 @@ def main(snakemake: Any) -> None:
         return
     labels = runs.labels_of(snakemake.input.images, ids).numpy()
     novel = [spec["classes"].index(name) for name in spec["novel"]] or None
-    short = protocols.write_few_shot(ids, labels, spec["levels"], spec["seeds"], novel, output)
-    for (shots, label), count in short.items():
-        log.warning("%s: %s has %d images, fewer than %d shots", spec["protocol"], spec["classes"][label], count, shots)
+    for line in protocols.write_few_shot(ids, labels, spec["levels"], spec["seeds"], novel, output):
+        log.warning("%s: %s", spec["protocol"], line)
 
 
 if __name__ == "__main__":
