@@ -60,8 +60,8 @@ DefMemPerCPU=500
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_min_interval=100000
 ReturnToService=2
-# Ended jobs are remembered this long: without accounting, squeue is all that a run can ask.
-MinJobAge=300
+# Seconds that ended jobs are remembered: without accounting, squeue is all that runs and tests can ask.
+MinJobAge=3600
 KillWait=3
 GresTypes=gpu
 # More CPUs and memory than the machine has: what is tested is the order of jobs, not their speed.
