@@ -362,7 +362,8 @@ def get_protocol_spec(wildcards):
     """What is drawn: the levels of all runs of a protocol, or of the searches in it."""
     protocol, _, search = wildcards.protocol.partition("-")
     runs = [run for run in PLAN.runs.values() if run.protocol == protocol and run.dataset == wildcards.dataset]
-    searched = [find.level for method, find in CONFIG.search.items() if get_search_protocol_name(method) == protocol]
+    methods = getattr(CONFIG, protocol).methods
+    searched = [find.level for method, find in CONFIG.search.items() if method in methods]
     return {
         "protocol": protocol,
         "levels": sorted(set(searched) if search else {level for run in runs for level in run.levels}),
@@ -434,7 +435,9 @@ def get_searches():
     """A table of tried settings per data set with validation images, and per method of `search`."""
     datasets = [name for name, dataset in CONFIG.datasets.items() if dataset.validation and dataset.train]
     folder = f"{RESULTS}/search/{CONFIG.use.clip}"
-    return [f"{folder}/{dataset}/{method}.parquet" for dataset in datasets for method in CONFIG.search]
+    listed = {name for protocol in PROTOCOLS if getattr(CONFIG, protocol) for name in getattr(CONFIG, protocol).methods}
+    methods = [method for method in CONFIG.search if method in listed]
+    return [f"{folder}/{dataset}/{method}.parquet" for dataset in datasets for method in methods]
 
 
 def one_of(names):

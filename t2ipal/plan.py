@@ -305,11 +305,10 @@ def _check_methods(config: Config) -> None:
     for name in config.settings:
         if name not in known and name not in methods.names():
             raise unknown("settings", name, sorted(known), "method")
+    learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]
     for name in config.search:
-        if not any(protocol and name == listed for _, listed, protocol in places):
-            raise unknown(
-                "search", name, [listed for _, listed, protocol in places if protocol], "label-trained method"
-            )
+        if name not in learners:
+            raise unknown("search", name, learners, "label-trained method")
     validated(PromptSettings, config.training, "training")
 
 

@@ -58,7 +58,12 @@ TINY: dict[str, Any] = {
         "laso": {"op_epochs": 1, "classifier_epochs": 1},
     },
     "ablations": {
-        "table5": {"rows": {**NONE(("original", "own_text", "three")), "full": {"against": ["text"]}}},
+        "table5": {
+            "rows": {
+                **NONE(("original", "own_text", "three")),
+                **{"text": {"against": []}, "synthetic": {"against": ["text"]}, "full": {"against": ["text"]}},
+            }
+        },
         **NONE(("table6", "supplement")),
     },
     "sweeps": {"fig3a": {"values": [0.2, 0.6]}, **NONE(("fig3b", "fig3c", "fig4"))},
