@@ -106,7 +106,7 @@ class LaSO(Method):
         learned |= start_linear(seeds, SEEN, dim, len(self.data.base_classes))
         for layer in range(HIDDEN + 1):
             name = f"{CLASSIFIER}.{layer}"
-            learned |= start_linear(seeds, name, dim, dim if layer < HIDDEN else outputs)
+            learned |= start_linear(seeds, name, dim, dim if layer < HIDDEN else outputs, bias=layer == HIDDEN)
             if layer < HIDDEN:
                 learned |= start_norm(seeds, name, dim)
                 statistics |= start_statistics(seeds, name, dim)

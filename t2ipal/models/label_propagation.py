@@ -53,11 +53,11 @@ def propagate(query: Tensor, support: Tensor, shares: Tensor, sigma: Tensor | fl
     """
     # a narrow kernel leaves some queries next to nothing of the support: double precision, as in the official code
     identity = torch.eye(query.shape[-2], dtype=torch.float64, device=query.device)
-    to_support, to_query = (torch.exp(-squared_distances(query, x).double() / sigma) for x in (support, query))
-    to_query = to_query * (1 - identity)
-    total = to_support.sum(-1, keepdim=True) + to_query.sum(-1, keepdim=True)
-    kept = identity * (1 + RIDGE) - to_query / total
-    return torch.linalg.solve(kept, (to_support / total) @ shares.double()).to(query.dtype)
+    to_query = squared_distances(query, query).double().masked_fill(identity.bool(), torch.inf)
+    weight = kernel_rows(torch.cat([squared_distances(query, support).double(), to_query], -1), sigma)
+    to_support, to_query = weight.split([support.shape[-2], query.shape[-2]], -1)
+    kept = identity * (1 + RIDGE) - to_query
+    return torch.linalg.solve(kept, to_support @ shares.double()).to(query.dtype)
 
 
 def propagate_once(
@@ -72,11 +72,18 @@ def propagate_once(
             are the other queries of the episode. Without any, an image far from all of the support has as large shares
             as one close to it.
     """
-    weight = torch.exp(-squared_distances(query, support) / sigma) * present[..., None, :]
-    total = weight.sum(-1, keepdim=True)
+    distances = squared_distances(query, support).masked_fill(~present[..., None, :], torch.inf)
     if others is not None:
-        total = total + torch.exp(-squared_distances(query, others) / sigma).sum(-1, keepdim=True)
-    return F.relu((weight / total.clamp(min=1e-30)) @ shares)
+        distances = torch.cat([distances, squared_distances(query, others)], -1)
+    return F.relu(kernel_rows(distances, sigma)[..., : support.shape[-2]] @ shares)
+
+
+def kernel_rows(distances: Tensor, sigma: Tensor | float) -> Tensor:
+    """exp(-d^2 / sigma), each row divided by its sum: [..., Q, K] of squared distances, infinite for what is left out.
+
+    A softmax, so that a narrow kernel does not take a whole row to zero.
+    """
+    return torch.softmax(-distances / sigma, -1)
 
 
 def count_logits(parameters: dict[str, Tensor], query: Tensor, support: Tensor, present: Tensor) -> Tensor:

@@ -18,15 +18,20 @@ MOMENTUM = 0.1
 Parameters = dict[str, Tensor]
 
 
-def start_linear(seeds: Sequence[int], name: str, inputs: int, outputs: int) -> Parameters:
-    """Weights [S, inputs, outputs] with the variance of a fresh `torch.nn.Linear`, and biases [S, 1, outputs] of 0."""
-    weight = drawn(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)
-    return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(len(seeds), 1, outputs)}
+def start_linear(seeds: Sequence[int], name: str, inputs: int, outputs: int, bias: bool = True) -> Parameters:
+    """Weights [S, inputs, outputs] with the variance of a fresh `torch.nn.Linear`, and biases [S, 1, outputs] of 0.
+
+    A layer in front of a batch normalisation has no bias: it would be taken out at once, and its gradient, of rounding
+    errors alone, would be blown up by Adam, so that a seed's result depended on the seeds beside it.
+    """
+    found = {f"{name}.weight": drawn(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)}
+    return found | ({f"{name}.bias": torch.zeros(len(seeds), 1, outputs)} if bias else {})
 
 
 def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
     """[S, R, inputs] -> [S, R, outputs]."""
-    return torch.baddbmm(parameters[f"{name}.bias"], x, parameters[f"{name}.weight"])
+    weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
+    return x @ weight if bias is None else torch.baddbmm(bias, x, weight)
 
 
 def start_norm(seeds: Sequence[int], name: str, width: int) -> Parameters:

@@ -63,8 +63,8 @@ def start_operations(seeds: Sequence[int], dim: int) -> tuple[Parameters, Parame
     """Parameters and running statistics of the three networks."""
     learned, statistics = {}, {}
     for name in ANALYTIC:
-        learned |= start_linear(seeds, f"{name}.{INPUT}", 2 * dim, dim)
-        learned |= start_linear(seeds, f"{name}.{HIDDEN}", dim, dim)
+        learned |= start_linear(seeds, f"{name}.{INPUT}", 2 * dim, dim, bias=False)
+        learned |= start_linear(seeds, f"{name}.{HIDDEN}", dim, dim, bias=False)
         learned |= start_linear(seeds, f"{name}.{OUTPUT}", dim, dim)
         for layer in (INPUT, HIDDEN):
             learned |= start_norm(seeds, f"{name}.{layer}", dim)
