@@ -79,7 +79,7 @@ def propagate_once(
 
 
 def kernel_rows(distances: Tensor, sigma: Tensor | float) -> Tensor:
-    """exp(-d^2 / sigma), each row divided by its sum: [..., Q, K] from squared distances, infinite for what is left out.
+    """exp(-d^2 / sigma), each row divided by its sum: [..., Q, K] of squared distances, infinite for what is left out.
 
     A softmax, so that a narrow kernel does not take a whole row to zero.
     """
