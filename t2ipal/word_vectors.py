@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,18 +27,18 @@ def read_word_vectors(path: str | Path, names: Sequence[str]) -> np.ndarray:
     """
     if not existing(path, "file of word vectors").is_file():
         raise UserError(f"{path}: a folder; expected a text file of word vectors")
-    words = {name: [word for word in re.split(r"[\s_-]+", name.lower()) if word] for name in names}
-    found = _read(Path(path), {word for parts in words.values() for word in parts})
+    words = [[word for word in re.split(r"[\s_-]+", name.lower()) if word] for name in names]
+    found = _read(Path(path), {word for parts in words for word in parts})
     rows = []
-    for name, parts in words.items():
+    for name, parts in zip(names, words, strict=True):
         known = [word for word in parts if word in found]
         if not known:
-            raise UserError(f"{path}: no vector for class {name!r}; expected a line for {' or '.join(parts) or name!r}")
+            raise UserError(f"{path}: no vector for class {name!r}; expected a line for {' or '.join(parts)}")
         if len(known) < len(parts):
             missing = ", ".join(word for word in parts if word not in found)
             log.warning("%s: no vector for %s: class %r is the mean of its other words", path, missing, name)
         rows.append(np.mean([found[word] for word in known], axis=0))
-    return np.stack([rows[list(words).index(name)] for name in names]).astype(np.float32)
+    return np.stack(rows).astype(np.float32)
 
 
 def _read(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
@@ -47,24 +46,18 @@ def _read(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
-            word, _, rest = line.rstrip().partition(" ")
+            word, _, rest = line.partition(" ")
             if word not in wanted or word in found:
                 continue
-            fields = rest.split()
-            vector = [value for value in map(_number, fields) if math.isfinite(value)]
-            size = next((len(other) for other in found.values()), len(fields))
-            if not fields or not len(vector) == len(fields) == size:
-                what = f"{len(fields)} fields behind it, {len(vector)} of them numbers"
-                wish = f"{size} numbers as in the lines before" if found else "a word and its numbers"
-                raise UserError(f"{path}: line {number}, {word!r}: {what}; expected {wish}")
-            found[word] = np.array(vector)
+            try:
+                vector = np.array(rest.split(), dtype=np.float64)
+            except ValueError:
+                vector = np.empty(0)
+            size = next((len(other) for other in found.values()), len(vector))
+            if not len(vector) or len(vector) != size or not np.isfinite(vector).all():
+                wish = f"{size} numbers as in the lines before" if size else "a word and its numbers"
+                raise UserError(f"{path}: line {number}, {word!r}: {len(rest.split())} fields; expected {wish}")
+            found[word] = vector
             if len(found) == len(wanted):
                 break
     return found
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Settings(WordSettings):
     """Settings of GCN-ML."""
 
-    lr: float = Field(0.1, gt=0, description="Learning rate. Code: 0.1.")
+    lr: float = Field(0.03, gt=0, description="Learning rate. Code: 0.1.")
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="Code: SGD, momentum 0.9.")
     weight_decay: float = Field(1e-4, ge=0, description="Code: 1e-4.")
     hidden: float = Field(
@@ -33,9 +33,10 @@ class Settings(WordSettings):
 
 
 class GCNML(WordLearning):
-    """x W^T with x the largest value of each dimension over the cells, and W = A relu(A Z W_1) W_2.
+    """x W^T + b with x the largest value of each dimension over the cells, and W = A relu(A Z W_1) W_2.
 
-    Z are the word vectors, A is the normalised graph. No clipping of gradients: scaled features need none.
+    Z are the word vectors, A is the normalised graph. The original has no b: its features are not centred, and their
+    mean takes that part. Its clipping of gradients is left out.
     """
 
     name = "gcn_ml"
@@ -48,13 +49,16 @@ class GCNML(WordLearning):
         from t2ipal.models.label_graph import gcn_adjacency
 
         super().observe(data, seeds)
-        self.graph = gcn_adjacency(self.conditional(data), self.settings.threshold, self.settings.neighbours)
+        self.graph = gcn_adjacency(self.conditional, self.settings.threshold, self.settings.neighbours)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
+        """The first layer is drawn, the second is 0, and with it the classifiers: they start from no opinion."""
+        import torch
+
         words, hidden = self.words.shape[1], max(1, round(self.settings.hidden * self.dim))
-        return {
+        return super().start(seeds) | {
             "layer_1": linear(seeds, "layer_1", words, (words, hidden)).to(self.device),
-            "layer_2": linear(seeds, "layer_2", hidden, (hidden, self.dim)).to(self.device),
+            "layer_2": torch.zeros(len(seeds), hidden, self.dim, device=self.device),
         }
 
     def classifiers(self, learned: Tensors) -> Tensor:
@@ -69,7 +73,7 @@ class GCNML(WordLearning):
 
     def logits(self, tensors: Tensors, features: Tensor) -> Tensor:
         made = tensors["classifier"] if "classifier" in tensors else self.classifiers(tensors)
-        return features @ made.mT
+        return features @ made.mT + tensors["classifier_bias"][:, None]
 
     def cost(self, logits: Tensor, branch: Branch) -> Tensor:
         from t2ipal.models.label_losses import masked_soft_margin
@@ -77,5 +81,5 @@ class GCNML(WordLearning):
         return branch.mean(masked_soft_margin(logits, branch.labels))
 
     def finish(self, learned: Tensors) -> Tensors:
-        """The classifiers alone: words and graph have done their part."""
-        return super().finish({"classifier": self.classifiers(learned)})
+        """The classifiers and their biases: words and graph have done their part."""
+        return super().finish({"classifier": self.classifiers(learned), "classifier_bias": learned["classifier_bias"]})

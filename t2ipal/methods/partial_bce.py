@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import Branch, Rows, Tensors
-from t2ipal.methods.label_learning import LabelLearning, LabelSettings, linear
+from t2ipal.methods.label_learning import LabelLearning, LabelSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ class Settings(LabelSettings):
     """Settings of Partial-BCE."""
 
     global_feature: Literal["nopos", "pos"] = Field(
-        "nopos", description="Global image feature without or with positional embedding. TaI-DPT's heads: nopos."
+        "pos", description="Global image feature without or with positional embedding; CLIP's own is pos."
     )
     g_none: float = Field(
         5.45, gt=0, description="g(0), the weight of a row's loss as its known share goes to 0; g(1) is 1. Paper: 5.45."
@@ -43,13 +43,11 @@ class PartialBCE(LabelLearning):
         return Rows(self.kinds(self.settings), global_feature=self.settings.global_feature)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
+        """Classifiers of 0: the loss is convex, so a seed draws nothing but the order of the images."""
         import torch
 
-        classes = len(self.class_names)
-        return {
-            "classifier": linear(seeds, "classifier", self.dim, (classes, self.dim)).to(self.device),
-            "classifier_bias": torch.zeros(len(seeds), classes, device=self.device),
-        }
+        learned = super().start(seeds)
+        return learned | {"classifier": torch.zeros(len(seeds), len(self.class_names), self.dim, device=self.device)}
 
     def read(self, pooled: Tensor, local: Tensor) -> Tensor:
         return pooled

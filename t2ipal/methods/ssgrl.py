@@ -1,4 +1,4 @@
-"""SSGRL: a feature for each class from the cells that fit its word vector, exchanged along their co-occurrence."""
+"""SSGRL: a feature per class from the cells that fit its word vector, and messages between classes that co-occur."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class DecoupledSettings(WordSettings):
     """Settings of SSGRL and of what is built on it."""
 
+    lr: float = Field(5e-3, gt=0, description="Learning rate. SSGRL, SARB: 1e-5, with their backbones.")
     hidden: float = Field(
         0.25,
         gt=0,
@@ -33,20 +34,21 @@ class DecoupledSettings(WordSettings):
 class Settings(DecoupledSettings):
     """Settings of SSGRL."""
 
+    epochs: int = Field(8, ge=1, description="Passes over the labelled images. Code: up to 200.")
     weight_decay: float = Field(0.0, ge=0, description="Code: 0.")
 
 
 class DecoupledLearning(WordLearning):
     """Semantic decoupling, a gated graph network, and a classifier for each class.
 
-    Cells are first mapped to the width of the graph, as SARB does; SSGRL tunes its last block instead.
+    Cells are first mapped to the width of the graph, as SARB does; SSGRL tunes its last block instead, at full width.
     """
 
     settings: DecoupledSettings
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
         super().observe(data, seeds)
-        self.fixed |= {"conditional": self.conditional(data)[None], "words": self.words[None]}
+        self.fixed |= {"conditional": self.conditional[None], "words": self.words[None]}
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         import torch
@@ -58,18 +60,17 @@ class DecoupledLearning(WordLearning):
             "image_map": (hidden, (hidden, inner)),
             "word_map": (words, (words, inner)),
             "attention": (inner, (inner,)),
-            "messages_in": (2 * hidden, (hidden, 3 * hidden)),
-            "messages_out": (2 * hidden, (hidden, 3 * hidden)),
-            "gates": (hidden, (hidden, 2 * hidden)),
-            "candidate": (hidden, (hidden, hidden)),
-            "output_state": (2 * hidden, (hidden, hidden)),
-            "output_feature": (2 * hidden, (hidden, hidden)),
+            "message_gates": (2 * hidden, (2 * hidden, 2 * hidden)),
+            "state_gates": (hidden, (hidden, 2 * hidden)),
+            "message_candidate": (2 * hidden, (2 * hidden, hidden)),
+            "state_candidate": (hidden, (hidden, hidden)),
+            "output": (2 * hidden, (2 * hidden, hidden)),
             "classifier": (hidden, (classes, hidden)),
         }
-        biases = {"cell_bias": hidden, "gate_bias": 3 * hidden, "output_bias": hidden, "classifier_bias": classes}
-        learned = {name: linear(seeds, name, inputs, shape) for name, (inputs, shape) in maps.items()}
-        learned |= {name: torch.zeros(len(seeds), size) for name, size in biases.items()}
-        return {name: value.to(self.device) for name, value in learned.items()}
+        biases = {"cell_bias": hidden, "gate_bias": 2 * hidden, "candidate_bias": hidden, "output_bias": hidden}
+        drawn = {name: linear(seeds, name, inputs, shape).to(self.device) for name, (inputs, shape) in maps.items()}
+        zeros = {name: torch.zeros(len(seeds), size, device=self.device) for name, size in biases.items()}
+        return super().start(seeds) | drawn | zeros
 
     def read(self, pooled: Tensor, local: Tensor) -> Tensor:
         return local

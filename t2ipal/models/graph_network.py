@@ -16,28 +16,28 @@ def propagate(states: Tensor, conditional: Tensor, weights: Mapping[str, Tensor]
     """The states of the classes after `steps` rounds of messages along the graph: [S, C, R, H].
 
     m = [P h, P^T h]; z = sigmoid(W_z m + U_z h), r = sigmoid(W_r m + U_r h), n = tanh(W_n m + U_n (r * h)),
-    h <- (1 - z) h + z n. The official SSGRL code uses U_z for the reset gate too; the paper's own U_r is taken here.
+    h <- (1 - z) h + z n. The official code of SSGRL has U_z in the reset gate too, by a slip.
 
     Args:
         states: h before the first round, [S, C, R, H].
         conditional: P, [S or 1, C, C].
-        weights: "messages_in" and "messages_out" [S, H, 3 H], the parts of W that read P h and P^T h, for z, r and n
-            side by side; "gates" [S, H, 2 H], U of z and r; "candidate" [S, H, H], U of n; "gate_bias" [S, 3 H].
+        weights: "message_gates" [S, 2 H, 2 H], W of z and r side by side; "state_gates" [S, H, 2 H], their U;
+            "gate_bias" [S, 2 H]; "message_candidate" [S, 2 H, H], "state_candidate" [S, H, H] and "candidate_bias"
+            [S, H], those of n.
         steps: rounds.
     """
-    shape = states.shape
-    width = shape[-1]
+    shape, width = states.shape, states.shape[-1]
     graph = torch.cat([conditional, conditional.mT], 1)
-    bias, flat = weights["gate_bias"][:, None], states.flatten(1, 2)
+    gate_bias, candidate_bias = (weights[name][:, None] for name in ("gate_bias", "candidate_bias"))
+    flat = states.flatten(1, 2)
     for _ in range(steps):
-        sent = (graph @ flat.unflatten(1, shape[1:3]).flatten(2)).unflatten(1, (2, -1)).unflatten(-1, shape[2:])
-        inward, outward = (part.flatten(1, 2) for part in sent.unbind(1))
-        message = torch.baddbmm(bias, inward, weights["messages_in"])
-        message = torch.baddbmm(message, outward, weights["messages_out"])
-        for_gates, for_candidate = message.split((2 * width, width), -1)
-        update, reset = torch.sigmoid(torch.baddbmm(for_gates, flat, weights["gates"])).split(width, -1)
-        new = torch.tanh(torch.baddbmm(for_candidate, reset * flat, weights["candidate"]))
-        flat = torch.lerp(flat, new, update)
+        sent = graph @ flat.view(*shape[:2], -1)
+        message = torch.cat([part.reshape(flat.shape) for part in sent.chunk(2, 1)], -1)
+        # added in place: neither a product nor a sum is needed again for the gradient
+        gates = (message @ weights["message_gates"]).baddbmm_(flat, weights["state_gates"]).add_(gate_bias)
+        update, reset = gates.sigmoid().split(width, -1)
+        new = (message @ weights["message_candidate"]).baddbmm_(reset * flat, weights["state_candidate"])
+        flat = torch.lerp(flat, new.add_(candidate_bias).tanh(), update)
     return flat.view(shape)
 
 
@@ -47,11 +47,9 @@ def classify(states: Tensor, features: Tensor, weights: Mapping[str, Tensor]) ->
     Args:
         states: h, [S, C, R, H].
         features: f, [S, C, R, H].
-        weights: "output_state" and "output_feature" [S, H, O], the parts of F; "output_bias" [S, O]; "classifier"
-            [S, C, O]; "classifier_bias" [S, C].
+        weights: "output" [S, 2 H, O], F; "output_bias" [S, O]; "classifier" [S, C, O]; "classifier_bias" [S, C].
     """
-    bias = weights["output_bias"][:, None]
-    output = torch.baddbmm(bias, states.flatten(1, 2), weights["output_state"])
-    output = torch.baddbmm(output, features.flatten(1, 2), weights["output_feature"]).tanh()
+    both = torch.cat([states, features], -1).flatten(1, 2)
+    output = (both @ weights["output"]).add_(weights["output_bias"][:, None]).tanh()
     logits = output.view(*states.shape[:3], -1) @ weights["classifier"][..., None]
     return logits[..., 0].mT + weights["classifier_bias"][:, None]

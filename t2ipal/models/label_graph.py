@@ -1,9 +1,19 @@
-"""Which classes appear together: statistics of known labels, and the graph that ML-GCN makes of them."""
+"""Statistics of known labels: how often a class is there, which classes appear together, and ML-GCN's graph of that."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def log_odds(labels: Tensor) -> Tensor:
+    """log((n_positive + 1) / (n_absent + 1)) of each class's known labels, 0 where none is known: [C] float32.
+
+    Args:
+        labels: [N, C] of 1 (positive), 0 (absent), -1 (unknown).
+    """
+    positive, absent = ((labels == value).sum(0).double() for value in (1, 0))
+    return ((positive + 1) / (absent + 1)).log().float()
 
 
 def cooccurrence(labels: Tensor) -> Tensor:

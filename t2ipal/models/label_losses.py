@@ -6,20 +6,12 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 def targets_of(labels: Tensor) -> tuple[Tensor, Tensor]:
     """Labels [...] as targets (1 for a positive, else 0) and as a mask (1 where known, else 0), float32 both."""
     return (labels == 1).float(), (labels >= 0).float()
-
-
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))) of each entry, t in [0, 1]: [...].
-
-    Unlike torch's own, it has a gradient for a target that is learned.
-    """
-    return -(targets * logsigmoid(logits) + (1 - targets) * logsigmoid(-logits))
 
 
 def masked_bce(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
@@ -32,7 +24,7 @@ def masked_bce(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
         targets: [..., R, C] in [0, 1].
         known: [..., R, C], the weight of an entry: 1, or 0 to leave it out.
     """
-    terms = cross_entropy(logits, targets) * known
+    terms = binary_cross_entropy_with_logits(logits, targets, known, reduction="none")
     return terms.sum((-2, -1)) / known.sum((-2, -1)).clamp_min(1)
 
 
@@ -61,7 +53,7 @@ def partial_bce(logits: Tensor, labels: Tensor, at_none: float = 5.45, power: fl
     """
     targets, known = targets_of(labels)
     weight = known_share_weight(known.mean(-1), at_none, power)
-    return weight * (cross_entropy(logits, targets) * known).mean(-1)
+    return weight * binary_cross_entropy_with_logits(logits, targets, known, reduction="none").mean(-1)
 
 
 def masked_soft_margin(logits: Tensor, labels: Tensor) -> Tensor:
@@ -74,4 +66,4 @@ def masked_soft_margin(logits: Tensor, labels: Tensor) -> Tensor:
         labels: [..., R, C].
     """
     targets, known = targets_of(labels)
-    return (cross_entropy(logits, targets) * known).mean(-1)
+    return binary_cross_entropy_with_logits(logits, targets, known, reduction="none").mean(-1)

@@ -108,13 +108,15 @@ def test_every_key_of_the_36_choices_is_named_in_full() -> None:
 
 
 def text_of(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def range_of(field: Any) -> str:
     """What a setting may be, as the page writes it."""
     if field.annotation is bool:
         return "true, false"
+    if field.annotation == str | None:
+        return "null or text"
     if choices := get_args(field.annotation):
         return ", ".join(choices)
     bounds = [("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")]

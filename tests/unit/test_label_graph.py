@@ -1,67 +1,78 @@
-"""Co-occurrence of known labels, and ML-GCN's graph of it, against loops."""
+"""Label statistics and ML-GCN's graph, against loops written from their definitions."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from t2ipal.models.label_graph import cooccurrence, gcn_adjacency
+from t2ipal.models.label_graph import cooccurrence, gcn_adjacency, log_odds
 
-
-def labels_of(seed: int = 0) -> torch.Tensor:
-    """30 rows of 5 classes, the last one never known to be positive."""
-    labels = torch.randint(-1, 2, (30, 5), generator=torch.Generator().manual_seed(seed), dtype=torch.int8)
-    labels[:, 4].clamp_(max=0)
-    return labels
+LABELS = st.lists(st.lists(st.sampled_from([1, 0, -1]), min_size=4, max_size=4), min_size=1, max_size=8)
 
 
-def test_cooccurrence_counts_known_positives() -> None:
-    rows = labels_of().tolist()
-    found = cooccurrence(labels_of())
-    assert found.dtype == torch.float32
-    for i in range(4):
-        having = [row for row in rows if row[i] == 1]
-        expected = [sum(row[j] == 1 for row in having) / len(having) for j in range(5)]
-        assert found[i].tolist() == pytest.approx(expected)
+def loop_cooccurrence(labels: list[list[int]]) -> list[list[float]]:
+    """P_ij = n_ij / n_i over the positives."""
+    classes = range(len(labels[0]))
+    found = [[0.0 for _ in classes] for _ in classes]
+    for i in classes:
+        having = [row for row in labels if row[i] == 1]
+        for j in classes:
+            if having:
+                found[i][j] = sum(row[j] == 1 for row in having) / len(having)
+    return found
 
 
-def test_a_class_without_positives_has_zeros_and_no_nan() -> None:
-    found = cooccurrence(labels_of())
-    assert found.isfinite().all()
-    assert (found[4] == 0).all()
-    assert (found[:, 4] == 0).all()
-    assert cooccurrence(torch.full((3, 4), -1)).tolist() == [[0] * 4] * 4
-    assert gcn_adjacency(cooccurrence(torch.full((3, 4), -1))).tolist() == torch.eye(4).tolist()
+def loop_adjacency(conditional: list[list[float]], t: float, p: float) -> np.ndarray:
+    """The steps of ML-GCN's util.py, number by number."""
+    size = len(conditional)
+    a = np.zeros((size, size))
+    for i in range(size):
+        for j in range(size):
+            a[i, j] = float(i != j and conditional[i][j] >= t)
+    for j in range(size):
+        column = sum(a[i, j] for i in range(size))
+        for i in range(size):
+            a[i, j] = a[i, j] * p / (column + 1e-6)
+    for i in range(size):
+        a[i, i] = 1.0
+    d = np.diag([1 / math.sqrt(a[i].sum()) for i in range(size)])
+    return d @ a.T @ d
 
 
-def test_absent_and_unknown_labels_count_alike() -> None:
-    labels = labels_of()
-    assert torch.equal(cooccurrence(labels), cooccurrence(labels.clamp(min=0)))
+@settings(max_examples=60, deadline=None)
+@given(labels=LABELS)
+def test_cooccurrence_counts_known_positives(labels: list[list[int]]) -> None:
+    found = cooccurrence(torch.tensor(labels, dtype=torch.int8))
+    assert np.allclose(found, loop_cooccurrence(labels), atol=1e-6)
 
 
-def test_counts_are_exact_for_many_rows() -> None:
-    labels = torch.ones(3, 2).repeat(2**23 // 2, 1)  # more rows than half precision or int16 counts
-    labels[0, 1] = 0
-    assert float(cooccurrence(labels)[0, 1]) == pytest.approx(1 - 1 / len(labels), abs=1e-7)
+def test_a_class_that_is_never_positive_gives_zeros() -> None:
+    labels = torch.tensor([[1, -1, 0], [1, -1, 1], [0, -1, 0]], dtype=torch.int8)
+    found = cooccurrence(labels)
+    assert found.tolist() == [[1, 0, 0.5], [0, 0, 0], [1, 0, 1]]
+    assert torch.isfinite(gcn_adjacency(found)).all()
+    assert cooccurrence(-torch.ones(3, 4)).tolist() == [[0] * 4] * 4
 
 
-@pytest.mark.parametrize(("threshold", "share"), [(0.4, 0.25), (0.3, 0.5), (1.0, 0.25)])
-def test_adjacency_is_that_of_a_loop(threshold: float, share: float) -> None:
-    conditional = torch.rand(6, 6, generator=torch.Generator().manual_seed(2))
-    conditional.fill_diagonal_(1)
-    conditional[1, 2] = 1.0  # an edge even at the greatest threshold
-    edges = [[float(i != j and conditional[i, j] >= threshold) for j in range(6)] for i in range(6)]
-    weights = [
-        [edges[i][j] * share / (sum(edges[k][j] for k in range(6)) + 1e-6) + (i == j) for j in range(6)]
-        for i in range(6)
-    ]
-    degree = [sum(row) for row in weights]
-    expected = [[weights[j][i] / math.sqrt(degree[i] * degree[j]) for j in range(6)] for i in range(6)]
-    found = gcn_adjacency(conditional, threshold, share)
-    assert found.flatten().tolist() == pytest.approx([value for row in expected for value in row], rel=1e-5)
+def test_cooccurrence_counts_beyond_what_int8_holds() -> None:
+    found = cooccurrence(torch.tensor([[1, 1]] * 300 + [[1, 0]] * 100, dtype=torch.int8))
+    assert found.tolist() == [[1, 0.75], [1, 1]]
 
 
-def test_the_graph_leaves_the_statistics_as_they_are() -> None:
-    conditional = torch.ones(3, 3)
-    gcn_adjacency(conditional)
-    assert (conditional == 1).all()
+@settings(max_examples=60, deadline=None)
+@given(labels=LABELS, t=st.floats(0.05, 1), p=st.floats(0, 1))
+def test_adjacency_is_that_of_the_original(labels: list[list[int]], t: float, p: float) -> None:
+    conditional = cooccurrence(torch.tensor(labels)).double()
+    assert np.allclose(gcn_adjacency(conditional, t, p), loop_adjacency(conditional.tolist(), t, p), atol=1e-9)
+
+
+def test_without_edges_the_graph_is_the_identity() -> None:
+    assert torch.equal(gcn_adjacency(torch.full((3, 3), 0.39)), torch.eye(3))
+
+
+def test_log_odds_of_known_labels() -> None:
+    labels = torch.tensor([[1, 0, -1], [0, 0, -1], [0, -1, -1], [0, 0, -1]], dtype=torch.int8)
+    assert log_odds(labels).tolist() == pytest.approx([math.log(2 / 4), math.log(1 / 4), 0])
