@@ -523,12 +523,17 @@ def get_sweep_spec(wildcards):
     }
 
 
+def get_labelled_datasets():
+    """The data sets with training images, in the config's order."""
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.train]
+
+
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
 
 
 def get_levels_block(protocol, dataset):
     """The part of a protocol's table that is one data set's."""
-    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][list(CONFIG.datasets).index(dataset)]
+    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][get_labelled_datasets().index(dataset)]
 
 
 def get_levels_metrics(wildcards):
@@ -556,7 +561,7 @@ def get_everything():
     figures += [
         f"{RESULTS}/figures/levels-{protocol}-{dataset}.png"
         for protocol, (table, _) in LEVEL_TABLES.items()
-        for dataset in CONFIG.datasets
+        for dataset in get_labelled_datasets()
         if table in PLAN.tables
     ]
     tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]

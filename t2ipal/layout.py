@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from t2ipal.config import Ablation, Variation, unknown
+from t2ipal.config import Ablation, Dataset, Variation, unknown
 from t2ipal.errors import UserError
-from t2ipal.plan import FEW_SHOT, NOVEL, PARTIAL, Run, is_deterministic, method_of, title_of
+from t2ipal.plan import FEW_SHOT, NOVEL, PARTIAL, SHOTS, TRAIN, Run, is_deterministic, method_of, settings_of, title_of
 
 if TYPE_CHECKING:
     from t2ipal.plan import Planner
@@ -31,17 +31,20 @@ def make_tables(planner: Planner) -> dict[str, Spec]:
     """The specification of every table that the config asks for, by name; their runs join the planner's."""
     config = planner.config
     tables = {"table1": _table1(planner)}
-    if config.partial:
-        tables["table2"] = _table2(planner)
-    if config.novel:
-        tables["table3"] = _table3(planner)
-    if config.few_shot:
-        tables["table4"] = _table4(planner)
+    if _labelled(planner):
+        wanted = {"table2": (config.partial, _table2), "table3": (config.novel, _table3)}
+        wanted["table4"] = config.few_shot, _table4
+        tables |= {name: make(planner) for name, (part, make) in wanted.items() if part}
     for name, ablation in config.ablations.items():
         if name in tables:
             raise UserError(f"config: ablations.{name}: there is a table of this name (expected another name)")
         tables[name] = _ablation(planner, name, ablation)
     return tables
+
+
+def _labelled(planner: Planner) -> dict[str, Dataset]:
+    """The data sets with training images: those that methods which learn from labels can be run on."""
+    return {name: dataset for name, dataset in planner.config.datasets.items() if dataset.train}
 
 
 def _table1(planner: Planner) -> Spec:
@@ -67,7 +70,7 @@ def _table2(planner: Planner) -> Spec:
     partial = planner.config.partial
     columns = [_column(level, f"{level}%") for level in partial.levels]
     blocks = []
-    for data, dataset in planner.config.datasets.items():
+    for data, dataset in _labelled(planner).items():
         rows = _labelled_rows(planner, data, PARTIAL, ("T2", dataset.paper, "%"))
         blocks.append(_block(rows, dataset.title, dataset.paper))
     notes = ["Columns are shares of known labels. Fused rows add the scores of a method that has seen no label."]
@@ -78,7 +81,7 @@ def _table3(planner: Planner) -> Spec:
     novel = planner.config.novel
     columns = [_column(level, f"{level}-shot") for level in (0, *novel.levels)]
     blocks = []
-    for data, dataset in planner.config.datasets.items():
+    for data, dataset in _labelled(planner).items():
         printed = ("T3", PAPER_NOVEL, "-shot")
         runs = {name: planner.run(data, name, protocol=NOVEL) for name in novel.methods}
         rows = [_level_row(name, run, run.levels, printed) for name, run in runs.items()]
@@ -105,7 +108,7 @@ def _table4(planner: Planner) -> Spec:
     columns = [_column(level, f"{level}-shot") for level in (0, *few_shot.levels)]
     partners = few_shot.fuse.partners if few_shot.fuse else []
     blocks = []
-    for data, dataset in planner.config.datasets.items():
+    for data, dataset in _labelled(planner).items():
         printed = ("T4", dataset.paper, "-shot")
         zero = [name for name in planner.config.methods if name in ("zsclip", *partners)]
         rows = {name: _level_row(name, planner.run(data, name), (0,), printed) for name in zero}
@@ -143,7 +146,9 @@ def _ablation(planner: Planner, name: str, ablation: Ablation) -> Spec:
     _check_against(place, rows, ablation.rows)
     groups: dict[str, list[Spec]] = {}
     for key, row in ablation.rows.items():
-        groups.setdefault(row.group, []).append(rows[key])
+        if rows[key]["cells"]:
+            against = [other for other in row.against if rows[other]["cells"]]
+            groups.setdefault(row.group, []).append(rows[key] | {"against": against})
     blocks = [_block(rows, title) for title, rows in groups.items()]
     return _spec(name, ablation.title, _datasets(planner), blocks, notes=ablation.notes)
 
@@ -160,6 +165,8 @@ def _varied(planner: Planner, place: str, key: str, row: Variation, code: str) -
         )
     cells = {}
     for data, dataset in planner.config.datasets.items():
+        if dataset.train is None and _learns_from_labels(planner, row):
+            continue
         protocol, levels = (PARTIAL, [row.labels]) if row.labels is not None else ("", None)
         run = planner.run(data, row.method, row.set, row.use, protocol, levels, f"{place}.{key}")
         run = planner.standardised(run) if row.scores == "sparc" else run
@@ -168,6 +175,11 @@ def _varied(planner: Planner, place: str, key: str, row: Variation, code: str) -
     title = row.title or method.title + (" with SPARC's normalisation" if row.scores == "sparc" else "")
     in_paper = row.in_paper and row.scores == "own" and place != "extra"
     return _row(row.method, cells, key=key, title=title, against=row.against, in_paper=in_paper)
+
+
+def _learns_from_labels(planner: Planner, row: Variation) -> bool:
+    settings = settings_of(planner.config, row.method, row.set)
+    return bool(method_of(row.method).kinds(settings) & {TRAIN, SHOTS})
 
 
 def _check_against(place: str, rows: Mapping[str, Spec], asked: Mapping[str, Variation]) -> None:
