@@ -266,6 +266,19 @@ def test_meta_training_beats_chance_and_the_start(head: str) -> None:
     )
 
 
+def test_episodes_differ_between_seeds_and_epochs() -> None:
+    model = MLFSL(settings(), NAMES)
+    model.prepare(clip(), torch.device("cpu"))
+    model.observe(novel_toy(), SEEDS)
+    draws = []
+    for epoch in (0, 0, 1):
+        model.begin_epoch({}, epoch)
+        draws.append(model._next_episodes()[1])
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0][0], draws[0][1])
+
+
 def test_scores_are_one_step_from_the_few_shot_images() -> None:
     data, test = novel_toy(), labelled(20, 8)[0]
     tensors = trained(settings())
