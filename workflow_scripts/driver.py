@@ -7,13 +7,20 @@ import contextlib
 import fcntl
 import logging
 import os
+import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO
 
-MACHINERY = {"job.py", "driver.py"}
+from cluster import RunWatch
+
+MACHINERY = {"job.py", "driver.py", "cluster.py"}
 """Modules beside the scripts that carry no science: an edit of theirs changes no artifact."""
+LOGGER = logging.getLogger("snakemake.logging")
+RUN = RunWatch()
+STARTED = time.time()
 
 
 def code_of(root: str, *starts: str) -> list[str]:
@@ -65,15 +72,19 @@ def _files(root: str, importer: str, name: tuple[str, ...]) -> Iterator[str]:
                     yield str(file)
 
 
-def join_run(folder: str = ".snakemake") -> IO[str]:
+def join_run(is_main: bool = True, folder: str = ".snakemake") -> IO[str] | None:
     """Hold a share of the working directory until this process ends, however it ends; return what must be kept alive.
 
     A killed Snakemake leaves its locks behind, and the next one refuses to start. If no other process holds a share,
-    the owner of any lock is dead: the lock is removed.
+    the owner of any lock is dead: the lock is removed. The Snakemake inside a job (not `is_main`) owns no lock, holds
+    no share, and may outlive the one that owns them; it only is whom the job's script watches.
     """
+    os.environ["T2IPAL_OWNER"] = str(os.getpid())
+    if not is_main:
+        return None
+    LOGGER.addHandler(RUN)
     Path(folder).mkdir(exist_ok=True)
     share = open(Path(folder, "alive"), "w")  # noqa: SIM115 (its life is the process's)
-    os.environ["T2IPAL_OWNER"] = str(os.getpid())
     try:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,15 +102,15 @@ QUIET_STARTS = ("Select jobs to execute", "Assuming unrestricted", "Provided cor
 
 def quieten() -> None:
     """Keep from the terminal what Snakemake says twice: a job's message and the progress stay, the log file has all."""
-    for handler in logging.getLogger("snakemake.logging").handlers:
+    for handler in LOGGER.handlers:
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     event = str(getattr(getattr(record, "event", None), "value", ""))
-    if event == "job_error":
-        return not any(_said(path) for path in getattr(record, "log", None) or [])
+    if event in ("job_error", "group_error"):
+        return _is_untold(record)
     text = str(record.msg)
     return not (
         event in QUIET_EVENTS
@@ -108,9 +119,24 @@ def _is_news(record: logging.LogRecord) -> bool:
     )
 
 
-def _said(path: str) -> bool:
-    """Whether a job's log ends with the line that the job has told the terminal already."""
-    try:
-        return Path(path).read_text(encoding="utf-8").rstrip().rpartition("\n")[2].startswith("error: ")
-    except (OSError, UnicodeDecodeError):
+def _is_untold(record: logging.LogRecord) -> bool:
+    """Whether a failure still has to be shown: not where the job said its line, here or, told now, on a cluster."""
+    if getattr(record, "indent", False):  # one of a group's jobs: the group's record names them all
         return False
+    group = getattr(record, "job_error_info", None)
+    logs = [path for job in group for path in job["log"]] if group else getattr(record, "log", None) or []
+    said = [line for path in logs if (line := _said(path))]
+    if said and (group or "external_jobid" in (getattr(record, "aux", None) or {})):
+        print(*said, sep="\n", file=sys.stderr, flush=True)
+    return not said
+
+
+def _said(path: str) -> str | None:
+    """The line that a job's log ends with, if it is the one that a job of this run tells the terminal when it fails."""
+    try:
+        if os.path.getmtime(path) < STARTED:
+            return None
+        line = Path(path).read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
+    except (OSError, UnicodeDecodeError):
+        return None
+    return line if line.startswith("error: ") else None

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from devices import lease
+from output_locks import hold
 from t2ipal.errors import UserError
 
 log = logging.getLogger("t2ipal.job")
@@ -32,9 +34,10 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     path = snakemake.log[0] if snakemake.log else None
     _start_logging(path)
     _end_with_owner()
-    _sweep(snakemake.output)
     try:
-        main(snakemake)
+        with hold(snakemake.output), lease(snakemake.resources.get("gpu", 0)):
+            _sweep(snakemake.output)
+            main(snakemake)
     except UserError as error:
         _fail(str(error), path, "")
     except OSError as error:

@@ -6,7 +6,6 @@ today can be drawn again by any later version. Images are always taken in ascend
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,20 +65,6 @@ def few_shot_rows(labels: ArrayLike, shots: int, seed: int, classes: Sequence[in
         # each image drawn here adds one to its class, so all that are missing can be drawn at once
         chosen[generator.permutation(free)[: max(0, shots - has)]] = True
     return FewShot(np.flatnonzero(chosen), short)
-
-
-def novel_classes(count: int, novel: int, seed: int = 0) -> tuple[int, ...]:
-    """The `novel` of `count` classes that LaSO leaves for the few-shot test, ascending.
-
-    With 80, 16 and seed 0: LaSO's 16 novel classes of COCO, by the order of category ids.
-
-    Raises:
-        UserError: no class would be left to train on, or none to test.
-    """
-    if not 0 < novel < count:
-        raise UserError(f"novel classes: {novel} of {count}; expected at least 1 and fewer than {count}")
-    seen = random.Random(seed).sample(range(count), count - novel)
-    return tuple(sorted(set(range(count)) - set(seen)))
 
 
 def write_partial(image_ids: Sequence[str], classes: int, levels: Sequence[int], seed: int, path: str | Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import driver
 from driver import code_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,12 +74,12 @@ def test_every_import_that_happens_is_declared(monkeypatch: pytest.MonkeyPatch) 
     assert set(found.stdout.split()) == set(modules)
 
 
-JOIN = "from driver import join_run; share = join_run(); print('joined', flush=True); input()"
+JOIN = "from driver import join_run; share = join_run({}); print('joined', flush=True); input()"
 
 
-def joined(folder: Path) -> subprocess.Popen[str]:
+def joined(folder: Path, is_main: bool = True) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", JOIN],
+        [sys.executable, "-c", JOIN.format(is_main)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts")},
         stdin=subprocess.PIPE,
@@ -107,3 +110,41 @@ def test_a_lock_outlives_its_owner_only_until_the_next_run(tmp_path: Path) -> No
     assert not lock.exists()
     last.kill()
     last.wait()
+
+
+def test_the_snakemake_inside_a_job_owns_no_lock_and_removes_none(tmp_path: Path) -> None:
+    lock = tmp_path / ".snakemake/locks/0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("")
+    inside = joined(tmp_path, is_main=False)
+    assert lock.exists(), "the run that owns it may live on another machine"
+    after = joined(tmp_path)
+    assert not lock.exists(), "a job that outlived its run is no owner"
+    for process in (inside, after):
+        process.kill()
+        process.communicate()
+
+
+def failure(event: str, log: Path, **more: object) -> logging.LogRecord:
+    """A record as Snakemake makes it when a job fails, or a group of jobs."""
+    record = logging.LogRecord("snakemake.logging", logging.ERROR, "", 0, "Error in rule train", None, None)
+    record.__dict__ |= {"event": SimpleNamespace(value=event), "log": [str(log)], **more}
+    return record
+
+
+def test_what_a_job_told_a_cluster_is_told_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, other = tmp_path / "train.log", tmp_path / "other.log"
+    log.write_text("INFO begins\nerror: a.parquet: no such file\n")
+    other.write_text("INFO begins\n")
+    assert not driver._is_news(failure("job_error", log)), "told by the job, in this terminal"
+    assert capsys.readouterr().err == ""
+    assert not driver._is_news(failure("job_error", log, aux={"external_jobid": "12"}))
+    assert capsys.readouterr().err == "error: a.parquet: no such file\n"
+    group = [{"log": [str(other)]}, {"log": [str(log)]}]
+    assert not driver._is_news(failure("group_error", log, job_error_info=group))
+    assert capsys.readouterr().err == "error: a.parquet: no such file\n"
+    assert not driver._is_news(failure("job_error", log, indent=True)), "told with its group"
+    assert driver._is_news(failure("job_error", other, aux={"external_jobid": "12"})), "killed: it said nothing"
+    os.utime(log, (0, 0))
+    assert driver._is_news(failure("job_error", log)), "the line of an earlier run"
+    assert capsys.readouterr().err == ""
