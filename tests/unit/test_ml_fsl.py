@@ -371,6 +371,18 @@ def test_counts_of_images_are_votes_of_the_support() -> None:
         assert int(found[1, n]) == min(set(votes), key=lambda value: (-votes.count(value), value))
 
 
+def test_the_models_of_several_shots_fit_into_one_file() -> None:
+    test, model = labelled(30, 8)[0], MLFSL(settings(), NOVEL_NAMES)
+    levels = [trained(settings(), shots=shots) for shots in (1, 5)]
+    assert levels[0]["support.features"].shape[1] < levels[1]["support.features"].shape[1]
+    joined = runs.joined(levels)
+    assert {len(value) for value in joined.values()} == {4}
+    for place, tensors in enumerate(levels):
+        mine = slice(2 * place, 2 * place + 2)
+        assert torch.allclose(model.scores(joined, test)[mine], model.scores(tensors, test), atol=1e-6)
+        assert torch.equal(model.label_counts(joined, test)[mine], model.label_counts(tensors, test))
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"episodes": 1}, {"way": 4}, {"episode_shots": 1}, {"head": "mlp"}, {"sigma_scale": 1.0}, {"context": 0},
