@@ -95,10 +95,23 @@ def labels_of(path: str | Path, ids: Sequence[str]) -> Tensor:
 
 
 def joined(parts: Sequence[Tensors]) -> Tensors:
-    """What was learned at several levels as one: the models of the first level, then those of the next, ..."""
+    """What was learned at several levels as one: the models of the first level, then those of the next, ...
+
+    A tensor that is larger at one level than at another, such as support images, gets zeros behind its values; a method
+    with such tensors marks which of them are there.
+    """
     import torch
 
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {name: torch.cat(_of_one_size([part[name] for part in parts])) for name in parts[0]}
+
+
+def _of_one_size(values: Sequence[Tensor]) -> list[Tensor]:
+    """The values with zeros behind, so that all have the same sizes but for the first."""
+    room = [max(sizes) for sizes in zip(*(value.shape[1:] for value in values), strict=True)]
+    found = [value.new_zeros(len(value), *room) for value in values]
+    for wide, value in zip(found, values, strict=True):
+        wide[tuple(slice(size) for size in value.shape)] = value
+    return found
 
 
 def write_model(path: str | Path, tensors: Tensors, method: str, settings: Mapping[str, Any], **header: object) -> None:

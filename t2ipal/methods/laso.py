@@ -90,10 +90,8 @@ class LaSO(Method):
         from t2ipal.methods.novel_classes import novel_data
         from t2ipal.models.set_operations import on_sphere
 
-        self.data, self.seeds_here = (
-            novel_data(data, self.settings.global_feature, self.name, self.device),
-            tuple(seeds),
-        )
+        self.seeds_here = tuple(seeds)
+        self.data = novel_data(data, self.settings.global_feature, self.name, self.device)
         self.base, self.support = on_sphere(self.data.base), on_sphere(self.data.support)
         self.partners = Partners(self.data.base_labels)
 

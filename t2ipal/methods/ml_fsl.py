@@ -78,10 +78,8 @@ class MLFSL(Method):
         from t2ipal.methods.novel_classes import novel_data
         from t2ipal.models.label_propagation import median_distance
 
-        self.data, self.seeds_here = (
-            novel_data(data, self.settings.global_feature, self.name, self.device),
-            tuple(seeds),
-        )
+        self.seeds_here = tuple(seeds)
+        self.data = novel_data(data, self.settings.global_feature, self.name, self.device)
         shots = self.settings.episode_shots or shots_of(self.data)
         self.source_of_episodes: Episodes = Episodes(self.data.base_labels.cpu(), self.settings.way, shots)
         self.sigma = self.settings.sigma_scale * median_distance(self.data.base)

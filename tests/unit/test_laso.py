@@ -262,6 +262,17 @@ def test_each_part_of_the_training_moves_its_own_tensors() -> None:
         assert moved == expected
 
 
+def test_draws_differ_between_seeds_and_epochs() -> None:
+    model, learned = started(settings())
+    draws = []
+    for epoch in (0, 0, 1):
+        model.begin_epoch(learned, epoch)
+        draws.append(model._uniform(5, 2))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0][0], draws[0][1])
+
+
 def test_the_seen_classifier_learns_from_real_features_alone() -> None:
     chosen = settings(recon_weight=0.0)
     model, learned = started(chosen)

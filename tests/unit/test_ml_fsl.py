@@ -266,6 +266,19 @@ def test_meta_training_beats_chance_and_the_start(head: str) -> None:
     )
 
 
+def test_episodes_differ_between_seeds_and_epochs() -> None:
+    model = MLFSL(settings(), NAMES)
+    model.prepare(clip(), torch.device("cpu"))
+    model.observe(novel_toy(), SEEDS)
+    draws = []
+    for epoch in (0, 0, 1):
+        model.begin_epoch({}, epoch)
+        draws.append(model._next_episodes()[1])
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0][0], draws[0][1])
+
+
 def test_scores_are_one_step_from_the_few_shot_images() -> None:
     data, test = novel_toy(), labelled(20, 8)[0]
     tensors = trained(settings())
@@ -356,6 +369,18 @@ def test_counts_of_images_are_votes_of_the_support() -> None:
     for n, row in enumerate(answers.tolist()):
         votes = [max(1, value - int(less)) for value, less in zip(row, own, strict=True)]
         assert int(found[1, n]) == min(set(votes), key=lambda value: (-votes.count(value), value))
+
+
+def test_the_models_of_several_shots_fit_into_one_file() -> None:
+    test, model = labelled(30, 8)[0], MLFSL(settings(), NOVEL_NAMES)
+    levels = [trained(settings(), shots=shots) for shots in (1, 5)]
+    assert levels[0]["support.features"].shape[1] < levels[1]["support.features"].shape[1]
+    joined = runs.joined(levels)
+    assert {len(value) for value in joined.values()} == {4}
+    for place, tensors in enumerate(levels):
+        mine = slice(2 * place, 2 * place + 2)
+        assert torch.allclose(model.scores(joined, test)[mine], model.scores(tensors, test), atol=1e-6)
+        assert torch.equal(model.label_counts(joined, test)[mine], model.label_counts(tensors, test))
 
 
 @pytest.mark.parametrize(
