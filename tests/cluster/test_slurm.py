@@ -136,7 +136,7 @@ def story(local: LocalRun, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The pipeline on Slurm: one of its jobs is cancelled, Snakemake is killed, and the same command given again."""
     # A look that comes a little too early is followed by a pause. A job here, with the start of three processes, takes
     # about a third of what ten jobs take two at a time without it, however busy the machine is.
-    look = min(max(round(local.seconds / 3), 10), 60)
+    look = min(max(round(local.seconds / 3), 10), 45)
     project = ClusterProject(copy_sources(tmp_path_factory.mktemp("cluster") / "slurm").path, look)
     shutil.copytree(local.project.path / "models", project.path / "models")
     project.configure(SMALL)
