@@ -5,6 +5,8 @@ In percent, like all of `evaluate`. Numbers by different ones of these are not c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -120,3 +122,11 @@ def voc2012_average_precision(scores: ArrayLike, labels: ArrayLike) -> np.ndarra
     best = np.maximum.accumulate(precision[::-1], 0)[::-1]
     # recall rises by one part at each positive, and nowhere else
     return 100 * (best * hits).sum(0) / hits.sum(0)
+
+
+METRICS: Mapping[str, tuple[str, Callable[[ArrayLike, ArrayLike], float]]] = {
+    "laso": ("AP over class-balanced draws of the images", lambda s, y: float(np.mean(laso_average_precision(s, y)))),
+    "label_ranking": ("precision of each image's label ranking", lambda s, y: 100 * label_ranking_precision(s, y)),
+    "voc2012": ("interpolated AP of VOC2012", lambda s, y: float(np.mean(voc2012_average_precision(s, y)))),
+}
+"""By name: what it is, and the function from scores and labels [N, C] to percent."""

@@ -21,7 +21,7 @@ Record = Mapping[str, Any]
 
 KEY = ("dataset", "method", "variant", "level")
 """What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
-READ = (*KEY, "seed", "mAP", "ap", "bootstrap", "settings")
+READ = (*KEY, "seed", "mAP", "ap", "bootstrap", "own_metric", "own", "settings")
 """The columns that tables and figures need."""
 RunKey = tuple[str, str, str, int]
 
@@ -35,7 +35,8 @@ def record_schema() -> pa.Schema:
     text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
     names = ("CF1", "OF1", "threshold", "CF1_top3", "OF1_top3")
     columns = [*((name, text) for name in KEY[:3]), ("level", pa.int64()), ("seed", pa.int64()), ("mAP", number)]
-    columns += [("ap", numbers), *((name, number) for name in names), ("bootstrap", pa.list_(pa.float32()))]
+    columns += [("ap", numbers), *((name, number) for name in names), ("own_metric", text), ("own", number)]
+    columns += [("bootstrap", pa.list_(pa.float32()))]
     return pa.schema([*columns, ("settings", text), ("versions", text), ("seconds", number), ("peak_mb", number)])
 
 

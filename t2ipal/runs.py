@@ -198,7 +198,12 @@ def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:
 
 
 def measure(
-    scores: Scores, labels: Mapping[str, np.ndarray], names: Sequence[str], replicates: int, seed: int
+    scores: Scores,
+    labels: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    replicates: int,
+    seed: int,
+    own_metric: str = "",
 ) -> list[Metrics]:
     """What is measured of each model of a run, in the order of its members.
 
@@ -208,9 +213,11 @@ def measure(
         names: of all C' classes, among them those scored.
         replicates: resamples of the test images.
         seed: of the resamples; equal for all runs of a data set, so that differences are paired.
+        own_metric: `Method.own_metric`.
     """
     from t2ipal.bootstrap import bootstrap_map, resample_counts
     from t2ipal.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
+    from t2ipal.original_metrics import METRICS
 
     columns = [list(names).index(name) for name in scores.classes]
     truth = {part: found[:, columns] for part, found in labels.items()}
@@ -232,6 +239,9 @@ def measure(
             f1 = f1_threshold(test, truth[TEST], threshold)
         metrics |= {"CF1": f1.CF1 if f1 else None, "OF1": f1.OF1 if f1 else None, "threshold": threshold}
         metrics |= {"CF1_top3": top.CF1, "OF1_top3": top.OF1}
+        if own_metric:
+            title, own = METRICS[own_metric]
+            metrics |= {"own_metric": title, "own": own(test, truth[TEST])}
         found.append(metrics | {"bootstrap": bootstrap_map(test, truth[TEST], counts).tolist()})
     return found
 

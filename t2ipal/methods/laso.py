@@ -69,6 +69,7 @@ class LaSO(Method):
     name = "laso"
     title = "LaSO"
     source = "Alfassy et al., CVPR 2019; github.com/leokarlin/LaSO"
+    own_metric = "laso"
     uses = frozenset({TRAIN, SHOTS})
     own_schedule = True
     Settings = Settings

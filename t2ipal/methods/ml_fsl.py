@@ -62,6 +62,7 @@ class MLFSL(Method):
     name = "ml_fsl"
     title = "ML-FSL"
     source = "Simon et al., WACV 2022; github.com/chrysts/Multi-Label-Meta-Learning"
+    own_metric = "label_ranking"
     uses = frozenset({TRAIN, SHOTS})
     own_schedule = True
     Settings = Settings

@@ -49,6 +49,7 @@ class SARB(DecoupledLearning):
     name = "sarb"
     title = "SARB"
     source = "Pu et al., Semantic-Aware Representation Blending, AAAI 2022; github.com/HCPLab-SYSU/HCP-MLR-PL"
+    own_metric = "voc2012"
     Settings = Settings
     settings: Settings
 

@@ -107,5 +107,6 @@ class SSGRL(DecoupledLearning):
     name = "ssgrl"
     title = "SSGRL"
     source = "Chen et al., Semantic-Specific Graph Representation, ICCV 2019; github.com/HCPLab-SYSU/SSGRL"
+    own_metric = "voc2012"
     Settings = Settings
     settings: Settings

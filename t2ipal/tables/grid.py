@@ -86,8 +86,21 @@ def make_table(spec: Mapping[str, Any], records: Sequence[Record], paper: Paper)
     entries = [entry for _, lines in blocks for line in lines for entry in line.entries.values()]
     seeds = max((len(entry.records) for entry in entries), default=1)
     resamples = max((len(entry.records[0]["bootstrap"]) for entry in entries), default=0)
-    notes = (*words.legend(table, seeds, resamples), *words.comparison(table), *spec.get("notes", ()))
+    own = [note for _, lines in blocks for line in lines if (note := _own(line, columns))]
+    notes = (*words.legend(table, seeds, resamples), *words.comparison(table), *own, *spec.get("notes", ()))
     return replace(table, notes=notes)
+
+
+def _own(line: _Line, columns: Sequence[Column]) -> str:
+    """A sentence with what a system reaches by the metric of its own publication, if that is another than mAP."""
+    found, name = [], ""
+    for column in columns:
+        entry = line.entries.get(column.key)
+        values = [record.get("own") for record in entry.records] if entry and column.key != AVERAGE else [None]
+        if None not in values:
+            name = entry.records[0]["own_metric"]
+            found.append(f"{summary(values).mean:.1f} ({column.header})")
+    return f"{line.title} by the metric of its own paper, {name}: {', '.join(found)}." if found else ""
 
 
 def _lines(
