@@ -1,18 +1,15 @@
-"""One run from its files to its files: training data joined, a method trained, its model saved, its scores measured."""
+"""A run's training data from its files, and its model and history to theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from t2ipal import methods, store
 from t2ipal.errors import UserError
-from t2ipal.features.cache import ImageFeatures, load_image_features, load_text_features
-from t2ipal.score_files import TEST, VALIDATION, Scores, align
+from t2ipal.features.cache import load_image_features, load_text_features
 from t2ipal.train import LOSSES
 from t2ipal.training_data import TrainingData, join_captions, join_rows, label_matrix, template_labels
 
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from t2ipal.methods.base import Method, Tensors
 
 Paths = Sequence[str | Path]
-Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -131,119 +127,6 @@ def read_model(path: str | Path) -> tuple[Method, Tensors, dict[str, Any]]:
         raise UserError(f"{path}: no model of t2ipal: its header has no {min(missing)!r}")
     kind = methods.get(header["method"])
     return kind(kind.Settings(**header["settings"]), header["classes"]), tensors, header
-
-
-def score(
-    model: str | Path, features: Mapping[str, ImageFeatures], device: str = "auto"
-) -> tuple[Scores, dict[str, Any]]:
-    """The scores of a saved model on image sets by name ("test", "validation"), and the model's header.
-
-    Raises:
-        UserError: the model was trained on features of another CLIP.
-    """
-    from t2ipal.train import pick_device
-
-    method, tensors, header = read_model(model)
-    place = pick_device(device)
-    tensors = {name: value.to(place) for name, value in tensors.items()}
-    values = {}
-    for part, images in features.items():
-        if header["clip_sha256"] != images.clip_sha256:
-            wanted, found = header["clip_sha256"][:12], images.clip_sha256[:12]
-            raise UserError(f"{model}: trained with CLIP {wanted}, but the {part} images' features are of {found}")
-        values[part] = method.scores(tensors, images).cpu().numpy().astype(np.float32)
-    members = tuple((level, seed) for level in header["levels"] for seed in header["seeds"])
-    ids = {part: images.ids for part, images in features.items()}
-    return Scores(members, tuple(header["classes"]), ids, values), header
-
-
-def labels_by_part(scores: Scores, tables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """True labels [N, C'] of all classes for each part that was scored, from the tables of labelled images.
-
-    Args:
-        scores: whose images are meant.
-        tables: by part, the path of the table, or a list with it; empty where there is none.
-    """
-    paths = {part: [table] if isinstance(table, str | Path) else list(table) for part, table in tables.items()}
-    return {part: labels_of(paths[part][0], ids).numpy() for part, ids in scores.ids.items()}
-
-
-def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:
-    """Scores made from scores.
-
-    Args:
-        sources: of the runs to combine; the first gives levels and seeds.
-        how: {"kind": "fuse", "weight", "norm"} of two, {"kind": "sparc"} or {"kind": "novel", "classes"} of one.
-
-    Raises:
-        UserError: the runs differ in images, classes or seeds.
-    """
-    from t2ipal.score_fusion import fuse, standardise
-
-    first = sources[0]
-    if how["kind"] == "novel":
-        columns = [first.classes.index(name) for name in how["classes"]]
-        values = {part: found[..., columns] for part, found in first.values.items()}
-        return replace(first, classes=tuple(how["classes"]), values=values)
-    if how["kind"] == "sparc":
-        return replace(first, values={part: standardise(found) for part, found in first.values.items()})
-    members = max((source.members for source in sources), key=len)
-    base, partner = (align(source, members, "fusion") for source in sources)
-    if (base.classes, base.ids) != (partner.classes, partner.ids):
-        raise UserError("fusion: the two runs differ in images or classes; expected scores of the same")
-    values = {
-        part: fuse(partner.values[part], found, how["weight"], how["norm"]) for part, found in base.values.items()
-    }
-    return replace(base, values=values)
-
-
-def measure(
-    scores: Scores,
-    labels: Mapping[str, np.ndarray],
-    names: Sequence[str],
-    replicates: int,
-    seed: int,
-    own_metric: str = "",
-) -> list[Metrics]:
-    """What is measured of each model of a run, in the order of its members.
-
-    Args:
-        scores: of test images, and of validation images if there are any.
-        labels: [N, C'] by part, of all classes.
-        names: of all C' classes, among them those scored.
-        replicates: resamples of the test images.
-        seed: of the resamples; equal for all runs of a data set, so that differences are paired.
-        own_metric: `Method.own_metric`.
-    """
-    from t2ipal.bootstrap import bootstrap_map, resample_counts
-    from t2ipal.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
-    from t2ipal.original_metrics import METRICS
-
-    columns = [list(names).index(name) for name in scores.classes]
-    truth = {part: found[:, columns] for part, found in labels.items()}
-    counts = resample_counts(len(truth[TEST]), replicates, seed)
-    found = []
-    for place, (level, model_seed) in enumerate(scores.members):
-        test = scores.values[TEST][place]
-        precisions = average_precision(test, truth[TEST], "ignore", scores.classes)
-        top = f1_top_k(test, truth[TEST], 3)
-        metrics: Metrics = {
-            "level": level,
-            "seed": model_seed,
-            "mAP": float(precisions.mean()),
-            "ap": precisions.tolist(),
-        }
-        threshold = f1 = None
-        if VALIDATION in truth:
-            threshold = best_threshold(scores.values[VALIDATION][place], truth[VALIDATION])
-            f1 = f1_threshold(test, truth[TEST], threshold)
-        metrics |= {"CF1": f1.CF1 if f1 else None, "OF1": f1.OF1 if f1 else None, "threshold": threshold}
-        metrics |= {"CF1_top3": top.CF1, "OF1_top3": top.OF1}
-        if own_metric:
-            title, own = METRICS[own_metric]
-            metrics |= {"own_metric": title, "own": own(test, truth[TEST])}
-        found.append(metrics | {"bootstrap": bootstrap_map(test, truth[TEST], counts).tolist()})
-    return found
 
 
 def history_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

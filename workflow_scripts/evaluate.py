@@ -6,7 +6,7 @@ from job import log, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal import methods, runs
+    from t2ipal import measure, methods, runs
     from t2ipal.features.cache import load_image_features
     from t2ipal.records import write_records
     from t2ipal.score_files import write_scores
@@ -16,11 +16,11 @@ def main(snakemake: Any) -> None:
     features = {"test": load_image_features(files.test)}
     if files.validation:
         features["validation"] = load_image_features(files.validation)
-    scores, header = runs.score(files.model, features)
+    scores, header = measure.score(files.model, features)
     write_scores(snakemake.output.scores, scores)
-    labels = runs.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})
+    labels = measure.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})
     own = methods.get(header["method"]).own_metric
-    metrics = runs.measure(scores, labels, spec["classes"], spec["bootstrap"], spec["seed"], own)
+    metrics = measure.measure(scores, labels, spec["classes"], spec["bootstrap"], spec["seed"], own)
     key = tuple(snakemake.wildcards[name] for name in ("dataset", "method", "variant"))
     cost = runs.training_cost(read_parquet(files.history))
     write_records(snakemake.output.metrics, key, metrics, header["settings"], cost)

@@ -156,10 +156,11 @@ def test_the_default_run_is_as_the_page_says() -> None:
 
 
 def targets() -> set[str]:
-    """What may be asked of snakemake by name: rules without wildcards, and sweeps."""
+    """What may be asked of snakemake by name: rules without wildcards, tables, and sweeps."""
     plain = {name for name, parts in rules().items() if not any("{" in path for path in parts["output"])}
     sweeps = {name for text in blocks(README, "yaml") for name in (yaml.safe_load(text).get("sweeps") or {})}
-    return plain | sweeps | set(default()["sweeps"]) | {"all"}
+    tables = set(make_plan(load_config(default())).tables)
+    return plain | tables | sweeps | set(default()["sweeps"]) | {"all"}
 
 
 WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config", "--resources"}
