@@ -10,60 +10,109 @@ import pytest
 from project import Project, copy_project
 
 SHEETS = {"contact_sheet": 1}
-TABLES = {"table1": 1, "sweep": 1, "per_class": 1}
+LEVELS = {"levels": 2}
+TEXTS = {"table": 5, "claims": 1, "sweep": 1, "per_class": 1, **LEVELS}  # all tables, and figures that show them
 CURVES = {"training_curves": 1}
 GAP = {"modality_gap": 1}
 HEAT = {"heat_maps": 1}
-PAL = {"train": 1, "evaluate": 1, **TABLES, **CURVES, **HEAT}
-PAL_SWEEP = {"train_sweep": 1, "evaluate_sweep": 1}
-TAI = {"train": 1, "evaluate": 1, **TABLES, **CURVES, **GAP}
-TRAINED = {"train": 2, "evaluate": 2, **PAL_SWEEP, **TABLES, **CURVES, **GAP, **HEAT}
-ALL_RUNS = {**TRAINED, "train": 3, "evaluate": 3}
+PAL_SHOWN = {**TEXTS, "table": 4, **CURVES, **GAP, **HEAT}  # Table 3 has no T2I-PAL here
+FUSED_PAL, FUSED_TAI = {"combine": 2}, {"combine": 3}  # with DualCoOp and CoOp, and TaI-DPT on the novel classes
+PAL = {"train": 1, "evaluate": 1, "train_more": 2, "evaluate_more": 2, **FUSED_PAL, **PAL_SHOWN}
+TAI = {"train": 1, "evaluate": 1, **FUSED_TAI, **TEXTS, **CURVES, **GAP}
+TRAINED = {**PAL, "train": 2, "evaluate": 2, "combine": 5, **TEXTS}
+LABEL_RUNS = {"train_more": 4, "evaluate_more": 4, "combine": 4}  # two of Table 2, one each of Tables 3 and 4
+ALL_RUNS = {**TRAINED, "train": 3, "evaluate": 3, "train_more": 6, "evaluate_more": 6, "combine": 6}
+MEASURED = {"evaluate": 3, "evaluate_more": 6, "combine": 6, **TEXTS, **GAP}
 DRAWN = {"generate": 1, "features_drawn": 1, **SHEETS}
 FILTERED = {"captions_drawn": 1, **DRAWN, "features_captions": 1, "captions_page": 1, **TRAINED}
-TEST_IMAGES = {"features_labelled": 1, "evaluate": 3, "evaluate_sweep": 1, **TABLES, **GAP, **HEAT}
+READ = {"captions_read": 1, "captions_label": 1, **FILTERED}
+
+
+def one_of_table(table: int, combine: int = 0, levels: int = 1, runs: int = 1) -> dict[str, int]:
+    """What a label-trained method of one table reruns."""
+    found = {
+        "train_more": runs,
+        "evaluate_more": runs,
+        "combine": combine,
+        "levels": levels,
+        "table": table,
+        "claims": 1,
+    }
+    return {rule: count for rule, count in found.items() if count}
+
 
 KEYS: list[tuple[str, Any, dict[str, int]]] = [
-    ("settings.t2i_pal.gamma", 0.3, {**PAL, **PAL_SWEEP}),  # 0.2 of the sweep is then no longer the base run
-    ("settings.t2i_pal.eta", 0.5, {**PAL, **PAL_SWEEP}),
+    # 0.2 of the sweep is then no longer the base run; gamma 1 of Table 5 stays what it is
+    ("settings.t2i_pal.gamma", 0.3, {**PAL, "train_more": 1, "evaluate_more": 1}),
+    ("settings.t2i_pal.eta", 0.5, PAL),
     ("settings.tai_dpt.eta", 0.5, TAI),
-    ("settings.zsclip.template", "{}", {"train": 1, "evaluate": 1, "table1": 1, "sweep": 1, "per_class": 1}),
+    (
+        "settings.zsclip.template",
+        "{}",
+        {"train": 1, "evaluate": 1, "combine": 1, **TEXTS, "table": 2, "levels": 1, **GAP},
+    ),
+    ("settings.dualcoop.lr", 0.5, one_of_table(1, combine=2)),
+    ("settings.partial_bce.lr", 0.5, one_of_table(1)),
     ("training.epochs", 4, TRAINED),
-    ("seeds", [1, 2, 3], TRAINED),
-    ("methods", ["tai_dpt", "t2i_pal"], {"table1": 1, "sweep": 1, "per_class": 1}),
-    ("sweeps.fig3a.values", [0.2, 0.6, 0.8], {**PAL_SWEEP, "sweep": 1}),
+    ("seeds", [1, 2, 3], {**TRAINED, "protocol": 3, "train_more": 6, "evaluate_more": 6}),
+    ("sweeps.fig3a.values", [0.2, 0.6, 0.8], {"train_more": 1, "evaluate_more": 1, "sweep": 1}),
     (
-        "text_to_image.micro.samples",
-        2,
-        {**DRAWN, "train": 1, "evaluate": 1, **PAL_SWEEP, **TABLES, **CURVES, **HEAT},
+        "sweeps.fig4",
+        {"method": "t2i_pal", "key": "samples", "values": [1, 2]},
+        {"generate_more": 1, "features_drawn_more": 1, "train_more": 1, "evaluate_more": 1, "sweep": 1},
     ),
     (
-        "text_to_image.micro.steps",
-        3,
-        {**DRAWN, "train": 1, "evaluate": 1, **PAL_SWEEP, **TABLES, **CURVES, **GAP, **HEAT},
+        "extra.mine",
+        {"method": "t2i_pal", "set": {"class_specific": True}},
+        {"train": 1, "evaluate": 1, "table": 1, "claims": 1},
     ),
-    ("datasets.micro.title", "a world", {"table1": 1, "sweep": 1, "per_class": 1, **CURVES, **GAP}),
-    ("datasets.micro.test.size", 160, {"labelled_images": 1, **TEST_IMAGES}),
+    (
+        "ablations.mine",
+        {"title": "Mine", "rows": {"a": {"method": "t2i_pal", "set": {"alpha": 0.5}}}},
+        {"train_more": 1, "evaluate_more": 1, "table": 1, "claims": 1},
+    ),
+    ("ablations.table5.rows.full.title", "Full", {"table": 1, "claims": 1}),
+    ("partial.levels", [50, 80], {"protocol": 1, **one_of_table(1, combine=2, runs=2)}),
+    ("partial.methods", ["partial_bce", "dualcoop", "gcn_ml"], one_of_table(1)),
+    ("partial.fuse.weight", 0.5, one_of_table(1, combine=2, runs=0)),
+    ("few_shot.levels", [1, 2, 4], {"protocol": 1, **one_of_table(1, combine=2)}),
+    ("novel.classes", 5, {"protocol": 1, **one_of_table(1, combine=1, levels=0)}),
+    ("text_to_image.micro.samples", 2, {**DRAWN, **PAL}),
+    ("text_to_image.micro.steps", 3, {**DRAWN, **PAL}),
+    ("datasets.micro.title", "a world", {**TEXTS, **CURVES, **GAP}),
+    ("datasets.micro.test.size", 160, {"labelled_images": 1, "features_labelled": 1, **MEASURED, **HEAT}),
+    ("datasets.micro.validation.size", 70, {"labelled_images": 1, "features_labelled": 1, **MEASURED}),
+    (
+        "datasets.micro.train.size",
+        130,
+        {"labelled_images": 1, "features_labelled": 1, "protocol": 3, **LABEL_RUNS, "table": 3, "claims": 1, **LEVELS},
+    ),
     ("datasets.micro.filter", "tai_dpt", {"captions_label": 1, **FILTERED}),
-    ("pools.micro.size", 70, {"captions_read": 1, "captions_label": 1, **FILTERED}),
+    ("pools.micro.size", 70, READ),
+    ("pools.micro.drop_words", 0.5, READ),
     (
         "clip.micro.crop",
         "squash",
-        {"features_drawn": 1, "features_labelled": 1, "train": 1, "evaluate": 3, **PAL_SWEEP, **TABLES, **CURVES}
-        | {**GAP, **HEAT},
+        {"features_drawn": 1, "features_labelled": 3, **ALL_RUNS, "train": 1},
     ),
+    ("bootstrap", 200, MEASURED),
 ]
 
 CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/captions/nouns.py", {"captions_label": 1, **FILTERED}),
-    ("t2ipal/images/pipeline.py", {**DRAWN, "train": 1, "evaluate": 1, **PAL_SWEEP, **TABLES, **CURVES, **GAP, **HEAT}),
-    ("t2ipal/methods/t2i_pal.py", {**PAL, **PAL_SWEEP}),
+    ("t2ipal/images/pipeline.py", {**DRAWN, **PAL}),
+    ("t2ipal/methods/t2i_pal.py", PAL),
     ("t2ipal/methods/tai_dpt.py", TAI),
+    ("t2ipal/methods/dualcoop.py", one_of_table(1, combine=2)),
     ("t2ipal/models/losses.py", ALL_RUNS),  # zsclip shares a file with those that learn prompts
-    ("t2ipal/tables/numbers.py", {"table1": 1, "sweep": 1, "per_class": 1, **CURVES, **GAP}),
+    ("t2ipal/datasets/protocols.py", {"protocol": 3, **ALL_RUNS}),
+    ("t2ipal/score_fusion.py", MEASURED),
+    ("t2ipal/bootstrap.py", MEASURED),
+    ("t2ipal/tables/grid.py", {**TEXTS, **CURVES, **GAP}),
+    ("t2ipal/figures/sweep.py", {"sweep": 1, "per_class": 1, **LEVELS, **CURVES, **GAP}),
     ("t2ipal/gallery.py", {"captions_page": 1, **SHEETS, **HEAT}),
-    ("workflow_scripts/evaluate.py", {"evaluate": 3, "evaluate_sweep": 1, **TABLES, **GAP}),
-    ("resources/paper_results.csv", {"table1": 1, "sweep": 1}),
+    ("workflow_scripts/evaluate.py", MEASURED),
+    ("resources/paper_results.csv", {"table": 5, "claims": 1, "sweep": 1, **LEVELS}),
 ]
 
 
@@ -72,6 +121,7 @@ NOTHING_KEYS: dict[str, Any] = {
     "clip": {"micro": {"batch": 16}},
     "data_dir": "elsewhere",
     "pools": {"unused": {"source": "micro", "size": 5}},
+    "search": {"partial_bce": {"level": 90}},
 }
 NOTHING_CODE = (
     *("t2ipal/config.py", "t2ipal/plan.py", "workflow_scripts/job.py", "workflow_scripts/driver.py", "config.yaml"),
