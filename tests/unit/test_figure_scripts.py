@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from levels import place, records_of
 from sweep import quoted
 
 from t2ipal.errors import UserError
@@ -32,9 +31,13 @@ class Files(dict[str, Any]):
     __getattr__ = dict.__getitem__
 
 
-def record(method: str, seed: int, mean_ap: float, level: str | None = None) -> dict[str, Any]:
+def record(method: str, seed: int, mean_ap: float, level: int = 0) -> dict[str, Any]:
     named = {"dataset": "micro", "method": method, "variant": "base", "level": level, "seed": seed}
-    return named | {"mAP": mean_ap, "ap": [mean_ap] * 2, "bootstrap": [mean_ap - 1, mean_ap + 1], "settings": "{}"}
+    return (
+        named
+        | {"mAP": mean_ap, "ap": [mean_ap] * 2, "bootstrap": [mean_ap - 1, mean_ap + 1], "settings": "{}"}
+        | dict.fromkeys(("own_metric", "own"))
+    )
 
 
 def write_metrics(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -46,57 +49,28 @@ def output(folder: Path, *suffixes: str) -> SimpleNamespace:
     return SimpleNamespace(**{suffix: str(folder / f"figure.{suffix}") for suffix in suffixes})
 
 
-@pytest.mark.parametrize(
-    ("level", "axis", "expected"),
-    [
-        *[("10%", "labels", 10), (0.1, "labels", 10), (0.55, "labels", 55), (50, "labels", 50), ("1%", "labels", 1)],
-        *[("16-shot", "shots", 16), (1, "shots", 1), ("4", "shots", 4)],
-    ],
-)
-def test_levels_of_configs_and_of_the_paper_share_an_axis(level: float | str, axis: str, expected: float) -> None:
-    assert place(level, axis) == expected
-
-
-def test_a_level_without_a_number() -> None:
-    with pytest.raises(UserError, match=r"^levels figure: level 'Avg\.'; expected a number, a percentage or"):
-        place("Avg.", "labels")
-
-
-def test_records_of_a_level() -> None:
-    rows = [record("coop", seed, 70 + seed, level) for level in ("1-shot", "2-shot") for seed in (2, 1)]
-    key = ["micro", "coop", "base"]
-    assert [row["seed"] for row in records_of(rows, key, "2-shot")] == [1, 2]
-    assert {row["level"] for row in records_of(rows, key, "2-shot")} == {"2-shot"}
-    without = [{name: value for name, value in row.items() if name != "level"} for row in rows[:2]]
-    assert len(records_of(without, key, "2-shot")) == 2, "records without a level: the run alone decides"
-    with pytest.raises(UserError, match=r"^levels figure: no metrics of run micro/coop/base at level 4-shot; expected"):
-        records_of(rows, key, "4-shot")
-    with pytest.raises(UserError, match=r"^levels figure: a seed of run micro/coop/base is there twice; expected each"):
-        records_of(rows, key, None)
+def cell(name: str, level: int, paper: list[str] | None) -> dict[str, Any]:
+    return {"run": ["micro", name, "base"], "level": level, "paper": paper}
 
 
 def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shots = (1, 2, 4)
-    # Tables as the evaluation writes them: one file per run, whose levels are runs of their own.
-    metrics = [
-        write_metrics(tmp_path / f"{name}-{n}.parquet", [record(f"{name}{n}", s, 70 + n + s) for s in (1, 2)])
-        for n in shots
-        for name in ("coop", "fusion")
+    rows = {name: [record(name, s, 70 + n + s, n) for n in shots for s in (1, 2)] for name in ("coop", "coop+t2i_pal")}
+    rows["t2i_pal"] = [record("t2i_pal", 1, 75.0, 0)]
+    metrics = [write_metrics(tmp_path / f"{name}.parquet", found) for name, found in rows.items()]
+    titles = {"coop": "CoOp", "coop+t2i_pal": "CoOp+T2I-PAL"}
+    block = [
+        {
+            "key": name,
+            "title": title,
+            "cells": {str(n): cell(name, n, ["T4", "VOC2007", title, f"{n}-shot"]) for n in shots},
+        }
+        for name, title in titles.items()
     ]
-    metrics.append(write_metrics(tmp_path / "pal.parquet", [record("t2i_pal", 1, 75.0)]))
-    spec = {
-        "dataset": {"name": "micro", "title": "micro world", "paper": "VOC2007"},
-        "title": "Few shots",
-        "axis": "shots",
-        "curves": [
-            {"title": title, "role": role, "partner": partner, "runs": runs, "paper": paper}
-            for title, role, partner, runs, paper in (
-                ("CoOp", "label", None, [[n, ["micro", f"coop{n}", "base"]] for n in shots], {"1-shot": 79.3}),
-                ("CoOp+T2I-PAL", "fused", "T2I-PAL", [[n, ["micro", f"fusion{n}", "base"]] for n in shots], {}),
-                ("T2I-PAL", "zero-shot", None, [["0-shot", ["micro", "t2i_pal", "base"]]], {"0-shot": 91.5}),
-            )
-        ],
-    }
+    none = cell("t2i_pal", 0, ["T4", "VOC2007", "T2I-PAL", "0-shot"])
+    block.append({"key": "t2i_pal", "title": "T2I-PAL", "cells": {"0": none}})
+    data = {"name": "micro", "title": "micro world", "paper": "VOC2007"}
+    spec = {"dataset": data, "title": "Few shots", "axis": "shots", "rows": block}
     drawn = []
 
     def draw_and_keep(*values: Any) -> Any:
@@ -106,16 +80,20 @@ def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("t2ipal.figures.levels", draw_and_keep)
     job = SimpleNamespace(
         params=SimpleNamespace(spec=json.loads(json.dumps(spec))),
-        input=SimpleNamespace(metrics=metrics),
+        input=SimpleNamespace(metrics=metrics, paper=str(PAPER)),
         output=output(tmp_path, "png", "svg"),
     )
     levels_script.main(job)
     ours, paper = drawn[0].axes
     assert ours.lines[0].get_xydata().tolist() == [[1, 72.5], [2, 73.5], [4, 75.5]]
-    assert paper.lines[0].get_xydata().tolist() == [[1, 79.3]]
+    assert paper.lines[0].get_xydata().tolist() == [[1, 79.3], [2, 83.2], [4, 83.8]]
     assert ours.get_title("left") == "Ours, micro world"
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     assert (tmp_path / "figure.svg").stat().st_size > 10_000
+    block[0]["cells"]["8"] = cell("coop", 8, None)
+    job.params.spec = spec
+    with pytest.raises(UserError, match="Few shots: no metrics of run micro/coop/base at level 8"):
+        levels_script.main(job)
 
 
 def unit(draw: np.random.Generator, rows: int, shift: float) -> np.ndarray:
