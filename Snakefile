@@ -27,7 +27,9 @@ wildcard_constraints:
     dataset=r"[^/]+",
     method=r"[^/]+",
     variant=r"[^/]+",
-    part="test|train",
+    part="test|train|validation",
+    protocol="(partial|few_shot|novel)(-search)?",
+    table=r"[^/]+",
     sample=r"\d+",
     shard=r"\d+",
 
@@ -37,7 +39,8 @@ localrules:
     captions,
     images,
     features,
-    check,
+    search,
+    check_data,
 
 
 onstart:

@@ -56,7 +56,7 @@ rule captions_label:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=240,
     params:
         spec=get_filter_spec,
     message:

@@ -5,6 +5,7 @@ Every answer about a run, a data set or a model comes from CONFIG and PLAN; no r
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.plan import CAPTIONS, SYNTHETIC, TRAIN, make_plan, method_of
+from t2ipal.layouts import pool_files, source_files
+from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of, settings_of
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -28,7 +30,7 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{CONFIG.name}"
-FIRST = 1  # priority of what Table 1 needs: the ablations and the report come after it
+FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
 
@@ -84,7 +86,7 @@ def get_model(model, key):
     for manifest in (Path(model) / "manifest.json", Path(model).parent / "manifest.json"):
         if manifest.exists():
             return [str(manifest)]
-    if Path(model).suffix in (".safetensors", ".pt") or model.count("/") != 1 or os.path.exists(model):
+    if Path(model).suffix in (".safetensors", ".pt") or model.count("/") > 1 or os.path.exists(model):
         path = Path(get_existing(model, key))
         return [str(path / "model_index.json" if path.is_dir() else path)]
     return []
@@ -94,56 +96,67 @@ def get_model(model, key):
 
 
 def get_labels(dataset):
-    """How paths call the labels of a data set's captions: class list and filter."""
-    return f"{get_classes(dataset)}-{CONFIG.datasets[dataset].filter}"
+    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
+    data = CONFIG.datasets[dataset]
+    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
+    return "".join((f"{get_classes(dataset)}-{data.filter}", *limits))
 
 
-def get_labelled(dataset):
-    return f"{RESULTS}/captions/{CONFIG.datasets[dataset].pool}/{get_labels(dataset)}/labelled.parquet"
+def get_labelled(dataset, pool=None):
+    """The captions of a pool, the data set's own if none is named, with the data set's labels."""
+    pool = pool or CONFIG.datasets[dataset].pool
+    return f"{RESULTS}/captions/{pool}/{get_labels(dataset)}/labelled.parquet"
 
 
 def get_pools():
-    """The pools that data sets use, in the config's order."""
-    used = {dataset.pool for dataset in CONFIG.datasets.values()}
+    """The pools that runs read, in the config's order."""
+    used = {dataset.pool for dataset in CONFIG.datasets.values()} | {run.pool for run in PLAN.runs.values()}
     return [pool for pool in CONFIG.pools if pool in used]
 
 
 def get_datasets_of(pool):
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool]
+    """The data sets whose classes are looked for in a pool."""
+    readers = {run.dataset for run in PLAN.runs.values() if run.pool == pool}
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool or name in readers]
+
+
+def get_places(places, key):
+    """Paths of a source's files, or the end of the run in one line for the first that is missing."""
+    return [get_existing(str(path), f"{key}.{field}") for field, path, _ in places]
+
+
+def get_pool(name):
+    """A pool's settings as its reader takes them."""
+    pool = CONFIG.pools[name].model_dump(exclude={"shards"})
+    return pool | {key: get_data(pool[key]) for key in ("root", "path", "ids") if pool.get(key)}
 
 
 def get_pool_files(wildcards):
     """The files that hold a pool's captions; none for the micro world."""
-    pool, key = CONFIG.pools[wildcards.pool], f"pools.{wildcards.pool}"
-    if pool.source == "coco":
-        files = [f"annotations/captions_{split}.json" for split in pool.splits]
-        return [get_existing(os.path.join(get_data(pool.root), file), f"{key}.root") for file in files]
-    return [get_existing(get_data(pool.path), f"{key}.path")] if pool.source == "text" else []
+    return get_places(pool_files(get_pool(wildcards.pool)), f"pools.{wildcards.pool}")
 
 
 def get_pool_spec(wildcards):
-    pool = CONFIG.pools[wildcards.pool].model_dump(exclude={"shards"})
-    pool |= {name: get_data(pool[name]) for name in ("root", "path") if name in pool}
-    return {"pool": pool, "seed": CONFIG.seed}
+    return {"pool": get_pool(wildcards.pool), "seed": CONFIG.seed}
 
 
 def get_labels_classes(wildcards):
-    return get_class_files(
-        next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards))
-    )
+    return get_class_files(get_labels_data(wildcards).classes)
 
 
-def is_labels(dataset, wildcards):
-    return CONFIG.datasets[dataset].pool == wildcards.pool and get_labels(dataset) == wildcards.labels
+def get_labels_data(wildcards):
+    """The first data set that a path's labels are of."""
+    found = [name for name in get_datasets_of(wildcards.pool) if get_labels(name) == wildcards.labels]
+    return CONFIG.datasets[found[0]]
 
 
 def get_filter_spec(wildcards):
-    classes = next(CONFIG.datasets[data].classes for data in CONFIG.datasets if is_labels(data, wildcards))
-    return {"filter": wildcards.labels.rpartition("-")[2], "classes": classes}
+    data = get_labels_data(wildcards)
+    return {"filter": data.filter, "classes": data.classes, "words": data.words, "cap": data.cap}
 
 
 def get_pool_labelled(wildcards):
-    return sorted({get_labelled(dataset) for dataset in get_datasets_of(wildcards.pool)})
+    return sorted({get_labelled(dataset, wildcards.pool) for dataset in get_datasets_of(wildcards.pool)})
 
 
 # Images
@@ -171,37 +184,32 @@ def get_shards(folder, pool, t2i, samples):
 
 def get_drawings(pool):
     """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
-    runs = [run for run in PLAN.runs.values() if CONFIG.datasets[run.dataset].pool == pool and run.samples]
+    runs = [run for run in PLAN.runs.values() if run.pool == pool and run.samples]
     return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
 
 
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
-    train = {run.dataset for run in PLAN.runs.values() if TRAIN in run.kinds}
-    return [("test", name) for name in CONFIG.datasets] + [("train", name) for name in CONFIG.datasets if name in train]
+    train = {run.dataset for run in PLAN.runs.values() if run.kinds & {TRAIN, SHOTS}}
+    found = [("test", name) for name in CONFIG.datasets]
+    found += [("validation", name) for name, dataset in CONFIG.datasets.items() if dataset.validation]
+    return found + [("train", name) for name in CONFIG.datasets if name in train]
 
 
-def get_source(wildcards):
-    return getattr(CONFIG.datasets[wildcards.dataset], wildcards.part)
+def get_source(dataset, part):
+    """The settings of a data set's labelled images as their reader takes them."""
+    source = getattr(CONFIG.datasets[dataset], part).model_dump()
+    return source | {key: get_data(source[key]) for key in ("root", "path", "labels") if source.get(key)}
 
 
 def get_source_files(wildcards):
     """The files that list a data set's images and labels; none for the micro world."""
-    source, key = get_source(wildcards), f"datasets.{wildcards.dataset}.{wildcards.part}"
-    if source.source == "coco":
-        file = os.path.join(get_data(source.root), f"annotations/instances_{source.split}.json")
-        return [get_existing(file, f"{key}.root")]
-    if source.source == "voc":
-        return [get_existing(get_data(source.root), f"{key}.root")]
-    if source.source == "folder":
-        folder = get_existing(get_data(source.path), f"{key}.path")
-        return [folder, *([get_existing(get_data(source.labels), f"{key}.labels")] if source.labels else [])]
-    return []
+    places = source_files(get_source(wildcards.dataset, wildcards.part))
+    return get_places(places, f"datasets.{wildcards.dataset}.{wildcards.part}")
 
 
 def get_source_spec(wildcards):
-    source = get_source(wildcards).model_dump()
-    source |= {name: get_data(source[name]) for name in ("root", "path", "labels") if source.get(name)}
+    source = get_source(wildcards.dataset, wildcards.part)
     names, classes = get_class_names(wildcards.dataset), CONFIG.datasets[wildcards.dataset].classes
     return {"source": source, "part": wildcards.part, "seed": CONFIG.seed, "names": names, "classes": classes}
 
@@ -209,7 +217,7 @@ def get_source_spec(wildcards):
 def get_matched_classes(wildcards):
     """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
     same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
-    is_micro = get_source(wildcards).source == "micro"
+    is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
     return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
 
 
@@ -245,18 +253,17 @@ def get_image_features(part, dataset, clip):
 
 def get_all_features():
     """The features that the runs need."""
-    clip = CONFIG.use.clip
-    folder = f"{RESULTS}/features/{clip}"
-    drawn = [
-        file
-        for pool in get_pools()
-        for t2i, samples in get_drawings(pool)
-        for file in get_shards(f"{folder}/images", pool, t2i, samples)
+    asked = [
+        get_train_texts,
+        get_train_templates,
+        get_train_images,
+        get_train_labelled,
+        get_run_test,
+        get_run_validation,
     ]
-    labelled = [get_image_features(part, dataset, clip) for part, dataset in get_labelled_images()]
-    captions = [f"{folder}/captions/{pool}.parquet" for pool in get_pools()]
-    templates = sorted({f"{folder}/templates/{get_classes(dataset)}.parquet" for dataset in CONFIG.datasets})
-    return drawn + labelled + captions + templates
+    trained = [run for run in PLAN.runs.values() if not run.sources]
+    files = {file for run in trained for get in asked for file in get(run)}
+    return sorted(files)
 
 
 # Runs
@@ -282,13 +289,12 @@ def get_evaluate_code(wildcards):
 def get_train_captions(wildcards):
     """Labels and features of the captions, if the run's loss or its images need them."""
     run = get_run(wildcards)
-    return [get_labelled(run.dataset)] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+    return [get_labelled(run.dataset, run.pool)] if run.kinds & {CAPTIONS, SYNTHETIC} else []
 
 
 def get_train_texts(wildcards):
     run = get_run(wildcards)
-    pool = CONFIG.datasets[run.dataset].pool
-    return [f"{RESULTS}/features/{run.clip}/captions/{pool}.parquet"] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+    return [f"{RESULTS}/features/{run.clip}/captions/{run.pool}.parquet"] if run.kinds & {CAPTIONS, SYNTHETIC} else []
 
 
 def get_train_templates(wildcards):
@@ -300,24 +306,36 @@ def get_train_templates(wildcards):
 def get_train_images(wildcards):
     """Shards of the synthetic images' features."""
     run = get_run(wildcards)
-    return get_shards(f"{RESULTS}/features/{run.clip}/images", CONFIG.datasets[run.dataset].pool, run.t2i, run.samples)
+    return get_shards(f"{RESULTS}/features/{run.clip}/images", run.pool, run.t2i, run.samples)
 
 
 def get_train_flagged(wildcards):
     """Lists of the synthetic images not to use, a file per shard."""
     run = get_run(wildcards)
-    shards = get_shards(f"{RESULTS}/images", CONFIG.datasets[run.dataset].pool, run.t2i, run.samples)
+    shards = get_shards(f"{RESULTS}/images", run.pool, run.t2i, run.samples)
     return [shard.replace(".parquet", "-flagged.parquet") for shard in shards]
 
 
 def get_train_labelled(wildcards):
     run = get_run(wildcards)
-    return [get_image_features("train", run.dataset, run.clip)] if TRAIN in run.kinds else []
+    return [get_image_features("train", run.dataset, run.clip)] if run.kinds & {TRAIN, SHOTS} else []
 
 
 def get_train_labels(wildcards):
     run = get_run(wildcards)
-    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if TRAIN in run.kinds else []
+    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if run.kinds & {TRAIN, SHOTS} else []
+
+
+def get_train_protocol(wildcards):
+    """What the run's protocol lets it know of the labels; none for a run that may know all."""
+    run = get_run(wildcards)
+    return [f"{RESULTS}/protocols/{run.dataset}/{run.protocol}.parquet"] if run.protocol else []
+
+
+def get_train_words(wildcards):
+    """A file of word vectors, if the run's settings name one."""
+    words = get_run(wildcards).settings.get("word_vectors")
+    return [get_existing(words, f"settings.{wildcards.method}.word_vectors")] if words else []
 
 
 def get_train_spec(wildcards):
@@ -326,15 +344,111 @@ def get_train_spec(wildcards):
         "method": run.method,
         "settings": dict(run.settings),
         "seeds": list(run.seeds),
+        "protocol": run.protocol,
+        "levels": list(run.levels),
+        "novel": get_novel(run),
         "clip": CONFIG.clip[run.clip].model,
         "classes": get_class_names(run.dataset),
-        "shards": CONFIG.pools[CONFIG.datasets[run.dataset].pool].shards,
+        "shards": CONFIG.pools[run.pool].shards,
+    }
+
+
+def get_novel(run):
+    """The novel classes of a run, if its protocol has any."""
+    return list(PLAN.novel[run.dataset]) if run.protocol == NOVEL else []
+
+
+def get_protocol_spec(wildcards):
+    """What is drawn: the levels of all runs of a protocol, or of the searches in it."""
+    protocol, _, search = wildcards.protocol.partition("-")
+    runs = [run for run in PLAN.runs.values() if run.protocol == protocol and run.dataset == wildcards.dataset]
+    methods = getattr(CONFIG, protocol).methods
+    searched = [find.level for method, find in CONFIG.search.items() if method in methods]
+    return {
+        "protocol": protocol,
+        "levels": sorted(set(searched) if search else {level for run in runs for level in run.levels}),
+        "seeds": list(CONFIG.search_seeds) if search else sorted({seed for run in runs for seed in run.seeds}),
+        "classes": get_class_names(wildcards.dataset),
+        "novel": get_novel(runs[0]),
     }
 
 
 def get_run_test(wildcards):
     run = get_run(wildcards)
-    return get_image_features("test", run.dataset, run.clip)
+    return [get_image_features("test", run.dataset, run.clip)]
+
+
+def get_run_validation(wildcards):
+    run = get_run(wildcards)
+    has = CONFIG.datasets[run.dataset].validation
+    return [get_image_features("validation", run.dataset, run.clip)] if has else []
+
+
+def get_validation_images(wildcards):
+    has = CONFIG.datasets[wildcards.dataset].validation
+    return [f"{RESULTS}/images/validation/{wildcards.dataset}.parquet"] if has else []
+
+
+def get_measure_spec(wildcards):
+    """What a measurement depends on beside scores and labels."""
+    return {"classes": get_class_names(wildcards.dataset), "bootstrap": CONFIG.bootstrap, "seed": CONFIG.seed}
+
+
+def get_combined_scores(wildcards):
+    return [f"{RESULTS}/runs/{PLAN.runs[key].path}/scores.parquet" for key in get_run(wildcards).sources]
+
+
+def get_combine_spec(wildcards):
+    return {**get_measure_spec(wildcards), "combine": dict(get_run(wildcards).combine)}
+
+
+def get_search_protocol_name(method):
+    """The protocol that a method's search draws by: the first that lists it."""
+    return next(name for name in PROTOCOLS if getattr(CONFIG, name) and method in getattr(CONFIG, name).methods)
+
+
+def get_search_protocol(wildcards):
+    name = get_search_protocol_name(wildcards.method)
+    return [f"{RESULTS}/protocols/{wildcards.dataset}/{name}-search.parquet"]
+
+
+def get_search_code(wildcards):
+    return get_method_code("search", wildcards.method)
+
+
+def get_search_spec(wildcards):
+    protocol, search = get_search_protocol_name(wildcards.method), CONFIG.search[wildcards.method]
+    return {
+        "method": wildcards.method,
+        "protocol": protocol,
+        "level": search.level,
+        "grid": dict(search.grid),
+        "seeds": list(CONFIG.search_seeds),
+        "settings": settings_of(CONFIG, wildcards.method).model_dump(mode="json"),
+        "clip": CONFIG.clip[wildcards.clip].model,
+        "classes": get_class_names(wildcards.dataset),
+        "novel": list(PLAN.novel[wildcards.dataset]) if protocol == NOVEL else [],
+    }
+
+
+def get_searches():
+    """A table of tried settings per data set with validation images, and per method of `search`."""
+    datasets = [name for name, dataset in CONFIG.datasets.items() if dataset.validation and dataset.train]
+    folder = f"{RESULTS}/search/{CONFIG.use.clip}"
+    listed = {name for protocol in PROTOCOLS if getattr(CONFIG, protocol) for name in getattr(CONFIG, protocol).methods}
+    methods = [method for method in CONFIG.search if method in listed]
+    return [f"{folder}/{dataset}/{method}.parquet" for dataset in datasets for method in methods]
+
+
+def one_of(names):
+    """A wildcard constraint: one of the names."""
+    return "|".join(re.escape(str(name)) for name in sorted(names)) or "(?!)"
+
+
+def get_first(place):
+    """Names of the methods (place 1) or variants (2) that Table 1 shows."""
+    cells = [row["cells"] for block in PLAN.tables["table1"]["blocks"] for row in block["rows"]]
+    return {cell["run"][place] for by_data in cells for cell in by_data.values()}
 
 
 def get_metrics(runs):
@@ -361,13 +475,27 @@ def get_base_runs(dataset):
     return [row[dataset] for _, row in PLAN.table1]
 
 
-def get_table1_metrics(wildcards):
-    return get_metrics(run for dataset in CONFIG.datasets for run in get_base_runs(dataset))
+def get_cell_runs(tables):
+    """The runs that fill the cells of tables, each once."""
+    rows = [row for table in tables for block in table["blocks"] for row in block["rows"]]
+    keys = dict.fromkeys(tuple(cell["run"]) for row in rows for cell in row["cells"].values())
+    return [PLAN.runs[key] for key in keys]
 
 
-def get_table1_spec(wildcards):
-    methods = [get_method_row(name) for name, _ in PLAN.table1]
-    return {"methods": methods, "datasets": [get_data_row(name) for name in CONFIG.datasets]}
+def get_table_metrics(wildcards):
+    return get_metrics(get_cell_runs([PLAN.tables[wildcards.table]]))
+
+
+def get_table_spec(wildcards):
+    return PLAN.tables[wildcards.table]
+
+
+def get_claims_metrics(wildcards):
+    return get_metrics(get_cell_runs(PLAN.tables.values()))
+
+
+def get_claims_spec(wildcards):
+    return list(PLAN.tables.values())
 
 
 def get_sweep_runs(wildcards):
@@ -388,10 +516,38 @@ def get_sweep_spec(wildcards):
         "name": wildcards.sweep,
         "key": sweep.key,
         "points": points,
-        "base": base.settings[sweep.key],
+        "base": base.samples if sweep.key == "samples" else base.settings[sweep.key],
         "method": get_method_row(sweep.method),
         "others": [get_method_row(name) for name in CONFIG.methods if name != sweep.method],
         "dataset": get_data_row(wildcards.dataset),
+    }
+
+
+def get_labelled_datasets():
+    """The data sets with training images, in the config's order."""
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.train]
+
+
+LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
+
+
+def get_levels_block(protocol, dataset):
+    """The part of a protocol's table that is one data set's."""
+    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][get_labelled_datasets().index(dataset)]
+
+
+def get_levels_metrics(wildcards):
+    blocks = [get_levels_block(wildcards.protocol, wildcards.dataset)]
+    return get_metrics(get_cell_runs([{"blocks": blocks}]))
+
+
+def get_levels_spec(wildcards):
+    table, axis = LEVEL_TABLES[wildcards.protocol]
+    return {
+        "axis": axis,
+        "title": PLAN.tables[table]["title"],
+        "dataset": get_data_row(wildcards.dataset),
+        "rows": get_levels_block(wildcards.protocol, wildcards.dataset)["rows"],
     }
 
 
@@ -402,7 +558,14 @@ def get_figures(sweep):
 def get_everything():
     """All that `all` makes."""
     figures = [file for sweep in PLAN.sweeps for file in get_figures(sweep)]
-    return [f"{RESULTS}/tables/table1.md", *figures, *get_report_files()]
+    figures += [
+        f"{RESULTS}/figures/levels-{protocol}-{dataset}.png"
+        for protocol, (table, _) in LEVEL_TABLES.items()
+        for dataset in get_labelled_datasets()
+        if table in PLAN.tables
+    ]
+    tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
+    return [*tables, f"{RESULTS}/report/claims.html", *figures, *get_report_files()]
 
 
 # Report
@@ -477,9 +640,19 @@ def get_gap_metrics(wildcards):
     return get_metrics(get_gap_runs(wildcards.dataset))
 
 
+def get_prompt_runs(dataset):
+    """The methods with class prompts: before training ZSCLIP's, after it those that were learned."""
+    return [run for run in get_base_runs(dataset) if run.method in ("zsclip", "tai_dpt", "t2i_pal", "oracle")]
+
+
+def get_gap_models(wildcards):
+    return [f"{RESULTS}/runs/{run.path}/model.safetensors" for run in get_prompt_runs(wildcards.dataset)]
+
+
 def get_gap_spec(wildcards):
     methods = [get_method_row(run.method) for run in get_gap_runs(wildcards.dataset)]
-    return {"dataset": get_data_row(wildcards.dataset), "methods": methods}
+    prompts = [get_method_row(run.method) for run in get_prompt_runs(wildcards.dataset)]
+    return {"dataset": get_data_row(wildcards.dataset), "methods": methods, "prompts": prompts}
 
 
 def get_heat_runs(dataset):
@@ -517,14 +690,13 @@ def get_report_files():
 
 
 def get_check_spec():
-    """The models and data that the config names: [kind, key, path or name] each."""
-    found = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
-    found += [["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()]
-    sources = {f"pools.{name}": pool for name, pool in CONFIG.pools.items()}
-    for name, data in CONFIG.datasets.items():
-        sources |= {f"datasets.{name}.{part}": getattr(data, part) for part in ("train", "test") if getattr(data, part)}
-    for key, source in sources.items():
-        for field in ("root", "path", "labels"):
-            if getattr(source, field, None):
-                found.append(["data", f"{key}.{field}", get_data(getattr(source, field))])
-    return {"places": found}
+    """What the config needs from outside: models as [kind, key, path or name], pools and images as readers take them."""
+    models = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
+    models += [
+        ["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()
+    ]
+    return {
+        "models": models,
+        "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
+        "images": {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()},
+    }

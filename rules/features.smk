@@ -22,6 +22,11 @@ rule features_drawn:
         "<results>/logs/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
     benchmark:
         "<results>/benchmarks/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
+    wildcard_constraints:
+        clip=one_of([CONFIG.use.clip]),
+        pool=one_of(dataset.pool for dataset in CONFIG.datasets.values()),
+        t2i=one_of([CONFIG.use.text_to_image]),
+        sample=one_of(range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)),
     priority: FIRST
     conda:
         ENV
@@ -39,6 +44,18 @@ rule features_drawn:
         "../workflow_scripts/features_images.py"
 
 
+use rule features_drawn as features_drawn_more with:
+    wildcard_constraints:
+        clip=r"[^/]+",
+        pool=r"[^/]+",
+        t2i=r"[^/]+",
+        sample=r"\d+",
+    priority: 0
+
+
+ruleorder: features_drawn > features_drawn_more
+
+
 rule features_labelled:
     input:
         images="<results>/images/{part}/{dataset}.parquet",
@@ -50,6 +67,8 @@ rule features_labelled:
         "<results>/logs/features_labelled/{clip}/{part}/{dataset}.log",
     benchmark:
         "<results>/benchmarks/features_labelled/{clip}/{part}/{dataset}.jsonl"
+    wildcard_constraints:
+        clip=one_of([CONFIG.use.clip]),
     priority: FIRST
     conda:
         ENV
@@ -65,6 +84,15 @@ rule features_labelled:
         "Features: {wildcards.part} images of {wildcards.dataset}"
     script:
         "../workflow_scripts/features_images.py"
+
+
+use rule features_labelled as features_labelled_more with:
+    wildcard_constraints:
+        clip=r"[^/]+",
+    priority: 0
+
+
+ruleorder: features_labelled > features_labelled_more
 
 
 rule features_captions:

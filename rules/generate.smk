@@ -24,6 +24,10 @@ rule generate:
         "<results>/logs/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
     benchmark:
         "<results>/benchmarks/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
+    wildcard_constraints:
+        pool=one_of(dataset.pool for dataset in CONFIG.datasets.values()),
+        t2i=one_of([CONFIG.use.text_to_image]),
+        sample=one_of(range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)),
     priority: FIRST
     conda:
         ENV
@@ -39,6 +43,17 @@ rule generate:
         "Images: draw sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
     script:
         "../workflow_scripts/generate.py"
+
+
+use rule generate as generate_more with:
+    wildcard_constraints:
+        pool=r"[^/]+",
+        t2i=r"[^/]+",
+        sample=r"\d+",
+    priority: 0
+
+
+ruleorder: generate > generate_more
 
 
 rule labelled_images:
@@ -59,7 +74,7 @@ rule labelled_images:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=240,
     params:
         spec=get_source_spec,
     message:

@@ -171,6 +171,7 @@ rule modality_gap:
         synthetic=get_data_synthetic,
         test=get_data_test,
         metrics=get_gap_metrics,
+        models=get_gap_models,
         code=get_code("modality_gap"),
     output:
         png=report(

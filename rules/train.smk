@@ -1,12 +1,38 @@
-"""Training: prompts and adapter of one method, all seeds in one job, on cached features (paper, eqs. 1-7).
+"""Training: one method, all seeds and label levels in one job, on cached features (paper, eqs. 1-7, section 4.1).
 
 Inputs:
     captions/{pool}/{classes}-{filter}/labelled.parquet and the features of the captions, templates and images that the
-    method's loss uses; a CLIP, whose text encoder carries the gradient to the prompts
+    method's loss uses; a CLIP, whose text encoder carries the gradient to the prompts; for a method that learns from
+    labels the features of the labelled training images
 Outputs:
+    protocols/{dataset}/{protocol}.parquet                  which labels, or which few images, are known at each level
     runs/{dataset}/{method}/{variant}/model.safetensors     what was learned, seeds first; settings in the header
     runs/{dataset}/{method}/{variant}/history.parquet       losses by seed and epoch
 """
+
+
+rule protocol:
+    input:
+        images="<results>/images/train/{dataset}.parquet",
+        code=get_code("protocol"),
+    output:
+        known="<results>/protocols/{dataset}/{protocol}.parquet",
+    log:
+        "<results>/logs/protocol/{dataset}/{protocol}.log",
+    benchmark:
+        "<results>/benchmarks/protocol/{dataset}/{protocol}.jsonl"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        spec=get_protocol_spec,
+    message:
+        "Protocol: draw what {wildcards.protocol} knows of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/protocol.py"
 
 
 rule train:
@@ -18,6 +44,8 @@ rule train:
         flagged=get_train_flagged,
         train=get_train_labelled,
         train_images=get_train_labels,
+        protocol=get_train_protocol,
+        words=get_train_words,
         model=get_run_clip,
         code=get_train_code,
     output:
@@ -28,7 +56,8 @@ rule train:
     benchmark:
         "<results>/benchmarks/train/{dataset}/{method}/{variant}.jsonl"
     wildcard_constraints:
-        variant="base",
+        method=one_of(get_first(1)),
+        variant=one_of(get_first(2)),
     priority: FIRST
     conda:
         ENV
@@ -45,7 +74,11 @@ rule train:
         "../workflow_scripts/train.py"
 
 
-use rule train as train_sweep with:
+use rule train as train_more with:
     wildcard_constraints:
-        variant=".+=.+",
+        method=r"[^/+]+",
+        variant=r"[^/]+",
     priority: 0
+
+
+ruleorder: train > train_more

@@ -30,12 +30,13 @@ rule zoo:
         "../workflow_scripts/zoo.py"
 
 
-rule check:
-    """Target: are the models, data and class lists that the config names there and whole? Lists all that is not."""
+rule check_data:
+    """Target: are the models and the data of the config there and whole? Lists all that is not, and where to get it."""
     input:
-        code=get_code("check"),
+        table=get_resource("data_sources.csv"),
+        code=get_code("check_data"),
     log:
-        "<results>/logs/check.log",
+        "<results>/logs/check_data.log",
     conda:
         ENV
     params:
@@ -43,4 +44,4 @@ rule check:
     message:
         "Check the models and the data that the config names"
     script:
-        "../workflow_scripts/check.py"
+        "../workflow_scripts/check_data.py"

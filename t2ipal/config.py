@@ -23,7 +23,7 @@ Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
 
 Model = TypeVar("Model", bound=BaseModel)
 
-NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps")
+NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
 
 class _Part(BaseModel):
@@ -32,32 +32,48 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class MicroPool(_Part):
+class _Pool(_Part):
+    """What all caption pools have."""
+
+    shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
+    drop_words: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of words dropped, 0 to below 1")
+
+
+class MicroPool(_Pool):
     """Captions written by the grammar of the micro world."""
 
     source: Literal["micro"] = Field(description="the grammar of the micro world")
     size: Count = Field(description="number of captions, a whole number >= 1")
-    shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
 
 
-class CocoPool(_Part):
+class CocoPool(_Pool):
     """Captions of MS-COCO in the official layout."""
 
     source: Literal["coco"] = Field(description="MS-COCO in the official layout")
     root: str = Field(description="folder with annotations/captions_{split}.json, relative to data_dir")
     splits: list[str] = Field(["train2017"], min_length=1, description="splits, such as [train2017]")
     captions: Literal["one", "all"] = Field("one", description="'one' drawn caption per image, or 'all' of them")
-    shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
+    ids: str | None = Field(
+        None, description="a list of caption ids to choose from (.pkl, .txt, .json, .npy), relative to data_dir"
+    )
 
 
-class TextPool(_Part):
+class TextPool(_Pool):
     """Captions of the user's own, one per line or row."""
 
     source: Literal["text"] = Field(description="a file of captions")
     path: str = Field(description="a .txt, .csv, .jsonl or .parquet file, relative to data_dir")
     text_column: str | None = Field(None, description="column of the captions; null: text or caption")
     id_column: str | None = Field(None, description="column of unique ids; null: ids are made from the order")
-    shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
+
+
+class OpenImagesPool(_Pool):
+    """Localized narratives of OpenImages."""
+
+    source: Literal["openimages"] = Field(description="localized narratives of OpenImages")
+    path: str = Field(description="a .jsonl file of narratives, or the folder of it or of its shards, below data_dir")
+    split: Literal["train", "validation", "test"] = Field("train", description="which files of the folder")
+    captions: Literal["one", "all"] = Field("all", description="'one' drawn narrative per image, or 'all' of them")
 
 
 class MicroImages(_Part):
@@ -80,8 +96,21 @@ class VocImages(_Part):
     """Images of Pascal VOC with the labels of its class lists."""
 
     source: Literal["voc"] = Field(description="Pascal VOC in the official layout")
-    root: str = Field(description="folder with JPEGImages/ and ImageSets/, relative to data_dir")
+    root: str = Field(description="folder with JPEGImages/ and ImageSets/, or one above it, relative to data_dir")
     split: str = Field("test", description="a split, such as test")
+    difficult: Literal["negative", "ignore"] = Field(
+        "negative", description="a class with difficult objects only: 'negative' (as TaI-DPT), or 'ignore' it"
+    )
+
+
+class NusWideImages(_Part):
+    """Images of NUS-WIDE with the labels of its 81 concepts."""
+
+    source: Literal["nuswide"] = Field(description="NUS-WIDE, with the photographs in Flickr/ or flat in images/")
+    root: str = Field(description="folder of its lists, labels and photographs, relative to data_dir")
+    split: Literal["train", "test"] = Field("test", description="'train' (161,789 images) or 'test' (107,859)")
+    images: Literal["all", "labelled"] = Field("all", description="'all', or those 'labelled' with any concept")
+    missing: Annotated[int, Field(ge=0)] = Field(0, description="listed images that may be missing, >= 0")
 
 
 class FolderImages(_Part):
@@ -92,8 +121,8 @@ class FolderImages(_Part):
     labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
 
 
-Pool = Annotated[MicroPool | CocoPool | TextPool, Field(discriminator="source")]
-Images = Annotated[MicroImages | CocoImages | VocImages | FolderImages, Field(discriminator="source")]
+Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discriminator="source")]
+Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
 
 
 class Dataset(_Part):
@@ -103,9 +132,14 @@ class Dataset(_Part):
     classes: str = Field(description="a class list of resources/classes/ by name, or a path to one")
     pool: str = Field(description="a key of pools")
     filter: Literal["default", "tai_dpt"] = Field("default", description="noun filter: 'default' or 'tai_dpt'")
+    words: Count | None = Field(None, description="words of a caption that the noun filter reads; null: all")
+    cap: Count | None = Field(None, description="captions per class, counted at their rarest class; null: no limit")
     train: Images | None = Field(None, description="labelled training images, for methods that use them")
+    validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
     test: Images = Field(description="labelled test images")
-    paper: str | None = Field(None, description="the paper's data set whose values stand beside ours")
+    paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
+        None, description="the paper's data set whose values stand beside ours"
+    )
 
 
 class TextToImage(_Part):
@@ -149,8 +183,88 @@ class Sweep(_Part):
     """One setting of one method, varied around the base run."""
 
     method: str = Field(description="one of methods")
-    key: str = Field(description="a setting of the method")
+    key: str = Field(description="a setting of the method, or samples: images per caption")
     values: list[float | int | str | bool] = Field(min_length=2, description="at least two values")
+
+
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+
+class Fuse(_Part):
+    """Late fusion of a label-trained method's scores with those of methods trained without labels."""
+
+    base: str = Field(description="one of the methods above")
+    partners: list[str] = Field(min_length=1, description="methods of Table 1")
+    weight: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the base's score, 0 to 1")
+    norm: Literal["global_minmax", "per_class_minmax", "zscore"] = Field(
+        "global_minmax", description="how both scores are brought to one scale"
+    )
+
+
+class Partial(_Part):
+    """Table 2: a share of the labels is known."""
+
+    levels: list[Percent] = Field(min_length=1, description="percent of known labels, whole numbers from 1 to 100")
+    methods: list[str] = Field(min_length=1, description="methods that learn from labels")
+    fuse: Fuse | None = Field(None, description="fused rows")
+
+
+class FewShot(_Part):
+    """Table 4: a few labelled images per class, all classes being novel."""
+
+    levels: list[Count] = Field(min_length=1, description="images per class, whole numbers >= 1")
+    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot draws")
+    fuse: Fuse | None = Field(None, description="fused rows")
+
+
+class Novel(_Part):
+    """Table 3: a few labelled images per novel class, all labels of the other classes."""
+
+    levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
+    methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
+    zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
+    classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
+
+
+class UseInstead(_Part):
+    """Other models or captions than those of `use`, for one row."""
+
+    text_to_image: str | None = Field(None, description="a key of text_to_image")
+    clip: str | None = Field(None, description="a key of clip")
+    samples: Count | None = Field(None, description="images per caption, at most those of the text-to-image model")
+    pool: str | None = Field(None, description="a key of pools, labelled by the data set's classes")
+
+
+class Variation(_Part):
+    """A row: one method, changed."""
+
+    title: str | None = Field(None, description="what the table shows; null: the method's title")
+    method: str = Field(description="a method")
+    set: dict[str, Any] = Field({}, description="settings that differ from the base run's")
+    use: UseInstead = Field(UseInstead(), description="models or captions that differ from those of `use`")
+    scores: Literal["own", "sparc"] = Field("own", description="'sparc': standardised as SPARC does")
+    labels: Percent | None = Field(None, description="percent of known labels, for a method of `partial`")
+    group: str = Field("", description="heading that rows of one group stand under")
+    against: list[str] = Field([], description="rows of the same table whose difference to this one is shown")
+    paper: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="[method, setting] of the paper's value in resources/paper_results.csv"
+    )
+    in_paper: bool = Field(True, description="false: marked as not in the paper")
+
+
+class Ablation(_Part):
+    """A table of rows that differ from a base run in a setting, a model or the captions."""
+
+    title: str = Field(description="heading of the table")
+    rows: dict[Name, Variation] = Field(min_length=1, description="rows by name")
+    notes: list[str] = Field([], description="sentences below the table")
+
+
+class Search(_Part):
+    """The grid of settings of a label-trained method that `snakemake search` tries on validation images."""
+
+    level: Count = Field(description="label share (percent) or shots at which it searches")
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1, description="values by setting")
 
 
 class Config(_Part):
@@ -168,9 +282,19 @@ class Config(_Part):
     clip: dict[Name, Clip] = Field(min_length=1, description="CLIP models by name")
     use: Use = Field(description="the models that runs use")
     methods: list[str] = Field(min_length=1, description="methods of t2ipal/methods/, or dotted paths of your own")
+    extra: dict[Name, Variation] = Field({}, description="further rows of Table 1 by name")
+    partial: Partial | None = Field(None, description="Table 2")
+    novel: Novel | None = Field(None, description="Table 3")
+    few_shot: FewShot | None = Field(None, description="Table 4")
     training: dict[str, Any] = Field({}, description="settings shared by all methods that train")
     settings: dict[str, dict[str, Any]] = Field({}, description="settings of one method each")
-    sweeps: dict[Name, Sweep] = Field({}, description="ablations by name")
+    ablations: dict[Name, Ablation] = Field({}, description="tables of variations by name")
+    sweeps: dict[Name, Sweep] = Field({}, description="figures of one setting each, by name")
+    search: dict[str, Search] = Field({}, description="grids of settings by label-trained method")
+    search_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        [101], description="seeds of searches: none of those of the runs"
+    )
+    bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
 
 
 def load_config(data: Mapping[str, Any]) -> Config:
@@ -182,12 +306,10 @@ def load_config(data: Mapping[str, Any]) -> Config:
     Raises:
         UserError: one line that names the key, what was found and what was expected.
     """
-    data = {
-        key: {k: v for k, v in value.items() if v is not None}
-        if key in NAMED_TABLES and isinstance(value, Mapping)
-        else value
-        for key, value in _numbers(data).items()
-    }
+    data = {key: _without_dropped(value) if key in NAMED_TABLES else value for key, value in _numbers(data).items()}
+    for ablation in (data.get("ablations") or {}).values():
+        if isinstance(ablation, dict) and "rows" in ablation:
+            ablation["rows"] = _without_dropped(ablation["rows"])
     config = validated(Config, data, "")
     _check_references(config)
     return config
@@ -216,11 +338,11 @@ def unknown(key: str, found: str, known: Iterable[str], what: str) -> UserError:
 def json_schema() -> dict[str, Any]:
     """The JSON schema of config.yaml, for editors: `resources/config.schema.json`."""
     from t2ipal import methods
-    from t2ipal.methods.base import TrainingSettings
+    from t2ipal.methods.prompt_learning import PromptSettings
 
     schema = Config.model_json_schema()
     keys = schema["properties"]
-    keys["training"] = TrainingSettings.model_json_schema() | {"description": keys["training"]["description"]}
+    keys["training"] = PromptSettings.model_json_schema() | {"description": keys["training"]["description"]}
     own = {name: methods.get(name).Settings.model_json_schema() for name in methods.names()}
     keys["settings"] = {"description": keys["settings"]["description"], "type": "object", "properties": own}
     for name in NAMED_TABLES[:4]:
@@ -242,7 +364,7 @@ def _check_references(config: Config) -> None:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
-    for name in config.pools.keys() & {"test", "train"}:
+    for name in config.pools.keys() & {"test", "train", "validation"}:
         raise UserError(f"config: pools.{name}: {name!r} is a folder of labelled images (expected another name)")
     if config.use.text_to_image not in config.text_to_image:
         raise unknown("use.text_to_image", config.use.text_to_image, config.text_to_image, "text-to-image model")
@@ -250,8 +372,21 @@ def _check_references(config: Config) -> None:
         raise unknown("use.clip", config.use.clip, config.clip, "CLIP model")
     if len(set(config.seeds)) < len(config.seeds):
         raise UserError(f"config: seeds: {config.seeds} holds one twice (expected different seeds)")
-    if len(set(config.methods)) < len(config.methods):
-        raise UserError(f"config: methods: {config.methods} holds one twice")
+    if both := set(config.seeds) & set(config.search_seeds):
+        raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
+    lists = {"methods": config.methods}
+    for protocol in ("partial", "novel", "few_shot"):
+        part = getattr(config, protocol)
+        if part is not None:
+            lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
+    for key, values in lists.items():
+        if len(set(values)) < len(values):
+            raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _without_dropped(value: Any) -> Any:
+    """A named table without the entries that an overlay set to null."""
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
 
 
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")

@@ -1,8 +1,8 @@
 """Multi-label metrics, in percent, and the modality gap.
 
-Average precision is scikit-learn's: the mean over positives of the precision at their rank, without interpolation. Rows
-of equal score share one rank (precision is taken after all of them), so the result does not depend on the order of
-rows. Without ties it is what the code of TaI-DPT, DualCoOp and ML-GCN computes.
+Average precision is scikit-learn's (`t2ipal.ranking`): the mean over positives of the precision at their rank, without
+interpolation. Rows of equal score share one rank (precision is taken after all of them), so the result does not depend
+on the order of rows. Without ties it is what the code of TaI-DPT, DualCoOp and ML-GCN computes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
+from t2ipal.ranking import precision_of, rank
 
 Difficult = Literal["negative", "ignore"]
 DIFFICULT = -1
@@ -57,18 +58,16 @@ def average_precision(
     Raises:
         UserError: a class without a positive, a score that is not finite, or shapes that differ.
     """
-    from sklearn.metrics import average_precision_score
-
     scores, labels = _checked(scores, labels)
     without = np.flatnonzero(~(labels == 1).any(0))
     if len(without):
         who = ", ".join(names[i] if names else f"class {i}" for i in without[:5])
         raise UserError(f"average precision: {len(without)} of {labels.shape[1]} classes have no positive: {who}")
-    found = np.empty(labels.shape[1])
-    for c in range(labels.shape[1]):
-        rows = labels[:, c] != DIFFICULT if difficult == "ignore" else slice(None)
-        found[c] = average_precision_score(labels[rows, c] == 1, scores[rows, c])
-    return 100 * found
+    if difficult == "negative":
+        labels = (labels == 1).astype(np.int8)
+    ones = np.ones((len(scores), 1))
+    found = [precision_of(rank(*column), ones)[0][0] for column in zip(scores.T, labels.T, strict=True)]
+    return 100 * np.array(found)
 
 
 def mean_average_precision(scores: ArrayLike, labels: ArrayLike, difficult: Difficult = "negative") -> float:
@@ -92,6 +91,20 @@ def f1_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float | ArrayL
     """
     scores, labels = _checked(scores, labels)
     return _f1(scores >= np.asarray(threshold), labels == 1)
+
+
+def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
+    """The one threshold, for all classes, of the greatest OF1 on (held-out) scores and labels [N, C].
+
+    It lies half way between two neighbouring scores; of equal ones the highest threshold is taken.
+    """
+    scores, labels = _checked(scores, labels)
+    order = np.argsort(-scores, axis=None, kind="stable")
+    values, hits = scores.reshape(-1)[order].astype(np.float64), (labels == 1).reshape(-1)[order]
+    f1 = 2 * np.cumsum(hits) / (np.arange(1, len(hits) + 1) + max(1, hits.sum()))
+    last_of_ties = np.append(values[:-1] != values[1:], True)
+    best = int(np.argmax(np.where(last_of_ties, f1, -1)))
+    return float((values[best] + values[min(best + 1, len(values) - 1)]) / 2)
 
 
 def modality_gap(image_features: ArrayLike, text_features: ArrayLike) -> float:

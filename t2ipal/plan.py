@@ -1,40 +1,50 @@
-"""The list of runs that a config asks for, and the cell of a table or figure that each of them fills.
+"""The list of runs that a config asks for, and the cells of tables and the points of figures that they fill.
 
 A pure function of the config: no torch, no files. A run is one method with one set of settings on one data set, with
-all its seeds; equal runs are one run, whatever asks for them.
+all its seeds and all the label shares or shots of its protocol; equal runs are one run, whatever asks for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
-from t2ipal.config import Config, unknown, validated
+from t2ipal.config import Config, Fuse, UseInstead, unknown, validated
 from t2ipal.errors import UserError
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, TrainingSettings
+from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
+from t2ipal.methods.prompt_learning import PromptSettings
 
 if TYPE_CHECKING:
     from t2ipal.methods.base import Method
 
 BASE = "base"
+PARTIAL, FEW_SHOT, NOVEL = "partial", "few_shot", "novel"
+PROTOCOLS = {PARTIAL: TRAIN, FEW_SHOT: SHOTS, NOVEL: SHOTS}
+"""Protocol -> the kind of rows that a method must use to take part in it."""
+
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One job's worth of training and its evaluation.
+    """One job's worth of training and its evaluation, or of scores made from the scores of other runs.
 
     Attributes:
         dataset: a key of the config's datasets.
-        method: a name that `t2ipal.methods.get` knows.
-        variant: "base", or "{key}={value}" of a sweep.
+        method: a name that `t2ipal.methods.get` knows; for scores made from scores "{method}+{what}".
+        variant: "base", a protocol, "{key}={value}" for each change, or both, joined by commas.
         seeds: the training seeds worth running.
-        kinds: kinds of rows the loss uses, a subset of {captions, synthetic, train}.
-        clip, t2i: keys of the config's models.
+        kinds: kinds of rows the loss uses, a subset of {captions, synthetic, train, shots}.
+        pool, clip, t2i: keys of the config's caption pools and models.
         samples: synthetic images per caption; 0 for a run that uses none.
         settings: every setting of the method, defaults included.
+        protocol: which labels are known: "" (all), "partial", "few_shot" or "novel".
+        levels: percent of known labels, or shots; (0,) without a protocol.
+        sources: the runs whose scores this one combines; empty for one that trains.
+        combine: how: {"kind": "fuse" | "sparc" | "novel", ...}.
     """
 
     dataset: str
@@ -42,13 +52,18 @@ class Run:
     variant: str
     seeds: tuple[int, ...]
     kinds: frozenset[str]
+    pool: str
     clip: str
     t2i: str
     samples: int
     settings: Mapping[str, Any] = field(hash=False)
+    protocol: str = ""
+    levels: tuple[int, ...] = (0,)
+    sources: tuple[Key, ...] = ()
+    combine: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What names the run in paths."""
         return self.dataset, self.method, self.variant
 
@@ -64,13 +79,17 @@ class Plan:
 
     Attributes:
         runs: by (dataset, method, variant).
-        table1: rows of Table 1: (method, {dataset: run}).
+        tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.layout`).
+        table1: (method, {dataset: run}) of the base runs, in the order of `methods`.
         sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values.
+        novel: novel classes by data set, where the config has a protocol of them.
     """
 
-    runs: Mapping[tuple[str, str, str], Run]
+    runs: Mapping[Key, Run]
+    tables: Mapping[str, Mapping[str, Any]]
     table1: tuple[tuple[str, Mapping[str, Run]], ...]
     sweeps: Mapping[str, Mapping[str, tuple[tuple[Any, Run], ...]]]
+    novel: Mapping[str, tuple[str, ...]]
 
 
 def make_plan(config: Config) -> Plan:
@@ -79,26 +98,33 @@ def make_plan(config: Config) -> Plan:
     Raises:
         UserError: an unknown method or setting, a value out of range, or data a method needs and no data set has.
     """
-    _check_settings(config)
-    table1 = tuple((name, {data: _run(config, data, name) for data in config.datasets}) for name in config.methods)
+    from t2ipal import layout
+
+    _check_methods(config)
+    planner = Planner(config)
+    table1 = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
+    tables = layout.make_tables(planner)
     sweeps = {
         name: {
             data: tuple(
-                (value, _run(config, data, sweep.method, sweep.key, value, f"sweeps.{name}")) for value in sweep.values
+                (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
             for data in config.datasets
         }
         for name, sweep in config.sweeps.items()
     }
-    runs = {run.key: run for _, row in table1 for run in row.values()}
-    runs |= {run.key: run for by_data in sweeps.values() for points in by_data.values() for _, run in points}
-    return Plan(runs, table1, sweeps)
+    novel = {data: planner.novel_names(data) for data in config.datasets} if config.novel else {}
+    return Plan(planner.runs, tables, table1, sweeps, novel)
 
 
 def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "") -> Any:
-    """The validated settings of a method: its defaults, then `training`, then `settings`, then `override`."""
+    """The validated settings of a method: its defaults, then `training`, then `settings`, then `override`.
+
+    `training` is not for methods with a schedule of their own.
+    """
     model = method_of(name).Settings
-    shared = {key: value for key, value in config.training.items() if key in model.model_fields}
+    shared = {} if method_of(name).own_schedule else config.training
+    shared = {key: value for key, value in shared.items() if key in model.model_fields}
     own = config.settings.get(name, {})
     validated(model, own, f"settings.{name}")
     return validated(model, {**shared, **own, **(override or {})}, prefix or f"settings.{name}")
@@ -110,50 +136,206 @@ def method_of(name: str) -> type[Method]:
     return methods.get(name)
 
 
-def _check_settings(config: Config) -> None:
-    for place, name in enumerate(config.methods):
+def title_of(name: str) -> str:
+    """What tables call a method, or scores of several."""
+    return "+".join(method_of(part).title for part in name.split("+"))
+
+
+def is_deterministic(name: str) -> bool:
+    """Whether a method draws nothing, so that its seeds are one."""
+    return len(method_of(name).seeds((0, 1))) < 2
+
+
+class Planner:
+    """Collects runs; asking twice for the same run gives the same one."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.runs: dict[Key, Run] = {}
+
+    def run(
+        self,
+        dataset: str,
+        method: str,
+        changes: Mapping[str, Any] | None = None,
+        use: UseInstead | None = None,
+        protocol: str = "",
+        levels: Sequence[int] | None = None,
+        place: str = "",
+    ) -> Run:
+        """A run that trains.
+
+        Args:
+            dataset: a key of datasets.
+            method: a method.
+            changes: settings that differ from those of the method's base run.
+            use: models or captions that differ from those of the config's `use`.
+            protocol: a key of `PROTOCOLS`, or "".
+            levels: levels of the protocol; None: the config's.
+            place: key of the config that asks, for messages.
+
+        Raises:
+            UserError: an unknown setting or model, or data that the method needs and the data set has not.
+        """
+        base = settings_of(self.config, method)
+        for key in changes or {}:
+            if key not in type(base).model_fields:
+                raise unknown(place, key, type(base).model_fields, f"setting of {method}")
+        settings = settings_of(self.config, method, changes, place)
+        changed = {key: value for key, value in (changes or {}).items() if getattr(settings, key) != getattr(base, key)}
+        kinds = method_of(method).kinds(settings)
+        used = self._used(dataset, kinds, use, place)
+        named = {key: value for key, value in used.items() if value != self._used(dataset, kinds, None, place)[key]}
+        all_levels = tuple(getattr(self.config, protocol).levels) if protocol else (0,)
+        if levels is not None and not set(levels) <= set(all_levels):
+            all_levels = tuple(levels)
+            named |= {"labels": "-".join(map(str, levels))}
+        if kinds & {TRAIN, SHOTS} and self.config.datasets[dataset].train is None:
+            raise UserError(f"config: datasets.{dataset}.train: missing (expected labelled images: {method} uses them)")
+        return self._add(
+            Run(
+                dataset=dataset,
+                method=method,
+                variant=_variant(protocol, {**changed, **named}),
+                seeds=method_of(method).seeds(self.config.seeds),
+                kinds=kinds,
+                settings=settings.model_dump(mode="json"),
+                protocol=protocol,
+                levels=all_levels,
+                **used,
+            )
+        )
+
+    def point(self, dataset: str, place: str, method: str, key: str, value: Any) -> Run:
+        """The run of one value of a sweep: of a setting, or of the images per caption."""
+        if method not in self.config.methods:
+            raise unknown(f"{place}.method", method, self.config.methods, "method")
+        if key == "samples":
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(
+                    f"config: {place}.values: {value!r} is not a whole number >= 1 (expected images per caption)"
+                )
+            return self.run(dataset, method, use=UseInstead(samples=value), place=place)
+        if key not in method_of(method).Settings.model_fields:
+            raise unknown(
+                f"{place}.key", key, [*method_of(method).Settings.model_fields, "samples"], f"setting of {method}"
+            )
+        return self.run(dataset, method, {key: value}, place=f"{place}.values")
+
+    def fused(self, base: Run, partner: Run, fuse: Fuse) -> Run:
+        """Scores of `base` and `partner`, both on one scale, added by weight."""
+        combine = {"kind": "fuse", "weight": fuse.weight, "norm": fuse.norm}
+        return self._combined(base, partner.method, [base, partner], combine)
+
+    def standardised(self, run: Run) -> Run:
+        """SPARC's normalisation of a run's scores."""
+        return self._combined(run, "sparc", [run], {"kind": "sparc"})
+
+    def novel(self, run: Run) -> Run:
+        """The scores of a run for the novel classes alone."""
+        return self._combined(run, "novel", [run], {"kind": "novel", "classes": list(self.novel_names(run.dataset))})
+
+    def novel_names(self, dataset: str) -> tuple[str, ...]:
+        """The novel classes of a data set, in the order of its class list.
+
+        Raises:
+            UserError: a name that is none of the classes, or as many novel classes as there are classes.
+        """
+        from t2ipal.classes import load_classes
+        from t2ipal.datasets.novel import novel_classes
+
+        names = load_classes(self.config.datasets[dataset].classes).names
+        wanted = self.config.novel.classes
+        if isinstance(wanted, int):
+            if wanted >= len(names):
+                raise UserError(
+                    f"config: novel.classes: {wanted} of the {len(names)} classes of datasets.{dataset} "
+                    "(expected fewer: some classes must be left to learn from)"
+                )
+            return tuple(names[index] for index in novel_classes(len(names), wanted))
+        for name in wanted:
+            if name not in names:
+                raise unknown("novel.classes", name, names, f"class of datasets.{dataset}")
+        return tuple(name for name in names if name in wanted)
+
+    def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Mapping[str, Any]) -> Run:
+        run = {**vars(base), "method": f"{base.method}+{what}", "kinds": frozenset(), "samples": 0, "settings": {}}
+        run |= {"seeds": max((source.seeds for source in sources), key=len)}
+        return self._add(Run(**{**run, "sources": tuple(source.key for source in sources), "combine": combine}))
+
+    def _used(self, dataset: str, kinds: frozenset[str], use: UseInstead | None, place: str) -> dict[str, Any]:
+        """Pool and models of a run; what a run does not use stays the config's, so that it is no other run."""
+        config, use = self.config, use or UseInstead()
+        for key, known in (("text_to_image", config.text_to_image), ("clip", config.clip), ("pool", config.pools)):
+            if getattr(use, key) is not None and getattr(use, key) not in known:
+                raise unknown(f"{place}.use.{key}", getattr(use, key), known, key.replace("_", "-"))
+        reads, draws = bool(kinds & {CAPTIONS, SYNTHETIC}), SYNTHETIC in kinds
+        t2i = (use.text_to_image if draws else None) or config.use.text_to_image
+        return {
+            "clip": use.clip or config.use.clip,
+            "t2i": t2i,
+            "pool": (use.pool if reads else None) or config.datasets[dataset].pool,
+            "samples": (use.samples or config.text_to_image[t2i].samples) if draws else 0,
+        }
+
+    def _add(self, run: Run) -> Run:
+        return self.runs.setdefault(run.key, run)
+
+
+def _check_methods(config: Config) -> None:
+    places = [(f"methods.{place}", name, "") for place, name in enumerate(config.methods)]
+    for protocol in PROTOCOLS:
+        part = getattr(config, protocol)
+        if part is not None:
+            places += [(f"{protocol}.methods.{place}", name, protocol) for place, name in enumerate(part.methods)]
+    for key, name, protocol in places:
         try:
-            method_of(name)
+            method = method_of(name)
         except UserError as error:
             if "." in name:
-                raise UserError(f"config: methods.{place}: {error}") from error
-            raise unknown(f"methods.{place}", name, methods.names(), "method") from error
+                raise UserError(f"config: {key}: {error}") from error
+            raise unknown(key, name, methods.names(), "method") from error
+        if protocol and PROTOCOLS[protocol] not in method.uses:
+            raise UserError(
+                f"config: {key}: {name} does not learn from {PROTOCOLS[protocol]} rows (expected one that does)"
+            )
+        if not protocol and SHOTS in method.uses:
+            raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
+    known = {name for _, name, _ in places}
     for name in config.settings:
-        if name not in config.methods and name not in methods.names():
-            raise unknown("settings", name, config.methods, "method")
-    for name, sweep in config.sweeps.items():
-        if sweep.method not in config.methods:
-            raise unknown(f"sweeps.{name}.method", sweep.method, config.methods, "method")
-    validated(TrainingSettings, config.training, "training")
+        if name not in known and name not in methods.names():
+            raise unknown("settings", name, sorted(known), "method")
+    learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]
+    for name in config.search:
+        if name not in learners:
+            raise unknown("search", name, learners, "label-trained method")
+    validated(PromptSettings, config.training, "training")
 
 
-def _run(config: Config, dataset: str, method: str, key: str | None = None, value: Any = None, place: str = "") -> Run:
-    base = settings_of(config, method)
-    if key is None:
-        settings, variant = base, BASE
-    else:
-        if key not in base.model_fields_set and key not in type(base).model_fields:
-            raise unknown(f"{place}.key", key, type(base).model_fields, f"setting of {method}")
-        settings = settings_of(config, method, {key: value}, f"{place}.values")
-        variant = BASE if settings == base else f"{key}={_text(value)}"
-    kinds = method_of(method).kinds(settings)
-    if TRAIN in kinds and config.datasets[dataset].train is None:
-        raise UserError(f"config: datasets.{dataset}.train: missing (expected labelled images: {method} uses them)")
-    return Run(
-        dataset=dataset,
-        method=method,
-        variant=variant,
-        seeds=method_of(method).seeds(config.seeds),
-        kinds=kinds,
-        clip=config.use.clip,
-        t2i=config.use.text_to_image,
-        samples=config.text_to_image[config.use.text_to_image].samples if SYNTHETIC in kinds else 0,
-        settings=settings.model_dump(mode="json"),
-    )
+def _variant(protocol: str, changes: Mapping[str, Any]) -> str:
+    parts = [f"{key}={_text(value)}" for key, value in sorted(changes.items())]
+    return ",".join([protocol, *parts] if protocol else parts) or BASE
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text.replace("/", "-").replace("{", "").replace("}", "")
 
 
-__all__ = ["BASE", "CAPTIONS", "SYNTHETIC", "TRAIN", "Plan", "Run", "make_plan", "method_of", "settings_of"]
+__all__ = [
+    "BASE",
+    "CAPTIONS",
+    "FEW_SHOT",
+    "NOVEL",
+    "PARTIAL",
+    "SHOTS",
+    "SYNTHETIC",
+    "TRAIN",
+    "Plan",
+    "Planner",
+    "Run",
+    "make_plan",
+    "method_of",
+    "settings_of",
+    "title_of",
+]

@@ -9,74 +9,103 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
 
-Record = Mapping[str, Any]
-"""Keys: dataset, method, variant, seed, mAP, ap (percent, one per class), further metrics, settings, seconds, ..."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-KEY = ("dataset", "method", "variant")
+Record = Mapping[str, Any]
+"""Keys: those of KEY, seed, mAP, ap (percent, one per class), bootstrap (mAP of each resample), settings, ..."""
+
+KEY = ("dataset", "method", "variant", "level")
+"""What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
+READ = (*KEY, "seed", "mAP", "ap", "bootstrap", "settings")
+"""The columns that tables and figures need."""
+RunKey = tuple[str, str, str, int]
+
 PACKAGES = ("t2ipal", "torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
 
 
-def make_records(
+def record_schema() -> pa.Schema:
+    """Columns of metrics.parquet."""
+    import pyarrow as pa
+
+    text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
+    names = ("CF1", "OF1", "threshold", "CF1_top3", "OF1_top3")
+    columns = [*((name, text) for name in KEY[:3]), ("level", pa.int64()), ("seed", pa.int64()), ("mAP", number)]
+    columns += [("ap", numbers), *((name, number) for name in names), ("bootstrap", pa.list_(pa.float32()))]
+    return pa.schema([*columns, ("settings", text), ("versions", text), ("seconds", number), ("peak_mb", number)])
+
+
+def write_records(
+    path: str | Path,
     key: tuple[str, str, str],
-    seeds: Sequence[int],
     metrics: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
-    seconds: float,
-) -> list[dict[str, Any]]:
-    """One record per seed.
+    cost: Mapping[int, tuple[float, float]],
+) -> None:
+    """Write one record per level and seed.
 
     Args:
+        path: a metrics.parquet.
         key: dataset, method, variant.
-        seeds: the seeds, in the order of `metrics`.
-        metrics: what was measured for each seed, at least mAP and ap.
+        metrics: what was measured of each model: at least level, seed, mAP and ap.
         settings: all settings of the run.
-        seconds: of the run's training, all seeds together.
+        cost: seconds of training, all seeds together, and its peak memory in MB, by level; none for a run without.
     """
-    shared = {"settings": json.dumps(settings, sort_keys=True), "seconds": float(seconds), "peak_mb": peak_memory()}
-    shared["versions"] = json.dumps(versions(), sort_keys=True)
-    named = dict(zip(KEY, key, strict=True))
-    return [named | {"seed": seed} | dict(values) | shared for seed, values in zip(seeds, metrics, strict=True)]
+    import pyarrow as pa
+
+    from t2ipal.store import write_parquet
+
+    shared = dict(zip(KEY[:3], key, strict=True))
+    about = {"settings": json.dumps(settings, sort_keys=True), "versions": json.dumps(versions(), sort_keys=True)}
+    records = []
+    for values in metrics:
+        seconds, peak = cost.get(values["level"], (None, None))
+        records.append(shared | dict(values) | about | {"seconds": seconds, "peak_mb": peak})
+    write_parquet(pa.Table.from_pylist(records, record_schema()), path)
 
 
 def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     """The records of metrics.parquet files; settings and versions as mappings."""
     from t2ipal.store import read_parquet
 
-    rows = [row for path in paths for row in read_parquet(path, [*KEY, "seed", "mAP", "ap", "settings"]).to_pylist()]
+    rows = [row for path in paths for row in read_parquet(path, READ).to_pylist()]
     return [row | {"settings": json.loads(row["settings"])} for row in rows]
 
 
-def by_run(records: Iterable[Record]) -> dict[tuple[str, str, str], list[Record]]:
-    """The records of each run, by seed.
+def by_run(records: Iterable[Record]) -> dict[RunKey, list[Record]]:
+    """The records of each run and level, by seed.
 
     Raises:
         UserError: a seed twice in a run.
     """
-    runs: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    runs: dict[RunKey, list[Record]] = defaultdict(list)
     for record in records:
         runs[tuple(record[name] for name in KEY)].append(record)
     for key, rows in runs.items():
         rows.sort(key=lambda row: row["seed"])
         if len({row["seed"] for row in rows}) < len(rows):
-            raise UserError(f"metrics of run {'/'.join(key)}: a seed is there twice; expected each once")
+            raise UserError(f"metrics of {_named(key)}: a seed is there twice; expected each once")
     return dict(runs)
 
 
-def run_of(
-    runs: Mapping[tuple[str, str, str], Sequence[Record]], key: tuple[str, str, str], what: str
-) -> Sequence[Record]:
-    """The records of the run `key`.
+def run_of(runs: Mapping[RunKey, Sequence[Record]], key: RunKey, what: str) -> Sequence[Record]:
+    """The records of the run and level `key`.
 
     Raises:
         UserError: there are none; `what` names the table or figure that needs them.
     """
     if not runs.get(key):
-        raise UserError(f"{what}: no metrics of run {'/'.join(key)}; expected runs/{'/'.join(key)}/metrics.parquet")
+        raise UserError(f"{what}: no metrics of {_named(key)}; expected runs/{'/'.join(key[:3])}/metrics.parquet")
     return runs[key]
+
+
+def _named(key: RunKey) -> str:
+    *run, level = key
+    return f"run {'/'.join(map(str, run))}" + (f" at level {level}" if level else "")
 
 
 def peak_memory() -> float:

@@ -25,7 +25,7 @@ class Sampler:
     """Draws a method's batches for all seeds; a seed's draws are the same whoever shares the job.
 
     The rows of an epoch are captions and templates; for a method without captions, labelled images; for one without
-    those, the largest of the seeds' few-shot draws. Each seed permutes them by itself. Synthetic images follow their
+    those, as many few-shot rows as the data say. Each seed permutes them by itself. Synthetic images follow their
     captions ("paired") or a permutation of their own; other kinds beside have permutations of their own, repeated as
     often as an epoch needs.
     """
@@ -38,12 +38,12 @@ class Sampler:
             self.pairs = (data.synthetic.index >= 0).nonzero()
         else:
             self.pairs = torch.stack([torch.arange(self.captions), torch.full((self.captions,), -1)], 1)
-        templates = len(data.template_labels) if rows.templates and data.template_labels is not None else 0
+        self.templates = template_rows(data.templates.ids if data.templates else (), rows.templates)
         if rows.kinds & {CAPTIONS, SYNTHETIC}:
-            self.leads, self.size = "rows", len(self.pairs) + templates
+            self.leads, self.size = "rows", len(self.pairs) + len(self.templates)
         else:
             self.leads = TRAIN if TRAIN in rows.kinds else SHOTS
-            self.size = max(self._sizes(self.leads))
+            self.size = data.shot_rows if self.leads == SHOTS and data.shot_rows else max(self._sizes(self.leads))
         self.batch = min(batch, self.size)
         self.steps = self.size // self.batch if drop_last else math.ceil(self.size / self.batch)
 
@@ -100,7 +100,7 @@ class Sampler:
         caption = self.pairs[rows[is_caption], 0]
         found = [(is_caption, self.data.captions, self.data.caption_rows[caption], self.data.labels[caption])]
         if not is_caption.all():
-            template = rows[~is_caption] - len(self.pairs)
+            template = self.templates[rows[~is_caption] - len(self.pairs)]
             found.append((~is_caption, self.data.templates, template, self.data.template_labels[template]))
         pooled, local, mask = gather_texts(rows.shape, [part[:3] for part in found])
         labels = torch.empty(*rows.shape, found[0][3].shape[-1], dtype=torch.int8)
@@ -166,6 +166,11 @@ def _check_kinds(data: TrainingData, rows: Rows) -> None:
     for kind in sorted(rows.kinds):
         if have[kind] is None:
             raise UserError(f"training data: no {kind} rows; expected {', '.join(sorted(rows.kinds))}")
+
+
+def template_rows(ids: Sequence[str], count: int) -> Tensor:
+    """Rows of the first `count` templates of each class, by their ids "{class index}-{template index}"."""
+    return torch.tensor([row for row, key in enumerate(ids) if int(key.split("-")[1]) < count], dtype=torch.int64)
 
 
 def draw_valid(valid: Tensor, draws: Tensor) -> Tensor:

@@ -16,11 +16,15 @@ from torch import Tensor
 
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method, MethodSettings, Tensors
+from t2ipal.records import peak_memory
 from t2ipal.sampler import Sampler
 
 if TYPE_CHECKING:
     from t2ipal.features.clip_models import Clip
     from t2ipal.training_data import TrainingData
+
+LOSSES = ("loss", "loss_text", "loss_image", "loss_train", "loss_shots")
+"""What a training history tells: the loss, and the parts of it that a method has."""
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number (from 1), the number of epochs, and the means over the seeds."""
@@ -68,7 +72,7 @@ def fit(
 
     Returns:
         What `method.scores` needs, the seeds in front, on the CPU; and one row per seed and epoch: seed, epoch (from
-        1), loss, loss_text, loss_image, loss_train (None where the method has no such part), lr, seconds.
+        1), `LOSSES` (None where the method has no such part), lr, seconds, peak_mb.
 
     Raises:
         UserError: the data lack a kind of rows that the method trains on, or a loss is not finite.
@@ -81,6 +85,7 @@ def fit(
     learned: Tensors = {}
     if model.rows().kinds:
         learned = {name: value.requires_grad_() for name, value in model.start(seeds).items()}
+    if learned:
         sampler = Sampler(data, model.rows(), seeds, settings.batch, settings.drop_last)
         optimizer = make_optimizer(settings, learned, method.lr_scales(settings))
         for epoch in range(settings.epochs):
@@ -117,12 +122,9 @@ def _epoch(
     return [
         {"seed": seed, "epoch": epoch + 1}
         | {name: float(means[name][s]) if name in means else None for name in LOSSES}
-        | {"lr": rate, "seconds": seconds}
+        | {"lr": rate, "seconds": seconds, "peak_mb": peak_memory()}
         for s, seed in enumerate(sampler.seeds)
     ]
-
-
-LOSSES = ("loss", "loss_text", "loss_image", "loss_train")
 
 
 def _check_finite(model: Method, seeds: Sequence[int], losses: Tensor, epoch: int, rate: float) -> None:

@@ -42,6 +42,7 @@ class TrainingData:
         train_rows: the rows of `train` to train on; None: all.
         shots: for each seed, the rows of `train` that its few-shot draw chose; `shot_labels` [M, C], what a method may
             know of them.
+        shot_rows: rows of an epoch of shots, the same for all seeds, so that none depends on another's draw.
         novel: class indices that are to be scored, of which only the shots tell; None: all classes.
         dropped: counts of the rows left out, by reason.
     """
@@ -57,6 +58,7 @@ class TrainingData:
     train_rows: Tensor | None = None
     shots: tuple[Tensor, ...] | None = None
     shot_labels: Tensor | None = None
+    shot_rows: int | None = None
     novel: tuple[int, ...] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
 

@@ -12,9 +12,11 @@ def main(snakemake: Any) -> None:
     from t2ipal.classes import load_classes
 
     spec, output = snakemake.params.spec, snakemake.output
-    labeller = {"default": NounFilter, "tai_dpt": TaiDptFilter}[spec["filter"]](load_classes(spec["classes"]))
+    kind = {"default": NounFilter, "tai_dpt": TaiDptFilter}[spec["filter"]]
+    labeller = kind(load_classes(spec["classes"]), spec["words"])
     with progress(snakemake.wildcards.labels, "captions") as report:
-        reasons = label_captions(snakemake.input.captions, labeller, output.labelled, output.rejects, report)
+        files = (snakemake.input.captions, labeller, output.labelled, output.rejects)
+        reasons = label_captions(*files, report, cap=spec["cap"])
     for reason, count in reasons.most_common():
         log.info("%s: %s left out: %s", report.what, f"{count:,}", reason)
 

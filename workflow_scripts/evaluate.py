@@ -1,4 +1,4 @@
-"""Score the test images by one run, and measure the scores."""
+"""Score the test and validation images by one run, and measure the scores."""
 
 from typing import Any
 
@@ -6,24 +6,24 @@ from job import log, run
 
 
 def main(snakemake: Any) -> None:
-    import pyarrow as pa
-
     from t2ipal import runs
     from t2ipal.features.cache import load_image_features
-    from t2ipal.records import make_records
-    from t2ipal.store import read_parquet, write_parquet
+    from t2ipal.records import write_records
+    from t2ipal.score_files import write_scores
+    from t2ipal.store import read_parquet
 
-    features = load_image_features(snakemake.input.features)
-    labels = runs.labels_of(snakemake.input.images, features.ids).numpy()
-    scores, header = runs.score(snakemake.input.model, features)
-    runs.write_scores(snakemake.output.scores, features.ids, header["seeds"], scores)
-    metrics = [runs.measure(seed_scores, labels, header["classes"]) for seed_scores in scores]
-    seconds = runs.training_seconds(read_parquet(snakemake.input.history, ["epoch", "seconds"]))
+    spec, files = snakemake.params.spec, snakemake.input
+    features = {"test": load_image_features(files.test)}
+    if files.validation:
+        features["validation"] = load_image_features(files.validation)
+    scores, header = runs.score(files.model, features)
+    write_scores(snakemake.output.scores, scores)
+    labels = runs.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})
+    metrics = runs.measure(scores, labels, spec["classes"], spec["bootstrap"], spec["seed"])
     key = tuple(snakemake.wildcards[name] for name in ("dataset", "method", "variant"))
-    records = make_records(key, header["seeds"], metrics, header["settings"], seconds)
-    write_parquet(pa.Table.from_pylist(records), snakemake.output.metrics)
-    values = [metric["mAP"] for metric in metrics]
-    log.info("%s %s: mAP %s", key[1], key[2], ", ".join(f"{value:.2f}" for value in values))
+    cost = runs.training_cost(read_parquet(files.history))
+    write_records(snakemake.output.metrics, key, metrics, header["settings"], cost)
+    log.info("%s %s: mAP %s", key[1], key[2], ", ".join(f"{metric['mAP']:.2f}" for metric in metrics))
 
 
 if __name__ == "__main__":

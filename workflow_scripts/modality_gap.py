@@ -2,13 +2,32 @@
 
 from typing import Any
 
-from job import run
+from job import log, run
 
 SHOWN = 1000
 
 
+def prompt_distances(paths: list[str], methods: list[dict[str, Any]], test: Any) -> list[tuple[Any, list[float]]]:
+    """For each method with class prompts, the distance of their mean to that of the test images [N, D], by seed."""
+    from t2ipal.evaluate import modality_gap
+    from t2ipal.store import read_tensors
+    from t2ipal.tables import MethodRow
+
+    found = []
+    for path, row in zip(paths, methods, strict=True):
+        tensors, _ = read_tensors(path)
+        if "class_global" in tensors:
+            found.append((MethodRow(**row), [modality_gap(test, seed) for seed in tensors["class_global"]]))
+        else:
+            log.info("%s: no class prompts, not drawn", path)
+    return found
+
+
 def main(snakemake: Any) -> None:
+    import csv
+    import io
     from itertools import combinations
+    from statistics import mean
 
     from t2ipal.evaluate import modality_gap
     from t2ipal.features.cache import load_image_features, load_text_features
@@ -24,15 +43,21 @@ def main(snakemake: Any) -> None:
         features["synthetic images"] = load_image_features(files.synthetic).global_nopos.float().numpy()
     features["test images"] = load_image_features(files.test).global_nopos.float().numpy()
     pairs = {f"{a} to {b}": modality_gap(features[a], features[b]) for a, b in combinations(features, 2)}
-    write_text(
-        snakemake.output.csv, "".join(["pair,distance\n", *(f"{pair},{gap:.6f}\n" for pair, gap in pairs.items())])
-    )
+    prompts = prompt_distances(files.models, spec["prompts"], features["test images"])
+    rows = list(pairs.items())
+    for method, values in prompts:
+        when = "before" if method.deterministic else "after"
+        rows.append((f"class prompts of {method.title} ({when} training) to test images", mean(values)))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("pair", "distance"), *((n, f"{v:.6f}") for n, v in rows)])
+    write_text(snakemake.output.csv, text.getvalue())
     runs, data = by_run(read_records(files.metrics)), spec["dataset"]
     gains = [
-        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base"), "modality gap")) for row in spec["methods"]
+        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base", 0), "modality gap"))
+        for row in spec["methods"]
     ]
     shown = {name: values[:SHOWN] for name, values in features.items()}
-    save(draw(shown, pairs, gains, data["title"]), [snakemake.output.png, snakemake.output.svg])
+    save(draw(shown, pairs, gains, data["title"], prompts), [snakemake.output.png, snakemake.output.svg])
 
 
 if __name__ == "__main__":

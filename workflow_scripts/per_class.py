@@ -14,7 +14,7 @@ def main(snakemake: Any) -> None:
     runs = by_run(read_records(snakemake.input.metrics))
     data = spec["dataset"]
     methods = [
-        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base"), "per-class figure"))
+        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base", 0), "per-class figure"))
         for row in spec["methods"]
     ]
     figure = per_class(spec["classes"], methods, data["title"])

@@ -4,6 +4,8 @@ from typing import Any
 
 from job import run
 
+PAPER_NAMES = {"samples": "images_per_caption"}
+
 
 def quoted(paper: dict[tuple[str, str, str, str], float], spec: dict[str, Any]) -> dict[float, float]:
     """What the paper's text quotes of its figure of this name, such as "fig3a": value of the setting -> mAP."""
@@ -13,7 +15,8 @@ def quoted(paper: dict[tuple[str, str, str, str], float], spec: dict[str, Any]) 
         spec["method"]["title"].lower(),
     )
     points = {key[3].partition("="): mean_ap for key, mean_ap in paper.items() if key[:3] == start}
-    return {float(value): mean_ap for (name, _, value), mean_ap in points.items() if name == spec["key"]}
+    names = (spec["key"], PAPER_NAMES.get(spec["key"]))
+    return {float(value): mean_ap for (name, _, value), mean_ap in points.items() if name in names}
 
 
 def main(snakemake: Any) -> None:
@@ -26,12 +29,12 @@ def main(snakemake: Any) -> None:
     data, name = spec["dataset"], f"figure {spec['name']}"
     figure = sweep(
         spec["key"],
-        [(value, run_of(runs, tuple(key), name)) for value, key in spec["points"]],
+        [(value, run_of(runs, (*key, 0), name)) for value, key in spec["points"]],
         spec["method"]["title"],
         data["title"],
         paper=quoted(read_paper(snakemake.input.paper), spec),
         paper_dataset=data["paper"] or "",
-        references={row["title"]: run_of(runs, (data["name"], row["name"], "base"), name) for row in spec["others"]},
+        references={row["title"]: run_of(runs, (data["name"], row["name"], "base", 0), name) for row in spec["others"]},
         chosen=spec["base"],
     )
     save(figure, [snakemake.output.png, snakemake.output.svg])

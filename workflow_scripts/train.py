@@ -1,4 +1,4 @@
-"""Train one method, all seeds together."""
+"""Train one method: all seeds together, one label level after the other."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from job import log, progress, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal import methods, runs
+    from t2ipal import methods, protocols, runs
     from t2ipal.features.clip_models import load_clip
     from t2ipal.store import write_parquet
     from t2ipal.train import fit, pick_device
@@ -28,19 +28,25 @@ def main(snakemake: Any) -> None:
     for name, count in data.dropped.items():
         if count:
             log.warning("%s: %d left out", name, count)
-    method = methods.get(spec["method"])
-    clip = load_clip(spec["clip"], pick_device())
+    method, clip = methods.get(spec["method"]), load_clip(spec["clip"], pick_device())
+    settings = method.Settings(**spec["settings"])
+    known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
+    learned, history = [], []
     with progress(f"{spec['method']} {snakemake.wildcards.variant}", "epochs") as report:
+        for place, level in enumerate(spec["levels"]):
 
-        def on_epoch(epoch: int, epochs: int, means: dict[str, float]) -> None:
-            log.debug("epoch %d of %d: %s", epoch, epochs, means)
-            report(epoch, epochs)
+            def on_epoch(epoch: int, epochs: int, means: dict[str, float], place: int = place) -> None:
+                log.debug("epoch %d of %d: %s", epoch, epochs, means)
+                report(place * epochs + epoch, len(spec["levels"]) * epochs)
 
-        settings = method.Settings(**spec["settings"])
-        tensors, history = fit(method, settings, clip, spec["classes"], data, spec["seeds"], on_epoch)
-    header = {"classes": spec["classes"], "seeds": spec["seeds"], "clip": clip.name, "clip_sha256": clip.sha256}
+            rows = known.of(data, level, spec["seeds"])
+            tensors, epochs = fit(method, settings, clip, spec["classes"], rows, spec["seeds"], on_epoch)
+            learned.append(tensors)
+            history += [{"level": level, **row} for row in epochs]
+    header = {name: spec[name] for name in ("seeds", "levels")} | {"classes": spec["novel"] or spec["classes"]}
     write_parquet(runs.history_table(history), snakemake.output.history)
-    runs.write_model(snakemake.output.model, tensors, spec["method"], spec["settings"], **header)
+    about = {**header, "clip": clip.name, "clip_sha256": clip.sha256}
+    runs.write_model(snakemake.output.model, runs.joined(learned), spec["method"], spec["settings"], **about)
 
 
 if __name__ == "__main__":

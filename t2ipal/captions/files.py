@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from t2ipal.captions.labels import Labelled
+from t2ipal.captions.cap import within_cap
+from t2ipal.captions.labels import ABOVE_CAP, Labelled
 from t2ipal.captions.rows import Caption, Reject
 from t2ipal.errors import UserError
 from t2ipal.store import open_parquet, parquet_writer, read_parquet, write_parquet
@@ -93,44 +94,70 @@ def label_captions(
     labelled: str | Path,
     rejects: str | Path,
     on_progress: OnProgress | None = None,
+    *,
+    cap: int | None = None,
 ) -> Counter[str]:
     """Label captions, a few thousand in memory; return the number of rejects by reason.
 
     A caption without a positive class teaches nothing and is a reject; rows in = labelled + rejects.
 
+    Args:
+        cap: captions per class, as `t2ipal.captions.cap.within_cap` counts; None: no limit. What is above is a reject.
+            With a cap, all are in memory: which class is rare is known at the end.
+
     Raises:
         UserError: the source is missing or damaged, or no caption names a class.
     """
     reasons: Counter[str] = Counter()
-    total = kept = 0
+    kept = 0
     with (
         open_parquet(source, ["caption_id", "text"]) as file,
         parquet_writer(labelled, labelled_schema()) as good,
         parquet_writer(rejects, reject_schema()) as bad,
     ):
-        for ids, texts, found in _labelled_batches(file, labeller, source):
-            rows = list(zip(ids, texts, found, strict=True))
-            good.write_table(_labelled_table([row for row in rows if not row[2].reason]))
-            left = [row for row in rows if row[2].reason]
-            bad.write_table(_reject_table(left))
-            reasons.update(row[2].reason for row in left)
-            total, kept = total + len(rows), kept + len(rows) - len(left)
-            if on_progress:
-                on_progress(total)
+        pairs = _labelled_batches(file, labeller, source, on_progress)
+        for found, left in pairs if cap is None else _capped(pairs, cap):
+            good.write_table(found)
+            bad.write_table(left)
+            kept += found.num_rows
+            reasons.update(left["reason"].to_pylist())
         if not kept:
-            raise UserError(f"{source}: none of {total} captions names a class; expected some: the right class list?")
+            raise UserError(
+                f"{source}: none of {reasons.total()} captions names a class; expected some: the right class list?"
+            )
     return reasons
 
 
 def _labelled_batches(
-    file: Any, labeller: Filter, source: str | Path
-) -> Iterator[tuple[list[str], list[str], list[Labelled]]]:
+    file: Any, labeller: Filter, source: str | Path, on_progress: OnProgress | None
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Labelled captions and rejects, a few thousand at a time."""
+    total = 0
     try:
         for batch in file.iter_batches(batch_size=ROWS, columns=["caption_id", "text"]):
             ids, texts = (batch.column(name).to_pylist() for name in ("caption_id", "text"))
-            yield ids, texts, list(labeller.label(texts))
+            rows = list(zip(ids, texts, labeller.label(texts), strict=True))
+            left = [row for row in rows if row[2].reason]
+            yield _labelled_table([row for row in rows if not row[2].reason]), _reject_table(left)
+            total += len(rows)
+            if on_progress:
+                on_progress(total)
     except OSError as error:
         raise UserError(f"{source}: damaged parquet file: {error}") from error
+
+
+def _capped(pairs: Iterable[tuple[pa.Table, pa.Table]], cap: int) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The same with at most `cap` captions per class, as one pair of tables in the order of ids."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    batches = list(pairs)
+    found = pa.concat_tables([labelled_schema().empty_table(), *(good for good, _ in batches)])
+    left = pa.concat_tables([reject_schema().empty_table(), *(bad for _, bad in batches)])
+    keep = pa.array(within_cap(found["positive"].to_pylist(), cap), pa.bool_())
+    above = found.filter(pc.invert(keep)).select(["caption_id", "text"])
+    above = above.append_column("reason", pa.array([ABOVE_CAP] * above.num_rows, pa.string()))
+    yield found.filter(keep), pa.concat_tables([left, above]).sort_by("caption_id")
 
 
 def _labelled_table(rows: Sequence[tuple[str, str, Labelled]]) -> pa.Table:

@@ -22,31 +22,42 @@ def items(path: str | Path, key: str) -> Iterator[Any]:
     Raises:
         UserError: no such file, not JSON, cut off, no such key, or no array under it.
     """
+    return (item for _, item in entries(path, key))
+
+
+def entries(path: str | Path, *keys: str) -> Iterator[tuple[str, Any]]:
+    """Yield (key, element) of the arrays under `keys`, in the order of the file, which is read no further than needed.
+
+    Raises:
+        UserError: as `items`.
+    """
     with existing(path).open(encoding="utf-8-sig") as file:
         try:
-            yield from _items(_Text(file), key)
+            yield from _entries(_Text(file), set(keys))
         except (ValueError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: {error}; expected JSON with an array {key!r}") from error
+            wanted = " and ".join(map(repr, keys))
+            raise UserError(f"{path}: {error}; expected JSON with an array {wanted}") from error
 
 
-def _items(text: _Text, key: str) -> Iterator[Any]:
+def _entries(text: _Text, missing: set[str]) -> Iterator[tuple[str, Any]]:
     text.expect("{")
     while text.peek() != "}":
         name = text.value()
         text.expect(":")
         if text.peek() == "[":
             for item in _array(text):
-                if name == key:
-                    yield item
-            if name == key:
+                if name in missing:
+                    yield name, item
+            missing = missing - {name}
+            if not missing:
                 return
-        elif name == key:
-            raise ValueError(f"{key!r} is no array")
+        elif name in missing:
+            raise ValueError(f"{name!r} is no array")
         else:
             text.value()
         if text.peek() == ",":
             text.expect(",")
-    raise ValueError(f"no key {key!r}")
+    raise ValueError(f"no key {min(missing)!r}")
 
 
 def _array(text: _Text) -> Iterator[Any]:

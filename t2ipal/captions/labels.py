@@ -9,6 +9,7 @@ Verdict = Literal["positive", "unknown"]
 
 NO_NOUN = "no class noun"
 ONLY_UNKNOWN = "only unknown classes"
+ABOVE_CAP = "its rarest class has enough captions"
 
 
 @dataclass(frozen=True, slots=True)

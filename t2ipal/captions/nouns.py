@@ -30,11 +30,15 @@ PREMODIFIER = frozenset({"ADJ", "NOUN", "PROPN", "NUM", "VERB"})
 
 
 class NounFilter:
-    """Labels captions with the classes of one list. Deterministic; memory does not grow with the captions."""
+    """Labels captions with the classes of one list. Deterministic; memory does not grow with the captions.
 
-    def __init__(self, classes: ClassList) -> None:
+    Args:
+        words: how many words of a caption are looked at, from its start; None: all.
+    """
+
+    def __init__(self, classes: ClassList, words: int | None = None) -> None:
         self.classes = classes
-        self._tagger = Tagger()
+        self._tagger = Tagger(words)
         self._positive: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._unknown: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._blocks: defaultdict[Phrase, set[int]] = defaultdict(set)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 EMPTY = "empty caption"
 NO_TEXT = "caption is no text"
 NOT_DRAWN = "another caption of its image was drawn"
+NOT_IN_IDS = "not in the list of ids"
+ID_NOT_FOUND = "in the list of ids, but in no split"
 NOT_LISTED = "its image is not in the list of images"
 NOT_ON_DISK = "its image is not on disk"
 TWICE = "caption id occurs more than once"

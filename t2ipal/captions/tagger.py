@@ -31,9 +31,14 @@ class Word:
 
 
 class Tagger:
-    """Splits captions into words and tags them, in memory that does not grow with the captions."""
+    """Splits captions into words and tags them, in memory that does not grow with the captions.
 
-    def __init__(self) -> None:
+    Args:
+        limit: words of a caption that are looked at, marks of punctuation counted; None: all.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
         self._nlp = load_pipeline()
         self._morphology = lru_cache(maxsize=KNOWN)(self._morphology_of)
 
@@ -49,12 +54,15 @@ class Tagger:
         while batch := list(islice(texts, BATCH)):
             # the zone forgets the batch's new words: spaCy would keep every number and misspelling that it ever saw
             with self._nlp.memory_zone():
-                docs = [self._nlp.make_doc(text) for text in batch]
+                docs = [self._cut(self._nlp.make_doc(text)) for text in batch]
                 flags = [worth is None or worth([token.lower_ for token in doc]) for doc in docs]
                 wanted = [doc for doc, flag in zip(docs, flags, strict=True) if flag]
                 tagged = self._nlp.pipe(wanted, batch_size=BATCH, disable=MORPHOLOGY)
                 rows = [self._words(next(tagged)) if flag else None for flag in flags]
             yield from rows
+
+    def _cut(self, doc: Doc) -> Doc:
+        return doc if self._limit is None or len(doc) <= self._limit else doc[: self._limit].as_doc()
 
     def _words(self, doc: Doc) -> list[Word]:
         words = []

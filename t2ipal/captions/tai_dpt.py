@@ -25,11 +25,15 @@ LEMMATISED = frozenset({"ADJ", "VERB", "AUX", "NOUN", "PROPN", "ADV"})
 
 
 class TaiDptFilter:
-    """Labels captions by TaI-DPT's rule with the names of one class list; `unknown` is always empty."""
+    """Labels captions by TaI-DPT's rule with the names of one class list; `unknown` is always empty.
 
-    def __init__(self, classes: ClassList) -> None:
+    Args:
+        words: how many words of a caption are looked at, from its start (on NUS-WIDE: 77); None: all.
+    """
+
+    def __init__(self, classes: ClassList, words: int | None = None) -> None:
         self.classes = classes
-        self._tagger = Tagger()
+        self._tagger = Tagger(words)
         self._names: defaultdict[str, list[int]] = defaultdict(list)
         for index, entry in enumerate(classes.classes):
             for term in entry.terms:

@@ -78,18 +78,26 @@ def _csv(path: Path) -> Rows:
             raise UserError(f"{path}: malformed CSV: {error}") from error
 
 
-def _jsonl(path: Path) -> Rows:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}: line {number}: not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise UserError(f"{path}: line {number}: found {line.strip()[:60]}; expected a JSON object")
-            yield number, row
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of a file of JSON lines; empty lines are skipped.
+
+    Raises:
+        UserError: no such file, or a line that is no JSON object.
+    """
+    with existing(path).open(encoding="utf-8-sig") as file:
+        try:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise UserError(f"{path}: line {number}: not JSON: {error}") from error
+                if not isinstance(row, dict):
+                    raise UserError(f"{path}: line {number}: found {line.strip()[:60]}; expected a JSON object")
+                yield number, row
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not UTF-8 text: {error}") from error
 
 
 def _parquet(path: Path) -> Rows:
@@ -107,4 +115,4 @@ def _parquet(path: Path) -> Rows:
             raise UserError(f"{path}: damaged parquet file: {error}") from error
 
 
-_ROWS: dict[str, Callable[[Path], Rows]] = {".txt": _txt, ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
+_ROWS: dict[str, Callable[[Path], Rows]] = {".txt": _txt, ".csv": _csv, ".jsonl": json_lines, ".parquet": _parquet}

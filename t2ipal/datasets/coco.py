@@ -1,20 +1,27 @@
-"""MS-COCO in the official layout: `annotations/instances_{split}.json` and `{split}/{file_name}`."""
+"""MS-COCO, 2014 and 2017: `annotations/instances_{split}.json` and a folder of images; layouts: `t2ipal.layouts`."""
 
 from __future__ import annotations
 
+import heapq
+import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from t2ipal.captions import json_stream
 from t2ipal.datasets.files import check
 from t2ipal.datasets.names import match
 from t2ipal.datasets.rows import NEGATIVE, POSITIVE, ImageRow, Reject
 from t2ipal.errors import UserError
-from t2ipal.store import existing, read_json
+from t2ipal.layouts import coco_annotations, coco_pictures
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
+
+_OFFICIAL = re.compile(r"(?:COCO_(?:train|val)2014_)?(\d{12})\.jpg")
+"""File names of 2014 and of 2017; the number is the image's id in both."""
 
 
 def image_id_of(number: int) -> str:
@@ -26,53 +33,101 @@ def read(root: Path, split: str, classes: ClassList) -> Iterator[ImageRow | Reje
     """Yield the split's images. A class is positive where any instance of it is annotated, crowds included.
 
     Images without an instance stay, all negative: the usual protocol counts all 40,504 of val2014. An image that only
-    an annotation names is a reject.
+    an annotation names is a reject. The annotations are streamed: outlines of objects never fill the memory.
 
     Raises:
         UserError: a missing folder, a missing or malformed annotation file, or a class without a category.
     """
-    existing(root / split, "folder of images")
-    path = root / "annotations" / f"instances_{split}.json"
-    content = read_json(path)
+    path = coco_annotations(root, "instances", split)
+    place = places(root, split)
+    images: dict[int, str] = {}
+    names: dict[int, str] = {}
+    present: defaultdict[int, set[int]] = defaultdict(set)
     try:
-        images = {image["id"]: image["file_name"] for image in content["images"]}
-        names = {category["id"]: category["name"] for category in content["categories"]}
-        instances = [(item["image_id"], item["category_id"]) for item in content["annotations"]]
-        twice = len(images) < len(content["images"])
+        for key, item in json_stream.entries(path, "images", "categories", "annotations"):
+            if key == "annotations":
+                present[item["image_id"]].add(item["category_id"])
+            elif key == "categories":
+                names[item["id"]] = item["name"]
+            elif item["id"] in images:
+                raise UserError(f"{path}: image id {item['id']} occurs more than once; expected unique ids")
+            else:
+                images[item["id"]] = item["file_name"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not COCO instances: no {error} where one is expected") from error
-    if twice:
-        raise UserError(f"{path}: an image id occurs more than once; expected unique ids")
     indices = match(classes, names.values(), str(path))
-    present: defaultdict[int, set[int]] = defaultdict(set)
-    for image, category in instances:
-        if category not in names:
-            raise UserError(f"{path}: annotation of unknown category {category}; expected one of its categories")
-        present[image].add(indices.get(names[category], -1))
-    return _rows(root / split, images, dict(present), len(classes.names))
+    unknown = set().union(*present.values()) - names.keys()
+    if unknown:
+        raise UserError(f"{path}: annotation of unknown category {min(unknown)}; expected one of its categories")
+    columns = {category: indices[name] for category, name in names.items() if name in indices}
+    return _rows(images, dict(present), columns, len(classes.names), place)
+
+
+def listed(root: Path, split: str) -> Iterator[tuple[str, Path]]:
+    """Yield (image_id, file) of every image that the split lists.
+
+    Raises:
+        UserError: as `read`.
+    """
+    path = coco_annotations(root, "instances", split)
+    place = places(root, split)
+    try:
+        for item in json_stream.items(path, "images"):
+            yield image_id_of(item["id"]), place(item["id"], item["file_name"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: not COCO instances: no {error} where one is expected") from error
+
+
+def places(root: Path, split: str) -> Callable[[int, str], Path]:
+    """A function from an image's id and its file name to where it is, or where it should be.
+
+    The split's own folder counts first, then those of the other splits and year, where the same photograph lies under
+    the same id.
+
+    Raises:
+        UserError: no folder of images.
+    """
+    own, others = coco_pictures(root, split)
+    if not own and not others:
+        raise UserError(f"{root / split}: no such folder of images (expected the images of {split})")
+    names = {folder: {path.name for path in folder.iterdir()} for folder in (*own, *others)}
+    by_number = {
+        int(found[1]): (folder, name)
+        for folder in reversed((*own, *others))
+        for name in names[folder]
+        if (found := _OFFICIAL.fullmatch(name))
+    }
+    home = own[0] if own else root / split
+
+    def place(number: int, file_name: str) -> Path:
+        name = Path(file_name).name
+        # a name that says no id is looked for in the split's own folders alone: elsewhere it may be another image
+        folder = next((folder for folder in own if name in names[folder]), None)
+        if folder is None and _OFFICIAL.fullmatch(name):
+            folder, name = by_number.get(number, (home, name))
+        return (folder or home) / name
+
+    return place
 
 
 def _rows(
-    folder: Path, images: dict[int, str], present: dict[int, set[int]], count: int
+    images: dict[int, str],
+    present: dict[int, set[int]],
+    columns: dict[int, int],
+    count: int,
+    place: Callable[[int, str], Path],
 ) -> Iterator[ImageRow | Reject]:
-    unlisted = sorted(present.keys() - images.keys())
-    listed = (
+    shown = {number: {columns.get(category) for category in found} for number, found in present.items()}
+    rows = (
         (
             image_id_of(number),
-            folder / Path(images[number]).name,
-            tuple(POSITIVE if index in present.get(number, ()) else NEGATIVE for index in range(count)),
+            place(number, images[number]),
+            tuple(POSITIVE if index in shown.get(number, ()) else NEGATIVE for index in range(count)),
         )
         for number in sorted(images)
     )
-    # Both parts are sorted; merge them so that the whole is.
-    checked = check(listed)
-    row = next(checked, None)
-    for number in unlisted:
-        image_id = image_id_of(number)
-        while row is not None and row.image_id < image_id:
-            yield row
-            row = next(checked, None)
-        yield Reject(image_id, "", "annotated, but not in the list of images")
-    while row is not None:
-        yield row
-        row = next(checked, None)
+    unlisted = (
+        Reject(image_id_of(number), "", "annotated, but not in the list of images")
+        for number in sorted(present.keys() - images.keys())
+    )
+    return heapq.merge(check(rows), unlisted, key=attrgetter("image_id"))

@@ -41,6 +41,19 @@ def read(folder: Path, labels: Path | None, classes: ClassList) -> Iterator[Imag
     return _labelled(folder, files, _table(labels, classes))
 
 
+def listed(folder: Path, labels: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (image_id, file) of every image that the table of labels lists.
+
+    Raises:
+        UserError: no such table, or one without a column of images.
+    """
+    with existing(labels, "table of labels").open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        _check_columns(labels, reader)
+        for row in reader:
+            yield row[IMAGE], folder / row[IMAGE]
+
+
 def _labelled(folder: Path, files: dict[str, Path], table: dict[str, tuple[int, ...]]) -> Iterator[ImageRow | Reject]:
     # A listed image that is not there is checked like the others: its reject says so.
     paths = files | {key: folder / key for key in table.keys() - files.keys()}
@@ -56,8 +69,7 @@ def _table(path: Path, classes: ClassList) -> dict[str, tuple[int, ...]]:
     allowed = {str(code): code for code in (POSITIVE, NEGATIVE, DIFFICULT)}
     with existing(path, "table of labels").open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames is None or IMAGE not in reader.fieldnames:
-            raise UserError(f"{path}: no column {IMAGE!r}; it has {', '.join(reader.fieldnames or []) or 'none'}")
+        _check_columns(path, reader)
         columns = match(classes, [name for name in reader.fieldnames if name != IMAGE], str(path))
         table: dict[str, tuple[int, ...]] = {}
         for row in reader:
@@ -72,3 +84,8 @@ def _table(path: Path, classes: ClassList) -> dict[str, tuple[int, ...]]:
                 raise UserError(f"{path}: line {reader.line_num}: image {key!r}; expected one row per image")
             table[key] = tuple(labels)
     return table
+
+
+def _check_columns(path: Path, reader: csv.DictReader[str]) -> None:
+    if reader.fieldnames is None or IMAGE not in reader.fieldnames:
+        raise UserError(f"{path}: no column {IMAGE!r}; it has {', '.join(reader.fieldnames or []) or 'none'}")

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,11 @@ from t2ipal.store import existing, read_tensors, sha256_file
 
 if TYPE_CHECKING:
     from clip.model import CLIP
+    from clip.simple_tokenizer import SimpleTokenizer
 
 ROWS, IDS, TABLE = "token_embedding.rows", "token_embedding.ids", "token_embedding.weight"
 VOCABULARY = 49_408
+CONTEXT = 77
 CACHE = Path("~/.cache/clip")
 """Where OpenAI's own package keeps what it downloads."""
 
@@ -78,11 +81,34 @@ def load_clip(model: str | Path, device: str | torch.device = "cpu", sha256: str
     return Clip(built, name, found, dim, int(built.visual.input_resolution))
 
 
-def tokenize(texts: Sequence[str]) -> Tensor:
-    """CLIP's byte-pair ids, int64 [B, 77]: start, text, end, zeros. A text beyond 77 is cut, its end mark kept."""
-    import clip
+def tokenize(texts: Sequence[str], truncate: bool = True) -> Tensor:
+    """CLIP's byte-pair ids, int64 [B, 77]: start, text, end, zeros; what `clip.tokenize` gives.
 
-    return clip.tokenize(list(texts), truncate=True).long()
+    Args:
+        texts: B texts.
+        truncate: cut a text beyond 77 tokens and keep its end mark.
+
+    Raises:
+        UserError: a text is too long and `truncate` is off.
+    """
+    encoder = _tokenizer()
+    start, end = (encoder.encoder[mark] for mark in ("<|startoftext|>", "<|endoftext|>"))
+    tokens = torch.zeros(len(texts), CONTEXT, dtype=torch.int64)
+    for row, text in enumerate(texts):
+        ids = [start, *encoder.encode(text), end]
+        if len(ids) > CONTEXT:
+            if not truncate:
+                raise UserError(f"text {text[:60]!r}: {len(ids)} tokens; expected at most CLIP's {CONTEXT}")
+            ids = [*ids[: CONTEXT - 1], end]
+        tokens[row, : len(ids)] = torch.tensor(ids)
+    return tokens
+
+
+@cache
+def _tokenizer() -> SimpleTokenizer:
+    from clip.simple_tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
 
 
 def read_state(path: str | Path) -> State:
@@ -121,13 +147,12 @@ def build(state: State, origin: str = "CLIP") -> CLIP:
 
 def _locate(model: str) -> tuple[Path, str | None]:
     """The file of `model`, and for a name of OpenAI's the sha256 that is part of its address."""
-    import clip
+    if Path(model).suffix or Path(model).exists():
+        return existing(model, "CLIP model"), None
     from clip.clip import _MODELS as addresses
 
     if model not in addresses:
-        if Path(model).suffix or Path(model).exists():
-            return existing(model, "CLIP model"), None
-        raise UserError(f"CLIP model {model!r}: expected a file, or one of {', '.join(clip.available_models())}")
+        raise UserError(f"CLIP model {model!r}: expected a file, or one of {', '.join(addresses)}")
     address = addresses[model]
     path, expected = CACHE.expanduser() / address.rsplit("/", 1)[1], address.split("/")[-2]
     if not path.exists():

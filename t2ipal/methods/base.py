@@ -84,7 +84,7 @@ class Rows:
     Attributes:
         kinds: the kinds that have a part in the loss.
         global_feature: "pos" or "nopos", the variant of the images' global feature.
-        templates: whether the class templates join the captions.
+        templates: how many templates of each class join the captions.
         image_draw: "one" of a caption's images per epoch; "all" of them, each with the caption, in a longer epoch;
             "mean_loss" or "mean_feature" of all in each step.
         pairing: "paired" (a caption and its image share a batch) or "independent".
@@ -92,7 +92,7 @@ class Rows:
 
     kinds: frozenset[str]
     global_feature: str = "nopos"
-    templates: bool = False
+    templates: int = 0
     image_draw: str = "one"
     pairing: str = "paired"
 

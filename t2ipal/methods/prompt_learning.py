@@ -5,12 +5,13 @@ Section and equation numbers are those of the T2I-PAL paper; "silent" says that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Batch, Branch, Method, Rows, Tensors, TrainingSettings
+from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN, Batch, Branch, Rows, Tensors
+from t2ipal.methods.contexts import ContextLearning, ContextSettings, drawn
 
 if TYPE_CHECKING:
     import torch
@@ -19,18 +20,13 @@ if TYPE_CHECKING:
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
 
-PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train"}
+PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train", SHOTS: "loss_shots"}
 NAME_TEMPLATE = "a photo of a {}."
 
 
-class PromptSettings(TrainingSettings):
+class PromptSettings(ContextSettings):
     """Settings of global and local prompt learning."""
 
-    n_ctx: int = Field(16, ge=1, le=64, description="Context vectors in front of a class name. Paper: 16.")
-    class_specific: bool = Field(
-        False, description="A context per class. Paper: unclear, its eq. 1 has no class index; TaI-DPT: shared."
-    )
-    init_std: float = Field(0.02, gt=0, description="Std of the contexts' normal start. Paper: N(0, 0.02).")
     tau_text: float = Field(0.02, gt=0, description="Temperature of eqs. 3 and 4 on captions. Paper: 0.02.")
     tau_image: float = Field(0.02, gt=0, description="Temperature of eqs. 3 and 4 on images. Paper: 0.02.")
     logit_scale: float = Field(4.0, gt=0, description="Factor on the cosines s and s'. Paper: silent; TaI-DPT 4.")
@@ -41,7 +37,9 @@ class PromptSettings(TrainingSettings):
     global_feature: Literal["nopos", "pos"] = Field(
         "nopos", description="Global image feature without or with positional embedding. Paper: silent; TaI-DPT nopos."
     )
-    templates: bool = Field(True, description="Train on the class templates beside the captions. TaI-DPT: yes.")
+    templates: int = Field(
+        89, ge=0, description="Class templates that join the captions, so many of each class; 0: none. TaI-DPT: 89."
+    )
     eta: float = Field(1.0, gt=0, description="Margin of the ranking loss, eq. 7. Paper: 1.")
     rank_form: Literal["signed", "paper_abs"] = Field(
         "signed", description="Hinge on s_i - s_j, or on its absolute value as eq. 7 prints it. TaI-DPT: signed."
@@ -81,10 +79,34 @@ def pooled_of(images: ImageFeatures, variant: str) -> Tensor:
     return images.global_pos if variant == "pos" else images.global_nopos
 
 
-class PromptLearning(Method):
-    """Global and local prompts learned by the ranking loss, eqs. 1-3 and 7."""
+def by_chunks(
+    score: Callable[[Tensor, Tensor], Tensor], images: ImageFeatures, variant: str, device: torch.device, chunk: int
+) -> Tensor:
+    """Scores [S, N, C] of all images on the CPU, `chunk` images at a time.
+
+    Args:
+        score: makes [S, n, C] of global features [1, n, D] and local features [1, n, HW, D], float32 on `device`.
+        images: features of the images.
+        variant: "pos" or "nopos", the global feature.
+        device: where to compute.
+        chunk: images in memory together.
+    """
+    import torch
+
+    pooled, found = pooled_of(images, variant), []
+    with torch.no_grad():
+        for start in range(0, len(pooled), chunk):
+            rows = slice(start, start + chunk)
+            features = [value[None, rows].to(device).float() for value in (pooled, images.local)]
+            found.append(score(*features).cpu())
+    return torch.cat(found, 1)
+
+
+class PromptLearning(ContextLearning):
+    """Global and local prompts learned by the ranking loss, eqs. 1-3 and 7; their embeddings are G and L."""
 
     settings: PromptSettings
+    parts = ("global", "local")
 
     @classmethod
     def weights(cls, settings: PromptSettings) -> Mapping[str, float]:
@@ -100,34 +122,10 @@ class PromptLearning(Method):
         return Rows(
             kinds=kinds,
             global_feature=self.settings.global_feature,
-            templates=self.settings.templates and CAPTIONS in kinds,
+            templates=self.settings.templates if CAPTIONS in kinds else 0,
             image_draw=getattr(self.settings, "image_draw", "one"),
             pairing=getattr(self.settings, "pairing", "paired"),
         )
-
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        from t2ipal.models.prompts import PromptEncoder
-
-        self.device = device
-        settings = self.settings
-        self.encoder = PromptEncoder(clip, self.class_names, settings.n_ctx, settings.class_specific).to(device)
-        self.width, self.dim = self.encoder.width, clip.dim
-
-    def start(self, seeds: Sequence[int]) -> Tensors:
-        per_class = (len(self.class_names),) if self.settings.class_specific else ()
-        shape = (*per_class, self.settings.n_ctx, self.width)
-        return {
-            name: drawn(seeds, name, shape, self.settings.init_std).to(self.device)
-            for name in ("context_global", "context_local")
-        }
-
-    def embed(self, learned: Tensors) -> Tensors:
-        """Class embeddings G and L of eq. 2: {"class_global", "class_local"}, [S, C, D] each."""
-        import torch
-
-        both = torch.stack([learned["context_global"], learned["context_local"]])
-        class_global, class_local = self.encoder(both)
-        return {"class_global": class_global, "class_local": class_local}
 
     def logits(self, tensors: Tensors, pooled: Tensor, local: Tensor, mask: Tensor | None, tau: float) -> list[Tensor]:
         """The logits that the loss ranks and the score merges: global s and local s', [S, R, C] each.
@@ -162,26 +160,15 @@ class PromptLearning(Method):
         eta, form = self.settings.eta, self.settings.rank_form
         return branch.mean(sum(ranking_loss(z, branch.labels, eta, form) for z in logits))
 
-    def finish(self, learned: Tensors) -> Tensors:
-        import torch
-
-        with torch.no_grad():
-            return {name: value.detach() for name, value in (learned | self.embed(learned)).items()}
-
     def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
         """Merged global and local logits of the image branch: merge s + (1 - merge) s', [S, N, C] on the CPU."""
-        import torch
+        merge, device = self.settings.merge, tensors["class_global"].device
 
-        merge = self.settings.merge
-        device = tensors["class_global"].device
-        pooled, found = pooled_of(images, self.settings.global_feature), []
-        with torch.no_grad():
-            for start in range(0, len(pooled), chunk):
-                rows = slice(start, start + chunk)
-                features = [value[None, rows].to(device).float() for value in (pooled, images.local)]
-                s, s_local = self.logits(tensors, *features, None, self.settings.tau_image)
-                found.append((merge * s + (1 - merge) * s_local).cpu())
-        return torch.cat(found, 1)
+        def merged(pooled: Tensor, local: Tensor) -> Tensor:
+            s, s_local = self.logits(tensors, pooled, local, None, self.settings.tau_image)
+            return merge * s + (1 - merge) * s_local
+
+        return by_chunks(merged, images, self.settings.global_feature, device, chunk)
 
     def heat_maps(self, tensors: Tensors, local: Tensor) -> Tensor:
         """Class-wise heat maps of images, eq. 4.
@@ -250,16 +237,6 @@ class AdapterLearning(PromptLearning):
         query = normalize(query, dim=-1) if self.settings.normalise_query else query
         prototypes = normalize(prototypes, dim=-1) if self.settings.normalise_adapter else prototypes
         return affinity(query, prototypes, self.settings.beta)
-
-
-def drawn(seeds: Sequence[int], name: str, shape: Sequence[int], std: float) -> Tensor:
-    """Normal draws [S, *shape]; a seed's draw depends on the seed and `name` alone."""
-    import torch
-
-    from t2ipal.seeds import seed_of
-
-    generators = [torch.Generator().manual_seed(seed_of("train", seed, "start", name)) for seed in seeds]
-    return torch.stack([std * torch.randn(tuple(shape), generator=generator) for generator in generators])
 
 
 def without_ends(mask: Tensor | None) -> Tensor | None:

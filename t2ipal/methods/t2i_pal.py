@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC
+from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import AdapterLearning, AdapterSettings
 
 
@@ -15,6 +15,11 @@ class Settings(AdapterSettings):
     """Settings of T2I-PAL."""
 
     gamma: float = Field(0.2, ge=0, le=1, description="Share of the image loss, the rest is the captions'. Paper: 0.2.")
+    w_ori: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of a third loss, on labelled original images (Table 5, upper bound). Paper: silent.",
+    )
     image_draw: Literal["one", "all", "mean_loss", "mean_feature"] = Field(
         "one",
         description="Use of a caption's images: one per epoch; all, in a longer epoch; the mean of their losses or "
@@ -26,14 +31,19 @@ class Settings(AdapterSettings):
 
 
 class T2IPAL(AdapterLearning):
-    """L = gamma L_image + (1 - gamma) L_text."""
+    """L = (gamma L_image + (1 - gamma) L_text + w L_original) / (1 + w); w is 0 but for the upper bound of Table 5."""
 
     name = "t2i_pal"
     title = "T2I-PAL"
     source = "Text to Image for Multi-label Image Recognition with Joint Prompt-Adapter Learning; no code is public"
-    uses = frozenset({CAPTIONS, SYNTHETIC})
+    uses = frozenset({CAPTIONS, SYNTHETIC, TRAIN})
     Settings = Settings
 
     @classmethod
     def weights(cls, settings: Settings) -> Mapping[str, float]:
-        return {CAPTIONS: 1 - settings.gamma, SYNTHETIC: settings.gamma}
+        total = 1 + settings.w_ori
+        return {
+            CAPTIONS: (1 - settings.gamma) / total,
+            SYNTHETIC: settings.gamma / total,
+            TRAIN: settings.w_ori / total,
+        }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from t2ipal.methods.base import Method, MethodSettings, Tensors
 
@@ -16,22 +16,27 @@ if TYPE_CHECKING:
     from t2ipal.features.clip_models import Clip
 
 
+def one_slot(template: str) -> str:
+    """`template`, if it has one {}.
+
+    Raises:
+        ValueError: none, or several.
+    """
+    if template.count("{}") != 1:
+        raise ValueError("expected one {} for the class name")
+    return template
+
+
+Template = Annotated[str, AfterValidator(one_slot)]
+
+
 class Settings(MethodSettings):
     """Settings of ZSCLIP."""
 
-    template: str = Field("a photo of a {}.", description="Prompt of a class, {} its name. Paper: silent.")
-    global_feature: str = Field(
-        "pos",
-        pattern="^(pos|nopos)$",
-        description="Global image feature with or without positional embedding in the attention pooling. CLIP: pos.",
+    template: Template = Field("a photo of a {}.", description="Prompt of a class, {} its name. Paper: silent.")
+    global_feature: Literal["nopos", "pos"] = Field(
+        "pos", description="Global image feature without or with positional embedding. CLIP: pos."
     )
-
-    @field_validator("template")
-    @classmethod
-    def _one_slot(cls, template: str) -> str:
-        if template.count("{}") != 1:
-            raise ValueError("expected one {} for the class name")
-        return template
 
 
 class ZSCLIP(Method):

@@ -139,15 +139,13 @@ def prompt_tokens(class_names: Sequence[str], n_ctx: int) -> tuple[Tensor, Tenso
     Raises:
         UserError: a prompt does not fit.
     """
+    from t2ipal.features.clip_models import tokenize
+
     texts = [" ".join([PLACEHOLDER] * n_ctx + [name.replace("_", " ") + "."]) for name in class_names]
     try:
-        import clip
-
-        tokens = clip.tokenize(texts).long()
-    except RuntimeError as error:
-        raise UserError(
-            f"a class name with {n_ctx} context vectors is longer than CLIP's 77 tokens: {error}"
-        ) from error
+        tokens = tokenize(texts, truncate=False)
+    except UserError as error:
+        raise UserError(f"a class name with {n_ctx} context vectors is too long: {error}") from error
     return tokens, tokens.argmax(-1)
 
 

@@ -32,14 +32,14 @@ def global_logits(pooled: Tensor, embeddings: Tensor) -> Tensor:
 
 
 def local_logits(
-    local: Tensor, embeddings: Tensor, tau: float, mask: Tensor | None = None, attend: bool = True
+    local: Tensor, embeddings: Tensor, tau: float | Tensor, mask: Tensor | None = None, attend: bool = True
 ) -> Local:
     """s' (eq. 3), heat map (eq. 4) and class-wise attended features.
 
     Args:
         local: [..., B, N, D] local features.
         embeddings: [..., C, D] local class embeddings.
-        tau: temperature of the softmax over N.
+        tau: temperature of the softmax over N; a learned one broadcasts to [..., B, N, C].
         mask: [..., B, N], True where a position counts; None: all do.
         attend: whether to compute `attended`.
     """

@@ -1,5 +1,7 @@
 """Loading CLIP from every kind of file, and refusing what is none."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,19 @@ def test_long_text_is_cut_with_its_end_mark() -> None:
     assert tokens.shape == (2, 77)
     assert tokens[0, -1] == 49407
     assert (tokens[1] != 0).sum() == 3
+
+
+def test_tokens_are_those_of_openais_package() -> None:
+    import clip
+
+    texts = ["a photo of a dog.", "", "Ünïcode & <b>html</b> &amp; co", "X " * 30 + "potted plant.", "word " * 100]
+    assert torch.equal(tokenize(texts), clip.tokenize(texts, truncate=True).long())
+    with pytest.raises(UserError, match="102 tokens; expected at most CLIP's 77"):
+        tokenize(texts, truncate=False)
+
+
+def test_training_does_not_import_torchvision() -> None:
+    """It costs every job three seconds of start-up."""
+    code = "import sys, t2ipal.train, t2ipal.runs, t2ipal.models.prompts\nfrom clip.model import CLIP\n"
+    code += "from t2ipal.features.clip_models import tokenize\ntokenize(['a'])\nassert 'torchvision' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

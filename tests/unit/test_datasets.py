@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from t2ipal.datasets import ImageRow, Reject, read_images, write_image_set
+from t2ipal.captions import json_stream
+from t2ipal.classes import load_classes
+from t2ipal.datasets import ImageRow, Reject, listed_images, read_images, voc, write_image_set
 from t2ipal.errors import UserError
 from t2ipal.images.encode import decode
 
@@ -122,18 +125,93 @@ def test_coco_errors(coco: Path, tmp_path: Path) -> None:
             list(read_images({"source": "coco", "root": str(coco), "split": split}, classes))
         return str(error.value)
 
-    assert "no such folder of images" in message(split="train2014")
+    assert "instances_train2014.json: no such file" in message(split="train2014")
     assert "no category for class 'unicorn' of few" in message(Classes((Entry("unicorn"),)))
     path = coco / "annotations" / "instances_val2014.json"
     whole = path.read_text()
     path.write_text(whole[:50])
-    assert "not a JSON file" in message()
+    assert "cut off or malformed" in message()
     path.write_text("{}")
     assert "'images'" in message()
     path.write_text(whole.replace('"category_id": 18', '"category_id": 99'))
     assert "unknown category 99" in message()
+    path.write_text(whole.replace('"file_name"', '"name"'))
+    assert "not COCO instances: no 'file_name'" in message()
+    path.write_text(whole.replace('"id": 10, "file_name"', '"id": 9, "file_name"'))
+    assert "image id 9 occurs more than once" in message()
     path.unlink()
     assert "no such file" in message()
+    for photo_path in (coco / "val2014").iterdir():
+        photo_path.unlink()
+    (coco / "val2014").rmdir()
+    assert "val2014: no such folder of images" in message()
+
+
+def small_coco(root: Path, split: str, files: dict[int, str], annotations: str = "annotations") -> dict[str, str]:
+    """Write instances without images: every image shows a dog. Return the source."""
+    content = {
+        "info": {"year": 1},
+        "images": [{"id": number, "file_name": name} for number, name in files.items()],
+        "licenses": [],
+        "annotations": [{"id": n, "image_id": n, "category_id": 18, "segmentation": [[1.5] * 40]} for n in files],
+        "categories": [{"id": 18, "name": "dog"}],
+    }
+    path = root / annotations / f"instances_{split}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return {"source": "coco", "root": str(root), "split": split}
+
+
+DOG = Classes((Entry("dog"),))
+
+
+@pytest.mark.parametrize(("split", "annotations", "folder", "listed", "name"), [
+    ("val2014", "annotations", "val2014", "COCO_val2014_000000000042.jpg", "COCO_val2014_000000000042.jpg"),
+    ("val2017", "annotations", "val2017", "000000000042.jpg", "000000000042.jpg"),
+    ("val2014", "annotations/annotations", "images/val2014", "COCO_val2014_000000000042.jpg",
+     "COCO_val2014_000000000042.jpg"),
+    ("val2014", "annotations_trainval2014/annotations", "val2014/val2014", "COCO_val2014_000000000042.jpg",
+     "COCO_val2014_000000000042.jpg"),
+    # the photographs of the other year, where they have the other name
+    ("val2014", "annotations", "train2017", "COCO_val2014_000000000042.jpg", "000000000042.jpg"),
+    ("val2017", ".", "images/val2014", "000000000042.jpg", "COCO_val2014_000000000042.jpg"),
+    ("val2014", "annotations", "val2014", "COCO_val2014_000000000042.jpg", "000000000042.jpg"),
+    ("mine", "annotations", "mine", "a/cat.jpg", "cat.jpg"),
+])  # fmt: skip
+def test_coco_layouts(tmp_path: Path, split: str, annotations: str, folder: str, listed: str, name: str) -> None:
+    source = small_coco(tmp_path, split, {42: listed}, annotations)
+    photo(tmp_path / folder / name)
+    (row,) = read_images(source, DOG)
+    assert (row.image_id, row.labels, Path(row.path)) == ("000000000042", (1,), tmp_path / folder / name)
+    assert list(listed_images(source)) == [("000000000042", tmp_path / folder / name)]
+
+
+def test_a_split_in_its_own_folder_is_not_taken_from_others(tmp_path: Path) -> None:
+    source = small_coco(tmp_path, "val2014", {42: "COCO_val2014_000000000042.jpg", 43: "plain.jpg"})
+    for path in ("val2014/COCO_val2014_000000000042.jpg", "train2017/000000000042.jpg", "train2017/plain.jpg"):
+        photo(tmp_path / path)
+    rows = list(read_images(source, DOG))
+    assert Path(rows[0].path).parent.name == "val2014"
+    assert (rows[1].reason, rows[1].path) == ("no such file", str(tmp_path / "val2014/plain.jpg"))
+
+
+def test_coco_memory_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "CHUNK", 1 << 14)
+    source = small_coco(tmp_path, "val2017", {number: f"{number:012d}.jpg" for number in range(300)})
+    path = tmp_path / "annotations/instances_val2017.json"
+    content = json.loads(path.read_text())
+    (tmp_path / "val2017").mkdir()
+    outlines = [{**item, "segmentation": [[1.5] * 200]} for item in content["annotations"]]
+    peaks = []
+    for times in (1, 5):
+        path.write_text(json.dumps({**content, "annotations": outlines * times}))
+        tracemalloc.start()
+        items = read_images(source, DOG)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(list(items)) == 300
+    assert path.stat().st_size > 1_400_000
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_real_coco(real_data: object, tmp_path: Path) -> None:
@@ -159,15 +237,29 @@ def test_real_voc(real_data: object) -> None:
     root = real_data("VOCdevkit", "VOC2007")
     names = sorted(path.stem[:-5] for path in (root / "ImageSets" / "Main").glob("*_test.txt"))
     classes = Classes(tuple(Entry({"tvmonitor": "TV monitor"}.get(name, name)) for name in names))
-    items = list(read_images({"source": "voc", "root": str(root), "split": "test"}, classes))
-    assert len(items) == 4952
-    assert sum(isinstance(item, ImageRow) for item in items) == 5
-    assert Counter(item.reason for item in items if isinstance(item, Reject)) == {"no such file": 4947}
-    for row in (item for item in items if isinstance(item, ImageRow)):
-        for name, label in zip(names, row.labels, strict=True):
-            lines = (root / "ImageSets" / "Main" / f"{name}_test.txt").read_text().split()
-            code = lines[lines.index(row.image_id) + 1]
-            assert label == {"1": 1, "-1": 0, "0": -1}[code]
+    for difficult, code_of_0 in (("negative", 0), ("ignore", -1)):
+        source = {"source": "voc", "root": str(root), "split": "test", "difficult": difficult}
+        items = list(read_images(source, classes))
+        assert len(items) == 4952
+        assert sum(isinstance(item, ImageRow) for item in items) == 5
+        assert Counter(item.reason for item in items if isinstance(item, Reject)) == {"no such file": 4947}
+        for row in (item for item in items if isinstance(item, ImageRow)):
+            for name, label in zip(names, row.labels, strict=True):
+                lines = (root / "ImageSets" / "Main" / f"{name}_test.txt").read_text().split()
+                code = lines[lines.index(row.image_id) + 1]
+                assert label == {"1": 1, "-1": 0, "0": code_of_0}[code]
+
+
+def test_real_voc_counts_those_of_the_devkit(real_data: object) -> None:
+    root = real_data("VOCdevkit")  # the folder above will do
+    table = voc.labels(root, "test", load_classes("voc2007"), "negative")[0]
+    assert len(table) == 4952
+    # positives of the official class lists, difficult ones as absent
+    official = [204, 239, 282, 172, 212, 174, 721, 322, 417, 127, 190, 418, 274, 222, 2007, 224, 97, 223, 259, 229]
+    assert np.array(list(table.values())).sum(0).tolist() == official
+    ignored = np.array(list(voc.labels(root, "test", load_classes("voc2007"), "ignore")[0].values()))
+    assert (ignored == 1).sum(0).tolist() == official
+    assert (ignored == -1).sum() > 100
 
 
 def test_voc_lists_and_xml_agree(tmp_path: Path) -> None:
@@ -184,7 +276,7 @@ def test_voc_lists_and_xml_agree(tmp_path: Path) -> None:
             for name, label in [*labels.items(), *[(n, -1) for n, label in labels.items() if label == 1]]
         )
         (root / "Annotations" / f"{key}.xml").write_text(f"<annotation>{objects}</annotation>")
-    source = {"source": "voc", "root": str(root), "split": "test"}
+    source = {"source": "voc", "root": str(root), "split": "test", "difficult": "ignore"}
     expected = {"000003": (0, 0, 0, 0), "000007": (1, 0, -1, 0), "000012": (0, 0, 0, 1)}
     from_xml = {row.image_id: row.labels for row in read_images(source, FEW)}
     for name in ("dog", "diningtable", "sofa", "person"):
@@ -198,6 +290,59 @@ def test_voc_lists_and_xml_agree(tmp_path: Path) -> None:
     (main / "dog_test.txt").write_text("000003 2\n")
     with pytest.raises(UserError, match="expected an image id and 1, 0 or -1"):
         list(read_images(source, FEW))
+    (main / "dog_test.txt").write_text("000003 1\n000007 1\n")
+    with pytest.raises(UserError, match="its images are not those of the split; image 000012 is in one list alone"):
+        list(read_images(source, FEW))
+
+
+def write_voc(home: Path, split: str, labels: dict[str, str], xml: bool = False) -> None:
+    """A home of VOC with photographs of one dog, or of none, per image."""
+    main = home / "ImageSets" / "Main"
+    main.mkdir(parents=True, exist_ok=True)
+    (main / f"{split}.txt").write_text("".join(f"{key}\n" for key in labels))
+    for key, code in labels.items():
+        photo(home / "JPEGImages" / f"{key}.jpg")
+        if xml:
+            (home / "Annotations").mkdir(exist_ok=True)
+            name = "dog" if code == "1" else "cat"
+            (home / "Annotations" / f"{key}.xml").write_text(f"<a><object><name>{name}</name></object></a>")
+    if not xml:
+        (main / f"dog_{split}.txt").write_text("".join(f"{key} {code:>2}\n" for key, code in labels.items()))
+
+
+@pytest.mark.parametrize("home", [
+    "VOC2007", "VOCdevkit/VOC2007", "VOCtest_06-Nov-2007/VOCdevkit/VOC2007", "VOCtest/VOC2007",
+])  # fmt: skip
+@pytest.mark.parametrize("xml", [False, True])
+def test_voc_test_may_lie_apart(tmp_path: Path, home: str, xml: bool) -> None:
+    write_voc(tmp_path / "VOCdevkit/VOC2007", "trainval", {"000005": "1"})
+    write_voc(tmp_path / home, "test", {"000001": "1", "000002": "-1"}, xml)
+    source = {"source": "voc", "root": str(tmp_path), "split": "test"}
+    assert [(row.image_id, row.labels) for row in read_images(source, DOG)] == [("000001", (1,)), ("000002", (0,))]
+    assert [path.is_file() for _, path in listed_images(source)] == [True, True]
+    (row,) = read_images(source | {"split": "trainval"}, DOG)
+    assert (row.image_id, row.labels) == ("000005", (1,))
+
+
+def test_voc_without_annotations(tmp_path: Path) -> None:
+    write_voc(tmp_path, "test", {"000001": "1", "000002": "-1", "000003": "1"}, xml=True)
+    (tmp_path / "Annotations/000002.xml").unlink()
+    (tmp_path / "Annotations/000003.xml").write_text("<a><object>")
+    source = {"source": "voc", "root": str(tmp_path), "split": "test"}
+    items = list(read_images(source, DOG))
+    assert [item.image_id for item in items] == ["000001", "000002", "000003"]
+    assert items[1].reason == "no such file of annotations"
+    assert "damaged annotations" in items[2].reason
+    for path in (tmp_path / "Annotations").iterdir():
+        path.unlink()
+    (tmp_path / "Annotations").rmdir()
+    with pytest.raises(UserError, match="Annotations: no such folder"):
+        list(read_images(source, DOG))
+    (tmp_path / "ImageSets/Main/test.txt").write_bytes(b"\xff\xfe0\x00")
+    with pytest.raises(UserError, match=r"test\.txt: not a text file"):
+        list(read_images(source, DOG))
+    with pytest.raises(UserError, match=r"ImageSets/Main/val\.txt: no such file"):
+        list(read_images(source | {"split": "val"}, DOG))
 
 
 def test_folder(tmp_path: Path) -> None:
@@ -260,5 +405,5 @@ def test_micro(tmp_path: Path) -> None:
 
 
 def test_unknown_source() -> None:
-    with pytest.raises(UserError, match="expected micro, coco, voc or folder"):
+    with pytest.raises(UserError, match="expected micro, coco, voc, nuswide or folder"):
         read_images({"source": "imagenet"}, FEW)

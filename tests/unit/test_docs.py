@@ -108,13 +108,15 @@ def test_every_key_of_the_36_choices_is_named_in_full() -> None:
 
 
 def text_of(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def range_of(field: Any) -> str:
     """What a setting may be, as the page writes it."""
     if field.annotation is bool:
         return "true, false"
+    if field.annotation == str | None:
+        return "null or text"
     if choices := get_args(field.annotation):
         return ", ".join(choices)
     bounds = [("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")]
@@ -136,7 +138,7 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
     assert {key: value for key, (value, _) in documented.items()} == {
         key: text_of(field.default) for key, field in fields.items()
     }
-    numbers = {key: range_of(field) for key, field in fields.items() if key[0] != "zsclip"}
+    numbers = {key: range_of(field) for key, field in fields.items() if key[1] != "template"}
     assert {key: documented[key][1] for key in numbers} == numbers
 
 
@@ -248,17 +250,22 @@ def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
     import numpy as np
 
     from t2ipal import runs
-    from t2ipal.records import make_records
+    from t2ipal.datasets import protocols
+    from t2ipal.records import record_schema
+    from t2ipal.score_files import Scores, write_scores
     from t2ipal.store import read_parquet
 
     folder = "runs/{dataset}/{method}/{variant}"
     assert documented(f"{folder}/history.parquet") == columns_of(runs.history_table([]).schema)
-    scores, labels = np.array([[0.1, 0.2], [0.3, 0.0]], dtype=np.float32), np.array([[0, 1], [1, 0]])
-    runs.write_scores(tmp_path / "scores.parquet", ["a", "b"], [1], scores[None])
+    values = np.array([[[0.1, 0.2], [0.3, 0.0]]], dtype=np.float32)
+    write_scores(tmp_path / "scores.parquet", Scores(((0, 1),), ("x", "y"), {"test": ("a", "b")}, {"test": values}))
     assert documented(f"{folder}/scores.parquet") == columns_of(read_parquet(tmp_path / "scores.parquet").schema)
-    metrics = runs.measure(scores, labels, ["x", "y"])
-    records = make_records(("data", "method", "base"), [1], [metrics], {"gamma": 0.2}, 1.0)
-    assert documented(f"{folder}/metrics.parquet") == columns_of(pa.Table.from_pylist(records).schema)
+    assert documented(f"{folder}/metrics.parquet") == columns_of(record_schema())
+    labels = np.array([[0, 1], [1, 0]])
+    protocols.write_partial(["a", "b"], 2, [50], 0, tmp_path / "partial.parquet")
+    protocols.write_few_shot(["a", "b"], labels, [1], [1], None, tmp_path / "few_shot.parquet")
+    both = [columns_of(read_parquet(tmp_path / f"{name}.parquet").schema) for name in ("partial", "few_shot")]
+    assert documented("protocols/{dataset}/{protocol}.parquet") == {**both[0], **both[1]}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -11,7 +11,14 @@ from hypothesis.extra import numpy as hnp
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from t2ipal.errors import UserError
-from t2ipal.evaluate import average_precision, f1_threshold, f1_top_k, mean_average_precision, modality_gap
+from t2ipal.evaluate import (
+    average_precision,
+    best_threshold,
+    f1_threshold,
+    f1_top_k,
+    mean_average_precision,
+    modality_gap,
+)
 
 
 def draw(rows: int = 60, classes: int = 5, seed: int = 0, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -117,3 +124,14 @@ def test_real_features_give_the_known_zero_shot_figures(real_data) -> None:
         for name, expected in (("image", 45.1), ("text", 32.5)):
             scores = data[name] @ classes.T
             assert mean_average_precision(scores[:, present], labels[:, present]) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_threshold_is_that_of_a_search_over_all(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    scores, labels = draw.integers(0, 12, (30, 4)) / 4, (draw.random((30, 4)) < 0.3).astype(int)
+    values = np.unique(scores)
+    candidates = [values[0] - 1, *(values[:-1] + values[1:]) / 2, values[-1]]
+    best = max(f1_threshold(scores, labels, value).OF1 for value in candidates)
+    found = f1_threshold(scores, labels, best_threshold(scores, labels)).OF1
+    assert found == pytest.approx(best)

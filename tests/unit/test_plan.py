@@ -4,27 +4,40 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from t2ipal.config import load_config
+from t2ipal.errors import UserError
 from t2ipal.plan import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
+BARE = {"extra": {}, "ablations": {}, "sweeps": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
 
 
 def plan_of(**changes: object) -> Plan:
     data = yaml.safe_load((ROOT / "config.yaml").read_text())
-    return make_plan(load_config({**data, **changes}))
+    return make_plan(load_config({**data, **BARE, **changes}))
+
+
+def whole() -> Plan:
+    return make_plan(load_config(yaml.safe_load((ROOT / "config.yaml").read_text())))
 
 
 def sweep_of(**keys: object) -> dict:
     return {"sweeps": {"one": {"method": "t2i_pal", "key": "gamma", "values": [0.2, 0.4], **keys}}}
 
 
+def rows_of(plan: Plan, table: str) -> dict[str, dict]:
+    return {row["key"]: row for block in plan.tables[table]["blocks"] for row in block["rows"]}
+
+
 def test_table_1_holds_every_method_on_every_data_set() -> None:
-    plan = plan_of(sweeps={})
-    assert [name for name, _ in plan.table1] == ["zsclip", "tai_dpt", "t2i_pal", "oracle"]
+    plan = plan_of()
+    assert [name for name, _ in plan.table1] == ["zsclip", "clip_dpt", "tai_dpt", "t2i_pal", "comc", "oracle"]
     assert set(plan.runs) == {("micro", name, "base") for name, _ in plan.table1}
+    assert list(plan.tables) == ["table1"]
+    assert list(rows_of(plan, "table1"))[:3] == ["zsclip", "tai_dpt", "t2i_pal"]  # the paper's rows come first
 
 
 def test_a_sweep_reuses_the_base_run() -> None:
@@ -37,9 +50,21 @@ def test_a_sweep_reuses_the_base_run() -> None:
     }
 
 
-def test_equal_runs_of_two_sweeps_are_one() -> None:
+def test_a_sweep_over_images_per_caption_changes_no_setting() -> None:
+    plan = plan_of(**sweep_of(key="samples", values=[1, 6, 8]))
+    points = plan.sweeps["one"]["micro"]
+    assert [(value, run.variant, run.samples) for value, run in points] == [
+        (1, "samples=1", 1),
+        (6, "base", 6),
+        (8, "samples=8", 8),
+    ]
+    assert points[0][1].settings == points[1][1].settings
+
+
+def test_equal_runs_are_one_whatever_asks_for_them() -> None:
     one = sweep_of()["sweeps"]["one"]
-    plan = plan_of(sweeps={"one": one, "two": one})
+    row = {"method": "t2i_pal", "set": {"gamma": 0.4}}
+    plan = plan_of(sweeps={"one": one, "two": one}, ablations={"more": {"title": "More", "rows": {"a": row, "b": row}}})
     assert len([key for key in plan.runs if key[2] != "base"]) == 1
 
 
@@ -53,13 +78,28 @@ def test_a_run_has_only_the_data_its_loss_uses() -> None:
     assert kinds["t2i_pal", "gamma=1"] == {"synthetic"}
     assert kinds["oracle", "base"] == {"train"}
     samples = {key[1:]: run.samples for key, run in plan.runs.items()}
-    assert (samples["t2i_pal", "base"], samples["t2i_pal", "gamma=0"], samples["oracle", "base"]) == (4, 0, 0)
+    assert (samples["t2i_pal", "base"], samples["t2i_pal", "gamma=0"], samples["oracle", "base"]) == (6, 0, 0)
+
+
+def test_what_a_run_does_not_use_makes_no_other_run() -> None:
+    row = {"method": "zsclip", "use": {"text_to_image": "steps-2", "samples": 3, "pool": "drop-20"}}
+    plan = plan_of(ablations={"more": {"title": "More", "rows": {"a": row}}})
+    assert rows_of(plan, "more")["a"]["cells"]["micro"]["run"] == ["micro", "zsclip", "base"]
+
+
+def test_a_row_names_all_that_differs() -> None:
+    row = {"method": "t2i_pal", "set": {"beta": 2.0, "alpha": 0.5}, "use": {"clip": "small", "pool": "drop-20"}}
+    plan = plan_of(ablations={"more": {"title": "More", "rows": {"a": row}}})
+    run = plan.runs["micro", "t2i_pal", "alpha=0.5,beta=2,clip=small,pool=drop-20"]
+    assert (run.clip, run.pool, run.settings["beta"]) == ("small", "drop-20", 2.0)
 
 
 def test_a_method_without_draws_runs_one_seed() -> None:
     plan = plan_of(seeds=[5, 6])
     assert plan.runs["micro", "zsclip", "base"].seeds == (5,)
     assert plan.runs["micro", "tai_dpt", "base"].seeds == (5, 6)
+    rows = rows_of(plan, "table1")
+    assert (rows["zsclip"]["deterministic"], rows["tai_dpt"]["deterministic"]) == (True, False)
 
 
 def test_shared_settings_reach_only_methods_that_have_them() -> None:
@@ -67,6 +107,74 @@ def test_shared_settings_reach_only_methods_that_have_them() -> None:
     assert plan.runs["micro", "tai_dpt", "base"].settings["epochs"] == 3
     assert plan.runs["micro", "t2i_pal", "base"].settings["epochs"] == 5
     assert "epochs" not in plan.runs["micro", "zsclip", "base"].settings
+
+
+def test_methods_that_learn_from_labels_have_a_schedule_of_their_own() -> None:
+    plan = plan_of(training={"epochs": 3}, partial={"levels": [10, 90], "methods": ["ssgrl"]})
+    run = plan.runs["micro", "ssgrl", "partial"]
+    assert run.settings["epochs"] != 3
+    assert (run.protocol, run.levels, run.kinds) == ("partial", (10, 90), {"train"})
+
+
+def test_the_default_has_the_papers_tables_and_figures() -> None:
+    plan = whole()
+    assert list(plan.tables) == ["table1", "table2", "table3", "table4", "table5", "table6", "supplement"]
+    assert list(plan.sweeps) == ["fig3a", "fig3b", "fig3c", "fig4"]
+    assert all(len(points) >= 6 for by_data in plan.sweeps.values() for points in by_data.values())
+    assert [column["key"] for column in plan.tables["table2"]["columns"]] == [str(10 * k) for k in range(1, 10)]
+    assert list(rows_of(plan, "table2")) == [
+        *("ssgrl", "gcn_ml", "partial_bce", "sarb", "dualcoop", "dualcoop+tai_dpt", "dualcoop+t2i_pal"),
+    ]
+    assert list(rows_of(plan, "table3")) == ["laso", "ml_fsl", "tai_dpt", "t2i_pal"]
+    assert list(rows_of(plan, "table4")) == [
+        *("zsclip", "tai_dpt", "t2i_pal", "coop", "coop+tai_dpt", "coop+t2i_pal"),
+    ]
+
+
+def test_every_value_that_the_paper_prints_for_a_cell_is_found() -> None:
+    """Titles and settings of the default's rows are those of resources/paper_results.csv."""
+    from t2ipal.tables import read_paper
+
+    printed = read_paper(ROOT / "resources/paper_results.csv")
+    cells = [
+        cell
+        for table in whole().tables.values()
+        for block in table["blocks"]
+        for row in block["rows"]
+        if not row["remark"]
+        for cell in row["cells"].values()
+    ]
+    asked = [tuple(part.lower() for part in cell["paper"]) for cell in cells if cell["paper"]]
+    assert len(asked) > 90
+    assert [key for key in asked if key not in printed] == []
+
+
+def test_combined_runs_read_the_scores_of_others() -> None:
+    plan = whole()
+    fused = plan.runs["micro", "dualcoop+t2i_pal", "partial"]
+    assert fused.sources == (("micro", "dualcoop", "partial"), ("micro", "t2i_pal", "base"))
+    assert (fused.levels, fused.kinds) == (tuple(range(10, 100, 10)), frozenset())
+    assert plan.runs["micro", "tai_dpt+novel", "base"].combine["classes"] == list(plan.novel["micro"])
+    assert plan.runs["micro", "zsclip+sparc", "base"].sources == (("micro", "zsclip", "base"),)
+
+
+def test_a_share_of_labels_beside_those_of_table_2_is_a_run_of_its_own() -> None:
+    plan = whole()
+    assert plan.runs["micro", "dualcoop", "partial,labels=100"].levels == (100,)
+    rows = {"a": {"method": "dualcoop", "labels": 50}}
+    plan = plan_of(
+        partial={"levels": [50], "methods": ["dualcoop"]}, ablations={"more": {"title": "More", "rows": rows}}
+    )
+    assert [key for key in plan.runs if key[1] == "dualcoop"] == [("micro", "dualcoop", "partial")]
+
+
+def test_novel_classes_are_drawn_or_named() -> None:
+    novel = {"levels": [1], "methods": ["laso"], "classes": 3}
+    assert len(plan_of(novel=novel).novel["micro"]) == 3
+    named = plan_of(novel={**novel, "classes": ["dog", "cat"]})
+    assert named.novel["micro"] == ("cat", "dog")  # in the order of the class list
+    with pytest.raises(UserError, match=r"novel\.classes: 20 of the 20 classes"):
+        plan_of(novel={**novel, "classes": 20})
 
 
 def test_the_order_of_keys_does_not_matter() -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from t2ipal.captions import coco, json_stream, text
+from t2ipal.captions.degrade import drop_words, thinned
 from t2ipal.captions.readers import read_captions
 from t2ipal.captions.rows import EMPTY, NO_TEXT, NOT_DRAWN, NOT_LISTED, NOT_ON_DISK, TWICE, Caption, Reject
 from t2ipal.captions.templates import load_patterns, templates
@@ -176,6 +177,48 @@ def test_micro_pool() -> None:
     assert [row.caption_id for row in rows] == [f"micro-{index:07d}" for index in range(5)]
     assert rows == list(read_captions({"source": "micro", "size": 6}, seed=0))[:5]
     assert rows != list(read_captions({"source": "micro", "size": 5}, seed=1))
+
+
+def is_part(part: list[str], whole: list[str]) -> bool:
+    """Whether `part` is `whole` with some words left out."""
+    rest = iter(whole)
+    return all(word in rest for word in part)
+
+
+def test_dropped_words() -> None:
+    pool = {"source": "micro", "size": 300}
+    whole = [row.text.split() for row in read_captions(pool, seed=0)]
+    rows = list(read_captions(pool | {"drop_words": 0.3}, seed=0))
+    assert rows == list(read_captions(pool | {"drop_words": 0.3}, seed=0))
+    parts = [row.text.split() for row in rows]
+    assert all(is_part(part, words) for part, words in zip(parts, whole, strict=True))
+    assert 1 - sum(map(len, parts)) / sum(map(len, whole)) == pytest.approx(0.3, abs=0.03)
+    # the same words go, whatever else is in the pool; at a higher rate more of them
+    assert list(read_captions(pool | {"size": 20, "drop_words": 0.3}, seed=0)) == rows[:20]
+    more = list(read_captions(pool | {"drop_words": 0.6}, seed=0))
+    assert all(is_part(row.text.split(), part) for row, part in zip(more, parts, strict=True))
+    assert list(read_captions(pool | {"drop_words": 0.0}, seed=0)) == list(read_captions(pool, seed=0))
+
+
+def test_dropped_words_depend_on_seed_and_caption() -> None:
+    text = " ".join(map(str, range(100)))
+    drawn = {thinned(text, identity, 0.5, seed) for identity in "abc" for seed in range(3)}
+    assert len(drawn) == 9
+
+
+def test_dropping_leaves_a_word_and_rejects_alone(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    whole = list(coco.read(tmp_path, ["val"], "all"))
+    rows = list(
+        read_captions({"source": "coco", "root": tmp_path, "splits": ["val"], "captions": "all", "drop_words": 1.0}, 0)
+    )
+    assert [row for row in rows if isinstance(row, Reject)] == [row for row in whole if isinstance(row, Reject)]
+    for row, before in zip(rows, whole, strict=True):
+        if isinstance(row, Caption):
+            assert row.text in before.text.split()
+            assert (row.caption_id, row.image_id, row.source) == (before.caption_id, before.image_id, before.source)
+    with pytest.raises(ValueError, match=r"rate is 1.5; expected a chance in \[0, 1\]"):
+        list(drop_words(whole, 1.5, 0))
 
 
 def test_real_coco_layout(real_data: Callable[..., Path]) -> None:

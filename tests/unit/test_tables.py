@@ -1,121 +1,106 @@
-"""Table 1: what stands in which cell, in each format."""
+"""The paper's tables: what stands in which cell, what the sentences say, and each format."""
 
 import csv
+import html
 import io
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
-from statistics import stdev
+from statistics import mean, stdev
+from typing import Any
 
+import numpy as np
 import pytest
+from table_specs import (
+    LEVELS,
+    SYSTEMS,
+    records,
+    records1,
+    records2,
+    records4,
+    records6,
+    table1,
+    table2,
+    table4,
+    table6,
+)
 
 from t2ipal.errors import UserError
-from t2ipal.records import by_run, make_records, read_records
+from t2ipal.records import by_run, read_records, write_records
 from t2ipal.tables import (
     RENDERERS,
-    DatasetColumn,
-    MethodRow,
     Table,
+    difference,
     escape_tex,
+    make_table,
     print_table,
     read_paper,
     summary,
-    table1,
     to_csv,
     to_html,
     to_markdown,
     to_tex,
 )
+from t2ipal.tables.numbers import averaged, interval
 
-PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv"
-METHODS = (
-    MethodRow("oracle", "Oracle", in_paper=False),
-    MethodRow("zsclip", "ZSCLIP", deterministic=True),
-    MethodRow("tai_dpt", "TaI-DPT"),
-    MethodRow("t2i_pal", "T2I-PAL"),
-)
-MICRO = DatasetColumn("micro", "micro world", "VOC2007")
+PAPER_FILE = Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv"
+PAPER = read_paper(PAPER_FILE)
+THREE = {"coco": "COCO2014", "voc": "VOC2007", "nus": "NUSWIDE"}
 
 
-def record(method: str, seed: int, value: float, dataset: str = "micro") -> dict[str, object]:
-    return {"dataset": dataset, "method": method, "variant": "base", "seed": seed, "mAP": value, "ap": [value]}
+def one(pal: tuple[float, ...] = (81.5, 82.0, 82.5), noise: float = 0.1, **spec: Any) -> Table:
+    return make_table(table1() | spec, records1(pal, noise=noise), PAPER)
 
 
-def records(pal: tuple[float, ...] = (81.5, 82.0, 82.5)) -> list[dict[str, object]]:
-    found = [record("zsclip", 1, 70.0)]
-    for method, values in (("tai_dpt", (80.0, 80.2, 80.4)), ("t2i_pal", pal), ("oracle", (90.0, 90.0, 90.3))):
-        found += [record(method, seed, value) for seed, value in enumerate(values, 1)]
-    return found
+def two() -> Table:
+    return make_table(table2(), records2(), PAPER)
 
 
-def table(pal: tuple[float, ...] = (81.5, 82.0, 82.5), data: DatasetColumn = MICRO) -> Table:
-    return table1(records(pal), METHODS, [data], read_paper(PAPER))
+def four() -> Table:
+    return make_table(table4(), records4(), PAPER)
 
 
-def test_rows_are_in_the_papers_order_and_ours_comes_below() -> None:
-    found = table()
-    assert [(row.title, row.remark) for row in found.rows] == [
+def six() -> Table:
+    return make_table(table6(), records6(), PAPER)
+
+
+ALL = pytest.mark.parametrize("make", [one, two, four, six])
+
+
+def row_of(table: Table, key: str) -> Any:
+    return next(row for block in table.blocks for row in block.rows if row.key == key)
+
+
+def cell_of(table: Table, key: str, column: str) -> Any:
+    return row_of(table, key).cells[[each.key for each in table.columns].index(column)]
+
+
+def note_of(table: Table, start: str) -> str:
+    return next(note for note in table.notes if note.startswith(start))
+
+
+# Numbers
+
+
+def test_rows_keep_their_order_and_remarks() -> None:
+    found = one()
+    assert [(row.title, row.remark) for row in found.blocks[0].rows] == [
         ("ZSCLIP", ""),
         ("TaI-DPT", ""),
         ("T2I-PAL", ""),
         ("Oracle", "not in the paper"),
     ]
-    assert [column.group for column in found.columns] == ["Paper on real VOC2007"] * 2 + ["Ours on micro world"] * 2
+    assert [(column.header, column.paper) for column in found.columns] == [("micro world", "VOC2007")]
 
 
-def test_markdown_says_paper_ours_and_differences() -> None:
-    lines = [line for line in to_markdown(table()).splitlines() if line.startswith("| ")]
-    assert lines[2:] == [
-        "| ZSCLIP | 76.2 | -12.1 | 70.00 | -10.20 |",
-        "| TaI-DPT | 88.3 |  | 80.20 ± 0.20 |  |",
-        "| T2I-PAL | 91.5 | +3.2 | 82.00 ± 0.50 | +1.80 ± 0.30 |",
-        "| Oracle (not in the paper) |  |  | 90.10 ± 0.17 | +9.90 ± 0.10 |",
-    ]
-
-
-def test_a_contradiction_of_the_paper_is_said_in_words() -> None:
-    assert "keeps the paper's order, ZSCLIP < TaI-DPT < T2I-PAL" in table().notes[-1]
-    clear = table(pal=(79.0, 79.1, 79.5)).notes[-1]
-    assert "ours contradicts the paper's order" in clear
-    assert "T2I-PAL minus TaI-DPT is -1.00 ± 0.10 here; the paper has +3.2." in clear
-    close = table(pal=(80.5, 80.0, 79.5)).notes[-1]
-    assert "T2I-PAL minus TaI-DPT is -0.20 ± 0.70 here, within one standard deviation of no difference" in close
-
-
-def test_a_missing_cell_is_an_error_that_names_the_run() -> None:
-    rest = [row for row in records() if row["method"] != "tai_dpt"]
-    with pytest.raises(UserError, match=r"table 1: no metrics of run micro/tai_dpt/base"):
-        table1(rest, METHODS, [MICRO], read_paper(PAPER))
-    with pytest.raises(UserError, match=r"run micro/t2i_pal/base: a seed is there twice"):
-        table1([*records(), record("t2i_pal", 2, 1.0)], METHODS, [MICRO], read_paper(PAPER))
-
-
-def test_a_data_set_without_the_paper_has_no_paper_columns() -> None:
-    found = table(data=DatasetColumn("micro", "micro world"))
-    assert [column.header for column in found.columns] == ["mAP", "vs TaI-DPT"]
-    assert len(found.notes) == 1
-    with pytest.raises(
-        UserError, match=r"datasets\.micro\.paper: 'VOC2012' is not in Table 1; expected one of coco2014, nus"
-    ):
-        table(data=DatasetColumn("micro", "micro world", "VOC2012"))
-
-
-def test_two_data_sets_stand_side_by_side() -> None:
-    more = records() + [row | {"dataset": "other"} for row in records()]
-    found = table1(more, METHODS, [MICRO, DatasetColumn("other", "other", "coco2014")], read_paper(PAPER))
-    assert len(found.columns) == 8
-    assert [cell.mean for cell in found.rows[2].cells[4:6]] == pytest.approx([71.4, 6.3])
-
-
-def test_csv_keeps_the_numbers_unrounded() -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(table()))))
-    assert rows[2]["method"] == "T2I-PAL"
-    assert float(rows[2]["micro_ours"]) == 82.0
-    assert float(rows[2]["micro_ours_std"]) == pytest.approx(stdev((81.5, 82.0, 82.5)))
-    assert rows[2]["micro_ours_seeds"] == "3"
-    assert rows[0]["micro_ours_std"] == rows[1]["paper_voc2007_vs_tai_dpt"] == rows[3]["paper_voc2007"] == ""
+def test_a_cell_is_mean_and_deviation_over_seeds_beside_the_papers_number() -> None:
+    cell = cell_of(one(), "t2i_pal", "micro")
+    assert (cell.ours.mean, cell.ours.std, cell.ours.count, cell.paper) == (82.0, 0.5, 3, 91.5)
+    zero = cell_of(one(), "zsclip", "micro")
+    assert (zero.ours.mean, zero.ours.std, zero.ours.count, zero.paper) == (70.0, None, 1, 76.2)
+    assert cell_of(one(), "oracle", "micro").paper is None
 
 
 def test_deterministic_methods_have_no_deviation() -> None:
@@ -124,68 +109,399 @@ def test_deterministic_methods_have_no_deviation() -> None:
     assert summary([70.0, 71.0]).std == pytest.approx(stdev([70, 71]))
 
 
+def test_a_difference_is_paired_by_seed_and_by_resample() -> None:
+    ours, base = records("a", "x", (81.0, 82.0, 84.0)), records("a", "y", (80.0, 81.5, 83.0))
+    found = difference(ours, base)
+    assert (found.mean, found.count) == (pytest.approx(2.5 / 3), 3)
+    assert found.std == pytest.approx(stdev([1.0, 0.5, 1.0]))
+    gaps = np.mean([row["bootstrap"] for row in ours], 0) - np.mean([row["bootstrap"] for row in base], 0)
+    assert (found.low, found.high) == pytest.approx(np.quantile(gaps, [0.025, 0.975]))
+    # what both share, with a deviation of 1, cancels: 1.96 * sqrt(2) * 0.1 is left on either side
+    assert found.high - found.low == pytest.approx(0.55, abs=0.12)
+
+
+def test_other_seeds_give_no_deviation_but_an_interval() -> None:
+    found = difference(records("a", "x", (81.0, 82.0)), records("a", "y", (80.0,)))
+    assert (found.mean, found.std) == (1.5, None)
+    assert found.low < 1.5 < found.high
+
+
+def test_resamples_of_different_number_are_an_error_and_none_give_no_interval() -> None:
+    ours, base = records("a", "x", (81.0,)), records("a", "y", (80.0,))
+    short = [row | {"bootstrap": row["bootstrap"][:9]} for row in base]
+    with pytest.raises(
+        UserError, match=r"a/x/base, level 0: 200 resamples, of a/y/base, level 0: 9; expected the same"
+    ):
+        interval(ours, short)
+    without = [[row | {"bootstrap": []} for row in rows] for rows in (ours, base)]
+    assert interval(*without) == (None, None)
+    assert difference(*without).mean == 1
+
+
+def test_an_average_is_taken_seed_by_seed_and_resample_by_resample() -> None:
+    levels = [records("a", "x", (70.0, 72.0), 10), records("a", "x", (80.0, 81.0), 20)]
+    found = averaged(levels)
+    assert [row["mAP"] for row in found] == [75.0, 76.5]
+    assert found[1]["bootstrap"] == pytest.approx((np.array(levels[0][1]["bootstrap"]) + levels[1][1]["bootstrap"]) / 2)
+    with pytest.raises(UserError, match="a/x/base, level 20: other seeds than a/x/base, level 10"):
+        averaged([levels[0], levels[1][:1]])
+
+
+def test_the_average_column_and_the_papers() -> None:
+    found = two()
+    assert found.columns[-1].header == "Avg."
+    cell = cell_of(found, "dualcoop+t2i_pal", "average")
+    cells = [cell_of(found, "dualcoop+t2i_pal", str(level)) for level in LEVELS]
+    assert cell.ours.mean == pytest.approx(mean(each.ours.mean for each in cells))
+    assert cell.paper == 95.0
+    assert [each.paper for each in cells][:3] == [93.7, 94.8, 94.8]
+    assert cell_of(six(), "global", "average").paper == 69.63
+    assert cell_of(four(), "coop", "average").paper == 83.3  # the text's, not one of the table
+    spec = table4()
+    del spec["blocks"][0]["rows"][1]["average"]
+    assert cell_of(make_table(spec, records4(), PAPER), "coop", "average").paper == 83.3  # the mean of the five
+
+
+def test_some_levels_are_not_compared_with_the_average_of_all() -> None:
+    found = make_table(table2(levels=(10, 50)), records2(levels=(10, 50)), PAPER)
+    assert cell_of(found, "dualcoop", "average").paper == pytest.approx((90.3 + 93.6) / 2)  # printed: 93.2, of nine
+
+
+def test_a_column_without_a_cell_does_not_apply() -> None:
+    found = four()
+    assert [cell is None for cell in row_of(found, "zsclip").cells] == [False, *[True] * 6]
+    assert [cell is None for cell in row_of(found, "coop").cells] == [True, *[False] * 6]
+    pairs = row_of(found, "coop+t2i_pal").pairs
+    assert [(pair.title, [cell is None for cell in pair.cells]) for pair in pairs] == [
+        ("+ T2I-PAL minus + TaI-DPT", [True, *[False] * 6])
+    ]
+
+
+def test_differences_stand_beside_the_papers() -> None:
+    pairs = row_of(six(), "local").pairs
+    assert [pair.right for pair in pairs] == ["w/o Adp", "w. Glo.Adp"]
+    assert [cell.ours.mean for cell in pairs[0].cells] == pytest.approx([1.4, -0.8, 0.0, 0.2])
+    assert [cell.paper for cell in pairs[0].cells] == pytest.approx([0.8, 0.5, 0.3, 0.53])
+
+
+def test_the_best_of_a_column_and_what_cannot_be_told_from_it_are_marked() -> None:
+    def best(table: Table, column: str) -> list[str]:
+        return [row.key for row in table.blocks[0].rows if cell_of(table, row.key, column).best]
+
+    assert best(one(), "micro") == ["t2i_pal"]  # the oracle takes no part
+    assert best(one(pal=(80.1, 80.3, 80.5)), "micro") == ["tai_dpt", "t2i_pal"]
+    assert best(six(), "coco") == ["local"]
+    assert best(six(), "nus") == ["without", "global", "local"]
+    assert not row_of(four(), "t2i_pal").cells[1]
+
+
+# Errors
+
+
+def test_a_missing_cell_is_an_error_that_names_the_run() -> None:
+    rest = [row for row in records1() if row["method"] != "tai_dpt"]
+    with pytest.raises(
+        UserError, match=r"table1: no metrics of run micro/tai_dpt/base; expected runs/micro/tai_dpt/base/"
+    ):
+        make_table(table1(), rest, PAPER)
+    with pytest.raises(UserError, match=r"run micro/t2i_pal/base: a seed is there twice"):
+        make_table(table1(), [*records1(), *records("micro", "t2i_pal", (1.0, 2.0))], PAPER)
+    rest = [row for row in records2() if (row["method"], row["level"]) != ("dualcoop", 40)]
+    with pytest.raises(UserError, match=r"table2: no metrics of run micro/dualcoop/base at level 40; expected runs/"):
+        make_table(table2(), rest, PAPER)
+
+
+def test_a_spec_that_does_not_fit_is_an_error_that_names_the_place() -> None:
+    with pytest.raises(
+        UserError,
+        match=r"table1, row zsclip: data set 'VOC2012' is not in the paper's table 'T1'; expected one of coco2014",
+    ):
+        make_table(table1("VOC2012"), records1(), PAPER)
+    spec = table1()
+    spec["blocks"][0]["rows"][2]["against"] = ["tai"]
+    with pytest.raises(
+        UserError, match="table1, row t2i_pal: against 'tai' is not there; expected one of zsclip, tai_dpt"
+    ):
+        make_table(spec, records1(), PAPER)
+    spec = table4()
+    spec["blocks"][0]["beyond"] = [[["coop", "0"], ["coop", "1"]]]
+    with pytest.raises(UserError, match="table4: beyond: column of row coop '0' is not there; expected one of 1, 2"):
+        make_table(spec, records4(), PAPER)
+
+
+def test_a_data_set_without_the_paper_has_no_paper_column_and_no_comparison() -> None:
+    found = make_table(table1(None), records1(), PAPER)
+    assert "paper" not in to_markdown(found).replace("not in the paper", "")
+    assert [note.partition(" ")[0] for note in found.notes] == ["mAP", "Differences"]
+
+
+def test_a_cell_that_the_paper_lacks_has_no_number() -> None:
+    spec = table2(levels=(10, 25))
+    found = make_table(spec, records2(levels=(10, 25)), PAPER)
+    assert cell_of(found, "dualcoop", "25").paper is None
+    assert cell_of(found, "dualcoop", "average").paper is None
+    assert row_of(found, "dualcoop").trend is None
+
+
+# Words
+
+
+def test_a_contradiction_of_the_paper_is_said_in_words() -> None:
+    kept = note_of(one(), "micro world")
+    assert "ours keeps the paper's order, ZSCLIP < TaI-DPT < T2I-PAL." in kept
+    assert re.search(r"T2I-PAL minus TaI-DPT is \+1\.80 \[\+1\.\d\d, \+2\.\d\d\] here; the paper has \+3\.2\.", kept)
+    clear = note_of(one(pal=(79.0, 79.1, 79.5)), "micro world")
+    assert "ours contradicts the paper's order, ZSCLIP < TaI-DPT < T2I-PAL." in clear
+    assert re.search(r"T2I-PAL minus TaI-DPT is -1\.00 \[-1\.\d\d, -0\.\d\d\] here; the paper has \+3\.2\.", clear)
+
+
+def test_what_cannot_be_told_apart_is_not_called_a_contradiction() -> None:
+    close = note_of(one(pal=(80.0, 80.1, 80.2)), "micro world")
+    assert (
+        "ours does not contradict the paper's order, ZSCLIP < TaI-DPT < T2I-PAL, but cannot confirm all of it." in close
+    )
+    assert re.search(
+        r"is -0\.10 \[-0\.\d\d, \+0\.\d\d\] here, so the two cannot be told apart; the paper has \+3\.2", close
+    )
+    without = [row | {"bootstrap": []} for row in records1()]
+    words = note_of(make_table(table1(), without, PAPER), "micro world")
+    assert "is +1.80 ± 0.30 here, without an interval to judge it by; the paper has +3.2." in words
+
+
+def test_each_data_set_has_a_note_and_equal_numbers_are_no_order() -> None:
+    found = six()
+    assert note_of(found, "MS-COCO: ").startswith(
+        "MS-COCO: ours keeps the paper's order, w/o Adp < w. Glo.Adp < w. Loc."
+    )
+    assert note_of(found, "NUS-WIDE: ").startswith(
+        "NUS-WIDE: ours does not contradict the paper's order, w/o Adp = w. Glo"
+    )
+    wrong = note_of(found, "VOC2007: ")
+    assert wrong.startswith("VOC2007: ours contradicts the paper's order")
+    assert wrong.index("-0.80") < wrong.index("+0.10")  # contradictions come first
+    assert "the paper has +0.53" in note_of(found, "Average: ")
+
+
+def test_levels_are_summed_up_in_words() -> None:
+    notes = two().notes
+    assert note_of(
+        two(), "micro world, Avg.: ours keeps the paper's order, SSGRL < Partial-BCE < DualCoOp < + TaI-DPT < +"
+    )
+    pair = next(note for note in notes if "+ T2I-PAL minus + TaI-DPT" in note)
+    assert pair.startswith("micro world: ours agrees with the paper: + T2I-PAL minus + TaI-DPT is +0.60 [")
+    assert "here on average; the paper has +0.2." in pair
+    assert re.search(
+        r"Of the 6 columns where the paper has a difference, agree: 3, contradict: 1 "
+        r"\(50 %: \+1\.00 \[.*\], the paper has -0\.2\), cannot be told: 2\.",
+        pair,
+    )
+    assert notes[-1].startswith(
+        "micro world: more labels are better: of the 5 systems for which the paper shows it (90 %"
+    )
+    assert notes[-1].endswith("agree: 5, contradict: 0, cannot be told: 0.")
+
+
+def test_columns_without_an_average_and_claims_between_columns_have_their_words() -> None:
+    notes = four().notes
+    assert "micro world, 0-shot: ours keeps the paper's order, ZSCLIP < TaI-DPT < T2I-PAL." in notes
+    assert any(
+        "T2I-PAL minus TaI-DPT is +1.80" in note and "here (0-shot); the paper has +3.2." in note for note in notes
+    )
+    assert any(
+        "ours neither confirms nor contradicts the paper: T2I-PAL (0-shot) minus + TaI-DPT (16-shot) is -0.10 [" in note
+        for note in notes
+    )
+    trend = notes[-1]
+    assert "more shots are better" in trend
+    assert "agree: 2, contradict: 1, cannot be told: 0. CoOp, 16-shot minus 1-shot is -1.50 [" in trend
+
+
+def test_own_notes_come_last() -> None:
+    assert one(notes=["Made of test data."]).notes[-1] == "Made of test data."
+
+
+# Formats
+
+
+def test_markdown_says_paper_ours_and_differences() -> None:
+    without = [row | {"bootstrap": []} for row in records1()]
+    lines = [line for line in to_markdown(make_table(table1(), without, PAPER)).splitlines() if line.startswith("| ")]
+    assert lines == [
+        "| Method | micro world: ours | micro world: paper, VOC2007 |",
+        "| --- | ---: | ---: |",
+        "| ZSCLIP | 70.00 | 76.2 |",
+        "| TaI-DPT | 80.20 ± 0.20 | 88.3 |",
+        "| T2I-PAL | **82.00** ± 0.50 | 91.5 |",
+        "| Oracle (not in the paper) | 90.10 ± 0.17 | - |",
+        "| T2I-PAL minus TaI-DPT | +1.80 ± 0.30 | +3.2 |",
+        "| Oracle minus TaI-DPT | +9.90 ± 0.10 | - |",
+    ]
+    assert re.search(r"\| \+1\.80 \[\+1\.\d\d, \+2\.\d\d\] \| \+3\.2 \|", to_markdown(one()))
+
+
+def test_markdown_of_levels_stacks_ours_the_papers_and_differences() -> None:
+    lines = [line.split(" | ")[:3] for line in to_markdown(two()).splitlines() if line.startswith("| ")]
+    assert lines[2:4] == [["| SSGRL", "ours", "84.03 ± 0.15"], ["| ", "paper", "77.7"]]
+    place = lines.index(["| minus + TaI-DPT", "ours", "+1.00"])
+    assert [line[:2] for line in lines[place : place + 3]] == [
+        ["| minus + TaI-DPT", "ours"],
+        ["| ", "95 %"],
+        ["| ", "paper"],
+    ]
+    assert re.fullmatch(r"\[\+0\.\d\d, \+1\.\d\d\]", lines[place + 1][2])
+    assert "*micro world (paper: VOC2007)*" in to_markdown(two())
+
+
+def test_csv_keeps_the_numbers_unrounded() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(one()))))
+    assert len(rows) == 4
+    pal = rows[2]
+    assert (pal["table"], pal["row"], pal["column"]) == ("table1", "T2I-PAL", "micro world")
+    assert (float(pal["ours"]), pal["ours_seeds"], pal["paper"]) == (82.0, "3", "91.5")
+    assert float(pal["ours_std"]) == pytest.approx(stdev((81.5, 82.0, 82.5)))
+    assert (pal["minus"], pal["difference"], pal["paper_difference"]) == ("TaI-DPT", "1.8", "3.2")
+    value = row_of(one(), "t2i_pal").pairs[0].cells[0].ours
+    assert [float(pal[name]) for name in ("low", "high", "difference_std")] == pytest.approx(
+        [value.low, value.high, value.std], rel=1e-4
+    )
+    assert rows[0]["ours_std"] == rows[0]["minus"] == rows[1]["difference"] == rows[3]["paper"] == ""
+    assert rows[3]["remark"] == "not in the paper"
+
+
+def test_csv_has_a_line_per_cell_and_one_per_difference_of_it() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(two()))))
+    assert len(rows) == len(SYSTEMS) * 10 + 10  # one system is compared twice
+    twice = [row["minus"] for row in rows if (row["row"], row["column"]) == ("+ T2I-PAL", "90 %")]
+    assert twice == ["+ TaI-DPT", "DualCoOp"]
+    assert {row["block"] for row in rows} == {"micro world"}
+
+
 class Balance(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.text: list[str] = []
+        self.widths: list[int] = []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         if tag != "meta":
             self.open.append(tag)
+        if tag == "tr":
+            self.widths.append(0)
+        if tag in ("td", "th"):
+            self.widths[-1] += int(dict(attrs).get("colspan", 1))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
-
-def test_html_is_balanced_and_marks_the_papers_columns() -> None:
-    page, parser = to_html(table()), Balance()
+@ALL
+def test_html_is_balanced_and_every_row_has_all_columns(make: Any) -> None:
+    page, parser = to_html(make()), Balance()
     parser.feed(page)
     assert parser.open == []
-    assert '<td class="paper">91.5</td>' in page
-    assert "<td>82.00 ± 0.50</td>" in page
+    assert len(set(parser.widths)) == 1
     assert "http" not in page
 
 
-def test_tex_has_as_many_cells_as_columns() -> None:
-    text = to_tex(table())
-    body = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert {line.count("&") for line in body[1:]} == {4}
-    assert r"$82.00 \pm 0.50$" in text
-    assert text.count(r"\midrule") == 2
+def test_html_marks_the_papers_numbers_and_the_best() -> None:
+    page = to_html(one(pal=(79.0, 79.1, 79.5)))
+    assert '<td class="main paper">91.5</td>' in page
+    assert '<td class="main best">80.20</td><td class="extra">± 0.20</td>' in page
+    assert "\N{MINUS SIGN}1.00</td>" in page
+    assert '<th class="head paper" colspan="2" scope="col">paper<small>VOC2007</small></th>' in page
+
+
+@ALL
+def test_tex_has_as_many_cells_as_columns(make: Any) -> None:
+    text = to_tex(make())
+    spec = re.search(r"\\begin\{tabular\}\{(.*)\}$", text, re.MULTILINE)[1]
+    columns = spec.count("l") + spec.count("r")
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) > 6
+    for line in rows:
+        wide = sum(int(width) - 1 for width in re.findall(r"\\multicolumn\{(\d+)\}", line))
+        assert line.count("&") - line.count(r"\&") + wide == columns - 1, line
     assert not re.search(r"[^\x00-\x7f]", text)
+
+
+def test_tex_shows_numbers_rules_and_escapes() -> None:
+    text = to_tex(one())
+    assert r"$\mathbf{82.00}$ & {\scriptsize $\pm 0.50$}" in text
+    assert r"\textcolor[gray]{0.45}{$91.5$}" in text
+    assert text.count(r"\midrule") == 3
     assert escape_tex(r"50 % of a_b & {c} \d ± <") == r"50 \% of a\_b \& \{c\} \textbackslash{}d $\pm$ $<$"
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+def has_latex() -> bool:
+    tools = shutil.which("pdflatex") and shutil.which("kpsewhich")
+    return bool(tools) and not subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode
+
+
+@pytest.mark.skipif(not has_latex(), reason="no pdflatex with booktabs")
 def test_tex_compiles(tmp_path: Path) -> None:
-    head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-    (tmp_path / "t.tex").write_text(head + to_tex(table()) + r"\end{document}")
-    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+    for make in (one, two, four, six):
+        (tmp_path / f"{make.__name__}.tex").write_text(to_tex(make()))
+    head = r"\documentclass{article}\usepackage{booktabs, color, graphicx}\begin{document}"
+    body = "".join(rf"\input{{{make.__name__}.tex}}\clearpage " for make in (one, two, four, six))
+    (tmp_path / "all.tex").write_text(head + body + r"\end{document}")
+    done = subprocess.run(["pdflatex", "-halt-on-error", "all.tex"], cwd=tmp_path, check=True, capture_output=True)
+    assert b"Overfull" not in done.stdout
 
 
-def test_terminal_lines_are_aligned() -> None:
-    text = print_table(table())
-    lines = text.splitlines()
-    rows = [line for line in lines if line.startswith(("Method", "ZSCLIP", "TaI-DPT", "T2I-PAL", "Oracle"))]
-    assert len({len(line) for line in rows}) == 1
-    assert "* not in the paper" in lines
+@ALL
+def test_terminal_lines_are_aligned_and_fit(make: Any) -> None:
+    lines = print_table(make()).splitlines()
     assert max(map(len, lines)) <= 100
+    rules = [place for place, line in enumerate(lines) if set(line) == {"-"}]
+    assert len(rules) >= 3
+    table = lines[1 : rules[-1] + 1]
+    assert max(map(len, table)) == len(lines[rules[0]])
 
 
-def test_every_renderer_shows_every_method() -> None:
-    for render in (*RENDERERS.values(), print_table):
-        text = render(table())
-        assert all(title in text for title in ("ZSCLIP", "TaI-DPT", "T2I-PAL", "Oracle"))
+def test_terminal_puts_numbers_below_numbers() -> None:
+    lines = print_table(one()).splitlines()
+    rows = [line for line in lines if line.startswith(("ZSCLIP", "TaI-DPT", "T2I-PAL  ", "Oracle *", "T2I-PAL minus"))]
+    assert len(rows) == 5
+    assert {line.index(".") for line in rows} == {rows[0].index(".")}
+    assert len({len(line) for line in rows if not line.startswith("Oracle")}) == 1
+    assert "* not in the paper" in lines
+
+
+def test_terminal_tells_wide_tables_in_parts_without_what_does_not_apply() -> None:
+    text = print_table(four())
+    heads = [line.split()[1:] for line in text.splitlines() if line.startswith("Method")]
+    assert heads == [["0-shot", "1-shot", "2-shot", "4-shot"], ["8-shot", "16-shot", "Avg."]]
+    starts = [line.split()[0] for line in text.splitlines() if re.search(r" ours ", line)]
+    assert (starts.count("ZSCLIP"), starts.count("CoOp")) == (1, 2)
+
+
+@ALL
+def test_every_renderer_shows_every_system_and_every_note(make: Any) -> None:
+    found = make()
+    written = {"html": html.escape, "tex": escape_tex}
+    for name, render in RENDERERS.items():
+        text, same = re.sub(r"\s+", " ", render(found)), written.get(name, str)
+        assert all(same(row.title) in text for block in found.blocks for row in block.rows), name
+        assert name == "csv" or all(same(note) in text for note in found.notes), name
+
+
+def test_two_data_sets_stand_side_by_side() -> None:
+    rows = [row for data in THREE for row in records1(dataset=data)]
+    found = make_table(table1(**THREE), rows, PAPER)
+    assert [cell.paper for cell in row_of(found, "t2i_pal").cells] == [71.4, 91.5, 47.4]
+    head = to_markdown(found).splitlines()[2]
+    assert head == (
+        "| Method | MS-COCO: ours | MS-COCO: paper, COCO2014 | VOC2007: ours | VOC2007: paper | NUS-WIDE: ours "
+        "| NUS-WIDE: paper, NUSWIDE |"
+    )
+
+
+# Files
 
 
 def test_paper_numbers_are_checked(tmp_path: Path) -> None:
-    found = read_paper(PAPER)
-    assert found["t1", "voc2007", "t2i-pal", "zero-shot"] == 91.5
-    assert len(found) == sum(1 for _ in PAPER.open()) - 1
+    assert PAPER["t1", "voc2007", "t2i-pal", "zero-shot"] == 91.5
+    assert len(PAPER) == sum(1 for _ in PAPER_FILE.open()) - 1
     bad = tmp_path / "paper.csv"
     bad.write_text("table,dataset,method,setting,value\nT1,a,b,c,x\n")
     with pytest.raises(UserError, match=r"paper\.csv, line 2: value 'x'; expected a number"):
@@ -196,16 +512,24 @@ def test_paper_numbers_are_checked(tmp_path: Path) -> None:
 
 
 def test_records_survive_the_file(tmp_path: Path) -> None:
-    import pyarrow as pa
+    from t2ipal.store import read_parquet
 
-    from t2ipal.store import write_parquet
-
-    metrics = [{"mAP": 1.0, "ap": [0.5, 1.5]}, {"mAP": 2.0, "ap": [1.0, 3.0]}]
-    rows = make_records(("micro", "t2i_pal", "base"), (2, 1), metrics, {"gamma": 0.2}, 3.5)
-    assert rows[0]["peak_mb"] > 10
+    metrics = [
+        {"mAP": 1.0, "ap": [0.5, 1.5], "bootstrap": [1.0, 1.25]},
+        {"mAP": 2.0, "ap": [1.0, 3.0], "bootstrap": [2.0, 2.25]},
+    ]
+    levels = [{"level": 4, "seed": 2}, {"level": 4, "seed": 1}, {"level": 8, "seed": 1}]
+    measured = [level | values for level, values in zip(levels, [*metrics, metrics[0]], strict=True)]
+    write_records(
+        tmp_path / "metrics.parquet", ("micro", "coop", "few_shot"), measured, {"gamma": 0.2}, {4: (3.5, 99.0)}
+    )
+    rows = read_parquet(tmp_path / "metrics.parquet").to_pylist()
+    assert [(row["seconds"], row["peak_mb"]) for row in rows] == [(3.5, 99.0), (3.5, 99.0), (None, None)]
     assert "torch" in rows[0]["versions"]
-    write_parquet(pa.Table.from_pylist(rows), tmp_path / "metrics.parquet")
-    found = by_run(read_records([tmp_path / "metrics.parquet"]))["micro", "t2i_pal", "base"]
+    runs = by_run(read_records([tmp_path / "metrics.parquet"]))
+    assert set(runs) == {("micro", "coop", "few_shot", 4), ("micro", "coop", "few_shot", 8)}
+    found = runs["micro", "coop", "few_shot", 4]
     assert [row["seed"] for row in found] == [1, 2]
     assert found[0]["settings"] == {"gamma": 0.2}
     assert found[0]["ap"] == [1.0, 3.0]
+    assert found[0]["bootstrap"] == [2.0, 2.25]

@@ -103,7 +103,7 @@ def test_draw_valid_takes_each_valid_sample_equally_often() -> None:
 
 def test_a_batch_pairs_captions_with_their_image_and_masks_templates() -> None:
     data = toy()
-    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), templates=True), (1, 2), 8, True)
+    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), templates=3), (1, 2), 8, True)
     assert sampler.steps == (40 + 12) // 8
     seen = 0
     for batch in sampler.epoch(0, CPU):
@@ -118,7 +118,7 @@ def test_a_batch_pairs_captions_with_their_image_and_masks_templates() -> None:
 
 def test_every_row_comes_once_in_an_epoch() -> None:
     data = toy()
-    sampler = Sampler(data, Rows(frozenset({CAPTIONS}), templates=True), (1,), 8, False)
+    sampler = Sampler(data, Rows(frozenset({CAPTIONS}), templates=3), (1,), 8, False)
     drawn = torch.cat([batch[CAPTIONS].pooled[0] for batch in sampler.epoch(0, CPU)])
     expected = torch.cat([data.captions.pooled, data.templates.pooled]).float()
     assert torch.equal(drawn.sort(0).values, expected.sort(0).values)

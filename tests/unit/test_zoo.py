@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from t2ipal import store
+from t2ipal.features.clip_models import load_clip, tokenize
+from t2ipal.features.dense import encode_image_dense, encode_text_dense
 from t2ipal.micro.grammar import captions_of
-from t2ipal.micro.zoo.clip import LENGTH, export, micro_clip
+from t2ipal.micro.zoo.clip import ARCHITECTURES, LENGTH, export, micro_clip
 from t2ipal.micro.zoo.loop import Recipe, Stage, train
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
 from t2ipal.micro.zoo.text_to_image import encode_compact
@@ -58,6 +60,39 @@ def test_text_encoder_gives_the_hidden_states_of_clip(tmp_path: Path):
         torch.testing.assert_close(hidden[row, :length], wanted[row, :length], atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_exported_clip_loads_with_the_sizes_of_its_architecture(tmp_path: Path, architecture: str):
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.of_grammar()
+    model = micro_clip(len(vocabulary.ids), architecture=architecture).eval()
+    path = tmp_path / "clip.safetensors"
+    state = export(model, vocabulary)
+    store.write_tensors(path, state)
+    half = {key: state[key].float() for key in model.state_dict() if key in state and state[key].is_floating_point()}
+    half["token_embedding.weight"] = state["token_embedding.rows"].float()
+    half["positional_embedding"] = half["positional_embedding"][:LENGTH]
+    model.load_state_dict(half, strict=False)
+    clip, of = load_clip(path), ARCHITECTURES[architecture]
+    assert (clip.dim, clip.image_size) == (of.embed, 96)
+    assert clip.model.visual.layer1[0].conv1.out_channels == of.width
+    assert (clip.model.transformer.width, clip.model.transformer.layers) == (of.text_width, of.text_layers)
+    # what is loaded is what was exported, in both towers
+    images = torch.randn(2, 3, 96, 96)
+    wanted = nn.functional.normalize(model.encode_image(images), dim=-1)
+    torch.testing.assert_close(encode_image_dense(clip, images)[0], wanted, atol=1e-5, rtol=1e-4)
+    tokens = torch.from_numpy(vocabulary.compact(TEXTS[:4], LENGTH))
+    wanted = nn.functional.normalize(model.encode_text(tokens), dim=-1)
+    torch.testing.assert_close(encode_text_dense(clip, tokenize(TEXTS[:4]))[0], wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_small_clip_is_smaller_in_both_towers_and_shipped():
+    small, big = (load_clip(ZOO / f"{name}.safetensors").model for name in ("clip-small", "clip"))
+    for tower in ("visual", "transformer"):
+        sizes = [sum(p.numel() for p in getattr(model, tower).parameters()) for model in (small, big)]
+        assert 4 * sizes[0] < 3 * sizes[1], tower
+    assert (ZOO / "clip-small.safetensors").stat().st_size <= 1.7e6
+
+
 @dataclass(frozen=True)
 class Line(Stage):
     """Fits y = 3 x + 1: a stage small enough to train in a test."""
@@ -103,6 +138,7 @@ def test_shipped_files_are_those_of_the_manifest():
 def test_manifest_says_how_the_models_were_made_and_how_good_they_are():
     models = store.read_json(ZOO / "manifest.json")["models"]
     assert 60 <= models["clip"]["figures"]["zero_shot_mAP"] <= 85
+    assert 50 <= models["clip-small"]["figures"]["zero_shot_mAP"] < models["clip"]["figures"]["zero_shot_mAP"]
     assert models["judge"]["figures"]["validation_mAP"] > 95
     figures = models["text-to-image"]["figures"]
     assert figures["judge_ratio"] == pytest.approx(figures["judge_mAP_generated"] / figures["judge_mAP_real"])

@@ -26,17 +26,49 @@ SOURCES = (
     "profiles",
     "resources",
 )
+NONE = dict.fromkeys
 TINY: dict[str, Any] = {
     "name": "tiny",
     "seeds": [1, 2],
-    "pools": {"micro": {"size": 60}},
-    "datasets": {"micro": {"train": None, "test": {"source": "micro", "size": 150}}},
-    "text_to_image": {"micro": {"model": "models/text-to-image", "samples": 1, "steps": 2, "batch": 8}},
-    "clip": {"micro": {"model": "models/clip.safetensors", "image_size": 32, "batch": 32}},
+    "pools": {"micro": {"size": 60}, **NONE(("drop-20", "drop-40"))},
+    "datasets": {
+        "micro": {
+            "train": {"source": "micro", "size": 120},
+            "validation": {"source": "micro", "size": 60},
+            "test": {"source": "micro", "size": 150},
+        }
+    },
+    "text_to_image": {
+        "micro": {"model": "models/text-to-image", "samples": 1, "steps": 2, "batch": 8},
+        **NONE(("steps-2", "steps-4")),
+    },
+    "clip": {"micro": {"model": "models/clip.safetensors", "image_size": 32, "batch": 32}, "small": None},
     "methods": ["zsclip", "tai_dpt", "t2i_pal"],
-    "training": {"epochs": 3, "batch": 16},
-    "settings": {"t2i_pal": {"n_ctx": 4}, "tai_dpt": {"n_ctx": 4}},
-    "sweeps": {"fig3a": {"values": [0.2, 0.6]}},
+    "extra": NONE(("tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_class_specific")),
+    "partial": {"levels": [50, 90], "methods": ["partial_bce", "dualcoop"]},
+    "novel": {"levels": [1], "methods": ["laso"], "zero_shot": ["tai_dpt"]},
+    "few_shot": {"levels": [1, 2]},
+    "training": {"epochs": 3, "batch": 16, "templates": 2},
+    "settings": {
+        "t2i_pal": {"n_ctx": 4},
+        "tai_dpt": {"n_ctx": 4},
+        "coop": {"n_ctx": 4, "epochs": 2},
+        "dualcoop": {"n_ctx": 4, "epochs": 2},
+        "partial_bce": {"epochs": 2},
+        "laso": {"op_epochs": 1, "classifier_epochs": 1},
+    },
+    "ablations": {
+        "table5": {
+            "rows": {
+                **NONE(("original", "own_text", "three")),
+                **{"text": {"against": []}, "synthetic": {"against": ["text"]}, "full": {"against": ["text"]}},
+            }
+        },
+        **NONE(("table6", "supplement")),
+    },
+    "sweeps": {"fig3a": {"values": [0.2, 0.6]}, **NONE(("fig3b", "fig3c", "fig4"))},
+    "search": {"partial_bce": {"level": 50, "grid": {"lr": [0.001, 0.01]}}},
+    "bootstrap": 100,
 }
 """Merged over config.yaml: minutes become seconds."""
 

@@ -100,9 +100,9 @@ def test_a_full_disk_is_named_and_nothing_half_written(project: Project, broken:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_check_lists_all_problems_at_once(project: Project, broken: Broken) -> None:
-    assert project.run("check").returncode == 0
+def test_check_data_lists_all_problems_at_once(project: Project, broken: Broken) -> None:
+    assert project.run("check_data").returncode == 0
     (project.path / "models/clip.safetensors").unlink()
     pool = {"source": "text", "path": "none.txt"}
     project.configure({"pools": {"mine": pool}, "datasets": {"micro": {"pool": "mine"}}})
-    broken(project.run("check"), "clip.micro.model: models/clip.safetensors", "pools.mine.path: data/none.txt")
+    broken(project.run("check_data"), "clip.micro.model: models/clip.safetensors", "pools.mine.path: data/none.txt")

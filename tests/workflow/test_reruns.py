@@ -60,7 +60,7 @@ CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/methods/t2i_pal.py", {**PAL, **PAL_SWEEP}),
     ("t2ipal/methods/tai_dpt.py", TAI),
     ("t2ipal/models/losses.py", ALL_RUNS),  # zsclip shares a file with those that learn prompts
-    ("t2ipal/tables.py", {"table1": 1, "sweep": 1, "per_class": 1, **CURVES, **GAP}),
+    ("t2ipal/tables/numbers.py", {"table1": 1, "sweep": 1, "per_class": 1, **CURVES, **GAP}),
     ("t2ipal/gallery.py", {"captions_page": 1, **SHEETS, **HEAT}),
     ("workflow_scripts/evaluate.py", {"evaluate": 3, "evaluate_sweep": 1, **TABLES, **GAP}),
     ("resources/paper_results.csv", {"table1": 1, "sweep": 1}),

@@ -1,4 +1,4 @@
-"""Train the micro CLIP, the micro text-to-image model and the judge from nothing, and write their manifest."""
+"""Train the micro CLIPs, the micro text-to-image model and the judge from nothing, and write their manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from t2ipal import store
 from t2ipal.errors import UserError
 from t2ipal.micro.zoo import quality
 from t2ipal.micro.zoo.autoencoder import AutoencoderStage
-from t2ipal.micro.zoo.clip import ClipStage, export
+from t2ipal.micro.zoo.clip import ARCHITECTURES, ClipStage, export
 from t2ipal.micro.zoo.judge import JudgeStage
 from t2ipal.micro.zoo.loop import Recipe, Result, train
 from t2ipal.micro.zoo.text_to_image import TextToImageStage, write_pipeline
@@ -30,6 +30,7 @@ log = logging.getLogger("zoo")
 SCENES = 120_000  # of the pre-training draw
 RECIPES = {
     "clip": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip-small": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
     "text-to-image": Recipe(steps=8_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
@@ -68,14 +69,15 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     scaled = {name: _scaled(recipe, options.steps) for name, recipe in RECIPES.items()}
     stages: dict[str, Callable] = {
         "clip": lambda: ClipStage(work, size, scaled["clip"]),
+        "clip-small": lambda: ClipStage(work, size, scaled["clip-small"], "clip-small"),
         "judge": lambda: JudgeStage(work, size, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
         "text-to-image": lambda: TextToImageStage(work, size, clip, scaled["text-to-image"]),
     }
     started = time.time()
     result = train(stages[name](), work, processes)
-    if name == "clip":
-        store.write_tensors(clip, export(result.model, Vocabulary.of_grammar()))
+    if name in ARCHITECTURES:
+        store.write_tensors(work / f"{name}.safetensors", export(result.model, Vocabulary.of_grammar()))
     elif name == "text-to-image":
         autoencoder = train(stages["autoencoder"](), work, processes)
         write_pipeline(work / "text-to-image", work, clip, result.model, autoencoder.model)

@@ -1,4 +1,4 @@
-"""The micro CLIP: OpenAI's own `clip.model.CLIP` in a small size, trained contrastively on the pre-training draw."""
+"""The micro CLIPs: OpenAI's own `clip.model.CLIP` in two sizes, trained contrastively on the pre-training draw."""
 
 from __future__ import annotations
 
@@ -20,17 +20,41 @@ if TYPE_CHECKING:
 
 IMAGE_SIZE = 96  # a 3 x 3 local map
 CONTEXT = 77
-EMBED, WIDTH, TEXT_WIDTH, TEXT_LAYERS = 128, 16, 128, 3
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own pixel statistics
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def micro_clip(vocabulary: int, context: int = LENGTH) -> CLIP:
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of a CLIP with a ResNet of four blocks.
+
+    Attributes:
+        embed: dimension D of the joint space.
+        width: channels of the ResNet's first block; the last has 32 times as many.
+        text_width: dimension of the text transformer, a multiple of 64.
+        text_layers: blocks of the text transformer.
+    """
+
+    embed: int
+    width: int
+    text_width: int
+    text_layers: int
+
+
+ARCHITECTURES = {
+    "clip": Architecture(embed=128, width=16, text_width=128, text_layers=3),
+    # to "clip" as RN50 is to RN101: what a weaker backbone changes
+    "clip-small": Architecture(embed=64, width=8, text_width=128, text_layers=2),
+}
+
+
+def micro_clip(vocabulary: int, context: int = LENGTH, architecture: str = "clip") -> CLIP:
     """A CLIP of the sizes that `clip.model.build_model` derives from its state dict."""
     from clip.model import CLIP
 
-    heads = TEXT_WIDTH // 64
-    return CLIP(EMBED, IMAGE_SIZE, (1, 1, 1, 1), WIDTH, None, context, vocabulary, TEXT_WIDTH, heads, TEXT_LAYERS)
+    of = ARCHITECTURES[architecture]
+    text = (of.text_width, of.text_width // 64, of.text_layers)
+    return CLIP(of.embed, IMAGE_SIZE, (1, 1, 1, 1), of.width, None, context, vocabulary, *text)
 
 
 def pixels(images: np.ndarray, device: torch.device, size: int = IMAGE_SIZE) -> Tensor:
@@ -44,7 +68,10 @@ def pixels(images: np.ndarray, device: torch.device, size: int = IMAGE_SIZE) -> 
 
 @dataclass(frozen=True)
 class ClipStage(Stage):
-    """Symmetric InfoNCE over the batch of a process (Radford et al. 2021, section 2.3)."""
+    """Symmetric InfoNCE over the batch of a process (Radford et al. 2021, section 2.3).
+
+    `name` is that of the architecture.
+    """
 
     work: Path
     size: int
@@ -52,7 +79,7 @@ class ClipStage(Stage):
     name: str = "clip"
 
     def build(self) -> nn.Module:
-        return micro_clip(len(Vocabulary.of_grammar().ids))
+        return micro_clip(len(Vocabulary.of_grammar().ids), architecture=self.name)
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world = World(self.work, "pretrain", self.size)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from t2ipal import store
 from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
-from t2ipal.micro.zoo.clip import TEXT_LAYERS, TEXT_WIDTH
+from t2ipal.micro.zoo.clip import ARCHITECTURES
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import END, Vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel
 
 LENGTH = 32  # token positions of a prompt
+TEXT_WIDTH, TEXT_LAYERS = ARCHITECTURES["clip"].text_width, ARCHITECTURES["clip"].text_layers
 LATENT_SIDE = 8
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 

@@ -1,0 +1,164 @@
+"""LaSO's set operations on features: what an image would look like with the objects of two, of both, of one alone.
+
+Source: Alfassy et al., CVPR 2019; github.com/leokarlin/LaSO (SetOpsResModule, train_setops_stripped.py). There, the
+features are rectified, of a network that may learn along. Here they are frozen and lie on a sphere: so do the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from t2ipal.models.mlp import (
+    Parameters,
+    batch_norm,
+    leaky,
+    linear,
+    start_linear,
+    start_norm,
+    start_statistics,
+)
+
+ANALYTIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "subtract": lambda a, b: F.relu(a - b),
+    "intersect": torch.minimum,
+    "union": torch.add,
+}
+"""The operations by name, and the fixed one that each learned network starts from."""
+
+INPUT, HIDDEN, OUTPUT = "input", "hidden", "output"
+
+
+class Results(NamedTuple):
+    """What the networks make of pairs (a, b), each pair in both orders: [S, 2P, D], (a, b) first, then (b, a).
+
+    Attributes:
+        again: a as the union of what it has alone and what both have.
+        subtract: S(a, b); the others are ways to say the same.
+        subtract_twice: S(S(a, b), b).
+        subtract_both: S(a, I(a, b)).
+        subtract_both_swapped: S(a, I(b, a)).
+        union: U(a, b).
+        union_twice: U(U(a, b), b).
+        intersect: I(a, b).
+        intersect_twice: I(I(a, b), b).
+    """
+
+    again: Tensor
+    subtract: Tensor
+    subtract_twice: Tensor
+    subtract_both: Tensor
+    subtract_both_swapped: Tensor
+    union: Tensor
+    union_twice: Tensor
+    intersect: Tensor
+    intersect_twice: Tensor
+
+
+def start_operations(seeds: Sequence[int], dim: int) -> tuple[Parameters, Parameters]:
+    """Parameters and running statistics of the three networks."""
+    learned, statistics = {}, {}
+    for name in ANALYTIC:
+        learned |= start_linear(seeds, f"{name}.{INPUT}", 2 * dim, dim, bias=False)
+        learned |= start_linear(seeds, f"{name}.{HIDDEN}", dim, dim, bias=False)
+        learned |= start_linear(seeds, f"{name}.{OUTPUT}", dim, dim)
+        for layer in (INPUT, HIDDEN):
+            learned |= start_norm(seeds, f"{name}.{layer}", dim)
+            statistics |= start_statistics(seeds, f"{name}.{layer}", dim)
+    return learned, statistics
+
+
+def operate(parameters: Parameters, statistics: Parameters, name: str, a: Tensor, b: Tensor, training: bool) -> Tensor:
+    """One set operation on pairs of features [S, R, D] of length sqrt(D); so is the result.
+
+    A residual block: the fixed operation is added to a hidden layer, and a last layer maps the sum.
+    """
+    x = linear(parameters, f"{name}.{INPUT}", torch.cat([a, b], -1))
+    x = leaky(batch_norm(parameters, statistics, f"{name}.{INPUT}", x, training))
+    x = linear(parameters, f"{name}.{HIDDEN}", x)
+    x = batch_norm(parameters, statistics, f"{name}.{HIDDEN}", x, training)
+    x = linear(parameters, f"{name}.{OUTPUT}", leaky(x + ANALYTIC[name](a, b)))
+    return on_sphere(x)
+
+
+def on_sphere(features: Tensor) -> Tensor:
+    """Features [..., D] scaled to length sqrt(D): numbers near 1 in size suit the start of the networks."""
+    return F.normalize(features, dim=-1) * features.shape[-1] ** 0.5
+
+
+def all_operations(parameters: Parameters, statistics: Parameters, a: Tensor, b: Tensor) -> Results:
+    """All results that LaSO's losses look at, for pairs of features [S, P, D], in training."""
+    x, y = torch.cat([a, b], 1), torch.cat([b, a], 1)
+    pairs = x.shape[1]
+
+    def apply(name: str, *inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        left, right = (torch.cat(side, 1) for side in zip(*inputs, strict=True))
+        return operate(parameters, statistics, name, left, right, True).split(pairs, 1)
+
+    (subtract,), (union,), (intersect,) = (apply(name, (x, y)) for name in ("subtract", "union", "intersect"))
+    twice, both, swapped = apply("subtract", (subtract, y), (x, intersect), (x, swap(intersect)))
+    union_twice, again = apply("union", (union, y), (swapped, intersect))
+    (intersect_twice,) = apply("intersect", (intersect, y))
+    return Results(again, subtract, twice, both, swapped, union, union_twice, intersect, intersect_twice)
+
+
+def swap(results: Tensor) -> Tensor:
+    """[S, 2P, ...] of the pairs (a, b), then (b, a): the same with the orders exchanged."""
+    return torch.cat(results.chunk(2, 1)[::-1], 1)
+
+
+def operation_labels(a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """Labels [S, 2P, C] of "again", "subtract", "union" and "intersect", from those of a and b [S, P, C].
+
+    1, 0, and -1 where a label of either image is unknown (of a alone for "again").
+    """
+    x, y = torch.cat([a, b], 1), torch.cat([b, a], 1)
+    unknown = (x < 0) | (y < 0)
+    found = {"subtract": x * (1 - y), "union": torch.maximum(x, y), "intersect": x * y}
+    return {"again": x} | {name: labels.masked_fill(unknown, -1) for name, labels in found.items()}
+
+
+def agreement(results: Results) -> Tensor:
+    """Mean squared differences between results that ought to be the same, per pair: [S, P].
+
+    Symmetry of union and intersection, and three tautologies of subtraction.
+    """
+    union, intersect = (_distance(part, swap(part)) for part in (results.union, results.intersect))
+    others = (results.subtract_twice, results.subtract_both, results.subtract_both_swapped)
+    subtract = sum(_distance(results.subtract, other) for other in others)
+    # symmetry is one difference per pair, which stands here twice; a tautology has one for each order
+    return _per_pair((union + intersect) / 2 + subtract)
+
+
+def reconstruction(results: Results, a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared difference of `again` and the features it should be, per pair: [S, P]. Guards against collapse."""
+    return _per_pair(_distance(results.again, torch.cat([a, b], 1)))
+
+
+def classification(classify: Callable[[Tensor], Tensor], results: Results, labels: dict[str, Tensor]) -> Tensor:
+    """Multi-label soft margin loss of a classifier on all results against the labels they should have: [S, P]."""
+    names = [name.split("_")[0] for name in results._fields]
+    logits = classify(torch.cat(list(results), 1))
+    losses = soft_margin(logits, torch.cat([labels[name] for name in names], 1))
+    return sum(_per_pair(loss) for loss in losses.chunk(len(names), 1))
+
+
+def soft_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy, the mean over the known classes of each row: [..., R] from [..., R, C]; -1 is unknown."""
+    known = (labels >= 0).to(logits.dtype)
+    losses = F.binary_cross_entropy_with_logits(logits, labels.clamp(min=0).to(logits.dtype), known, reduction="none")
+    return losses.sum(-1) / known.sum(-1).clamp(min=1)
+
+
+def _distance(x: Tensor, y: Tensor) -> Tensor:
+    return (x - y).square().mean(-1)
+
+
+def _per_pair(values: Tensor) -> Tensor:
+    """[S, 2P] -> [S, P]: the sum over both orders of a pair."""
+    first, second = values.chunk(2, 1)
+    return first + second

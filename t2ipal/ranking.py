@@ -1,0 +1,51 @@
+"""Weighted average precision of one class for many weightings at once: what mAP and its bootstrap are made of.
+
+It is scikit-learn's average_precision_score with sample weights (tests hold it to that), for all resamples in one pass,
+and without an import that would double the start-up of every evaluation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Ranking(NamedTuple):
+    """One class: its rows by falling score, cut into steps that end at the rank of a positive.
+
+    Rows that share a rank are one step. Steps without a positive change no precision that counts, so they are joined
+    with the next one that has a positive, and what comes after the last positive is left out.
+
+    Attributes:
+        rows: rows in the order of their rank.
+        starts: [P], where each step begins in `rows`.
+        hits: the positive ones among them.
+        hit_starts: [P], where each step begins in `hits`.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    hits: np.ndarray
+    hit_starts: np.ndarray
+
+
+def rank(scores: np.ndarray, labels: np.ndarray) -> Ranking:
+    """The ranking of scores [N] with labels [N] of 1 (positive), 0 (absent) and -1 (left out); one must be positive."""
+    counted = np.flatnonzero(labels != -1)
+    order = counted[np.argsort(-scores[counted], kind="stable")]
+    ranked, hit = scores[order], np.flatnonzero(labels[order] == 1)
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # the last row of each rank
+    step, first = np.unique(np.searchsorted(ends, hit), return_index=True)
+    stops = ends[step] + 1
+    return Ranking(order[: stops[-1]], np.append(0, stops[:-1]), order[hit], first)
+
+
+def precision_of(ranking: Ranking, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Average precision [B] (0 without a positive) and the weight [B] of the positives, for weights [N, B]."""
+    hits = np.add.reduceat(weights[ranking.hits], ranking.hit_starts, axis=0)
+    seen = np.cumsum(np.add.reduceat(weights[ranking.rows], ranking.starts, axis=0), axis=0)
+    found = np.cumsum(hits, axis=0)
+    precision = np.divide(found, np.maximum(seen, 1, out=seen), out=seen)
+    summed = np.multiply(hits, precision, out=precision).sum(0, dtype=np.float64)
+    return summed / np.maximum(found[-1], 1), found[-1]

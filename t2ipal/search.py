@@ -1,0 +1,75 @@
+"""Choosing settings of label-trained methods on validation images, by one grid that can be run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from t2ipal.evaluate import average_precision
+from t2ipal.train import fit
+
+if TYPE_CHECKING:
+    from t2ipal.features.cache import ImageFeatures
+    from t2ipal.features.clip_models import Clip
+    from t2ipal.methods.base import Method, MethodSettings
+    from t2ipal.training_data import TrainingData
+
+
+def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every choice of one value per setting, in the order of the keys."""
+    return [dict(zip(values, choice, strict=True)) for choice in product(*values.values())]
+
+
+def try_settings(
+    method: type[Method],
+    settings: MethodSettings,
+    point: Mapping[str, Any],
+    clip: Clip,
+    spec: Mapping[str, Any],
+    data: TrainingData,
+    images: ImageFeatures,
+    labels: np.ndarray,
+) -> list[dict[str, Any]]:
+    """Train once and measure on validation images: one row with the point of the grid and its mean AP over seeds.
+
+    Args:
+        method, settings: what is trained.
+        point: the settings that the grid chose, as they are recorded.
+        clip: the frozen model.
+        spec: method, protocol, level, seeds, classes.
+        data: the training rows, with what the protocol knows of them.
+        images: the validation images.
+        labels: [N, C] of the scored classes.
+    """
+    tensors, history = fit(method, settings, clip, spec["classes"], data, spec["seeds"])
+    scores = method(settings, spec["classes"]).scores(tensors, images).numpy()
+    precisions = [float(average_precision(seed, labels).mean()) for seed in scores]
+    seconds = sum({row["epoch"]: row["seconds"] for row in history}.values())
+    about = {name: spec[name] for name in ("method", "protocol", "level")}
+    return [
+        about | {"set": json.dumps(dict(point), sort_keys=True), "mAP": float(np.mean(precisions)), "seconds": seconds}
+    ]
+
+
+def table(paths: Sequence[str]) -> str:
+    """All that was tried, best first by method, as a Markdown table."""
+    from t2ipal.store import read_parquet
+
+    lines = ["| method | at | tried | validation mAP | s |", "|---|---|---|---:|---:|"]
+    units = {"partial": "% of the labels", "few_shot": "shots", "novel": "shots, novel classes"}
+    for path in paths:
+        for row in read_parquet(path).to_pylist():
+            tried = ", ".join(f"`{key}` {value}" for key, value in json.loads(row["set"]).items())
+            at = f"{row['level']} {units[row['protocol']]}"
+            lines.append(f"| `{row['method']}` | {at} | {tried} | {row['mAP']:.2f} | {row['seconds']:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(table(sys.argv[1:]), end="")

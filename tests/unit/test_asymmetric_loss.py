@@ -1,0 +1,85 @@
+"""The asymmetric loss against its formula, number by number."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from t2ipal.models.asymmetric_loss import asymmetric_loss
+
+
+def sigmoid(z: float) -> float:
+    return 1 / (1 + math.exp(-z))
+
+
+def loop(logits: list[float], labels: list[int], gamma_neg: float, gamma_pos: float, clip: float) -> float:
+    total = 0.0
+    for z, y in zip(logits, labels, strict=True):
+        if y == 1:
+            total -= (1 - sigmoid(z)) ** gamma_pos * math.log(sigmoid(z))
+        elif y == 0:
+            q = min(1 - sigmoid(z) + clip, 1.0)
+            total -= (1 - q) ** gamma_neg * math.log(q)
+    return total
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.lists(st.tuples(st.floats(-9, 9), st.sampled_from([1, 0, -1])), min_size=3, max_size=3),
+        min_size=1,
+        max_size=4,
+    ),
+    gamma_neg=st.sampled_from([0.0, 1.0, 2.0, 4.0]),
+    gamma_pos=st.sampled_from([0.0, 1.0, 2.0]),
+    clip=st.sampled_from([0.0, 0.05, 0.2]),
+)
+def test_loop_over_classes(rows: list, gamma_neg: float, gamma_pos: float, clip: float) -> None:
+    logits = torch.tensor([[z for z, _ in row] for row in rows], dtype=torch.float64)
+    labels = torch.tensor([[y for _, y in row] for row in rows], dtype=torch.int8)
+    found = asymmetric_loss(logits, labels, gamma_neg, gamma_pos, clip)
+    expected = [loop(*zip(*row, strict=True), gamma_neg, gamma_pos, clip) for row in rows]
+    assert found.tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_unknown_labels_get_no_gradient() -> None:
+    logits = torch.tensor([[0.3, -0.2, 4.0, 1.0, -30.0]], requires_grad=True)
+    asymmetric_loss(logits, torch.tensor([[1, 0, -1, 0, -1]])).sum().backward()
+    assert (logits.grad[0, [2, 4]] == 0).all()
+    assert (logits.grad[0, [0, 1, 3]] != 0).all()
+
+
+def test_focal_factors_carry_no_gradient() -> None:
+    logits = torch.tensor([0.4, -0.7], dtype=torch.float64, requires_grad=True)
+    asymmetric_loss(logits, torch.tensor([1, 0])).backward()
+    p, other = sigmoid(0.4), sigmoid(-0.7)
+    q = 1 - other + 0.05
+    # derivatives of -log p and -log q, times the factors as they stand
+    expected = [-(1 - p) * (1 - p), (1 - q) ** 2 * other * (1 - other) / q]
+    assert logits.grad.tolist() == pytest.approx(expected)
+
+
+def test_an_absent_class_of_low_probability_costs_nothing() -> None:
+    logits = torch.tensor([-3.0, -2.9], requires_grad=True)  # probabilities 0.047 and 0.052
+    asymmetric_loss(logits, torch.tensor([0, 0])).backward()
+    assert logits.grad[0] == 0
+    assert logits.grad[1] > 0
+
+
+def test_without_focus_and_clip_it_is_binary_cross_entropy() -> None:
+    logits = 40 * torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
+    labels = torch.randint(0, 2, (5, 7), generator=torch.Generator().manual_seed(1))
+    expected = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").sum(-1)
+    torch.testing.assert_close(asymmetric_loss(logits, labels, 0, 0, 0), expected)
+
+
+def test_extreme_logits_stay_finite() -> None:
+    logits = torch.tensor([[-200.0, 200.0], [200.0, -200.0]], requires_grad=True)
+    loss = asymmetric_loss(logits, torch.tensor([[1, 0], [1, 0]]))
+    loss.sum().backward()
+    assert loss.isfinite().all()
+    assert logits.grad.isfinite().all()
+    assert loss[0] > 100 > loss[1] + 99

@@ -1,0 +1,223 @@
+"""What the paper claims and what a run says of it: verdicts, counts, and the page."""
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from table_specs import records1, records2, records4, records6, table1, table2, table4, table6
+
+from t2ipal.tables import Claim, claims_page, make_claims, make_table, read_paper
+from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, to_csv, verdict
+from t2ipal.tables.claims_page import MARGIN, WIDTH, Scale
+from t2ipal.tables.model import Value
+
+PAPER = read_paper(Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv")
+
+
+def everything() -> list[Claim]:
+    rows = [*records1((79.0, 79.1, 79.5)), *records2(), *records6()]
+    return make_claims([table1(), table2(), table6()], rows, PAPER)
+
+
+def few() -> list[Claim]:
+    return make_claims([table4()], records4(), PAPER)
+
+
+@pytest.mark.parametrize(
+    ("paper", "low", "high", "expected"),
+    [
+        (3.2, 0.1, 0.5, AGREE),
+        (3.2, -0.5, -0.1, CONTRADICT),
+        (-3.2, -0.5, -0.1, AGREE),
+        (-3.2, 0.1, 0.5, CONTRADICT),
+        (3.2, -0.1, 0.5, UNCLEAR),
+        (3.2, 0.0, 0.5, UNCLEAR),
+        (-3.2, -0.5, 0.0, UNCLEAR),
+        (3.2, None, None, UNCLEAR),
+    ],
+)
+def test_only_an_interval_without_0_has_a_direction(
+    paper: float, low: float | None, high: float | None, expected: str
+) -> None:
+    assert verdict(paper, Value(0.2, low=low, high=high)) == expected
+
+
+def test_a_table_of_data_sets_claims_a_difference_for_each() -> None:
+    claims = [claim for claim in everything() if claim.table.startswith("Table 6")]
+    assert [(claim.data, claim.paper_data, claim.text, claim.verdict) for claim in claims[:4]] == [
+        ("MS-COCO", "COCO2014", "w. Loc.Adp above w/o Adp", AGREE),
+        ("VOC2007", "VOC2007", "w. Loc.Adp above w/o Adp", CONTRADICT),
+        ("NUS-WIDE", "NUSWIDE", "w. Loc.Adp above w/o Adp", UNCLEAR),
+        ("Average", "", "w. Loc.Adp above w/o Adp", AGREE),
+    ]
+    assert [claim.paper for claim in claims[:4]] == pytest.approx([0.8, 0.5, 0.3, 0.53])
+    assert not any(claim.levels for claim in claims)
+
+
+def test_what_the_paper_has_not_is_no_claim() -> None:
+    claims = [claim for claim in everything() if claim.table.startswith("Table 1")]
+    assert [claim.text for claim in claims] == ["T2I-PAL above TaI-DPT"]  # and none of the oracle
+    assert make_claims([table1(None)], records1(), PAPER) == []
+
+
+def test_a_table_of_levels_claims_the_average_with_the_levels_below_it() -> None:
+    claims = [claim for claim in everything() if claim.table.startswith("Table 2")]
+    assert [claim.kind for claim in claims] == [SYSTEMS] * 3 + [LEVELS] * 5
+    pal = claims[1]
+    assert (pal.text, pal.at, pal.verdict) == ("+ T2I-PAL above + TaI-DPT", "Avg.", AGREE)
+    # the paper prints equal numbers at 30, 40 and 90 %: it claims nothing there
+    assert [each.at for each in pal.levels] == ["10 %", "20 %", "50 %", "60 %", "70 %", "80 %"]
+    assert [each.paper for each in pal.levels] == pytest.approx([0.4, 0.2, -0.2, 0.2, 0.4, 0.2])
+    assert [each.verdict for each in pal.levels] == [AGREE, AGREE, CONTRADICT, AGREE, UNCLEAR, UNCLEAR]
+    assert count(pal.levels) == {AGREE: 3, CONTRADICT: 1, UNCLEAR: 2}
+    trend = claims[3]
+    assert (trend.text, trend.minus) == ("SSGRL: more labels are better", "SSGRL, 90 % minus 10 %")
+    assert trend.paper == pytest.approx(14.5)
+
+
+def test_claims_between_columns_and_columns_without_an_average() -> None:
+    found = {claim.text: claim for claim in few()}
+    assert found["T2I-PAL above TaI-DPT"].at == "0-shot"
+    beyond = found["T2I-PAL (0-shot) above + TaI-DPT (16-shot)"]
+    assert (beyond.paper, beyond.verdict) == (pytest.approx(1.4), UNCLEAR)
+    assert found["CoOp: more shots are better"].verdict == CONTRADICT
+    assert len(found) == 7
+
+
+def test_a_claim_is_told_in_the_papers_direction() -> None:
+    spec = table1()
+    spec["blocks"][0]["rows"][0]["against"] = ["tai_dpt"]
+    rows = records1()
+    claim = make_claims([spec], rows, PAPER)[0]
+    gap = make_table(spec, rows, PAPER).blocks[0].rows[0].pairs[0].cells[0]
+    assert (claim.text, claim.minus) == ("TaI-DPT above ZSCLIP", "TaI-DPT minus ZSCLIP")
+    assert (claim.paper, gap.paper) == (pytest.approx(12.1), pytest.approx(-12.1))
+    ours = claim.ours
+    assert (ours.mean, ours.low, ours.high) == (-gap.ours.mean, -gap.ours.high, -gap.ours.low)
+    assert claim.verdict == verdict(gap.paper, gap.ours) == AGREE
+
+
+def test_without_a_trend_there_is_no_claim_of_it() -> None:
+    claims = make_claims([table2() | {"trend": ""}], records2(), PAPER)
+    assert {claim.kind for claim in claims} == {SYSTEMS}
+
+
+def test_csv_has_all_claims_and_their_levels() -> None:
+    claims = everything()
+    rows = list(csv.DictReader(io.StringIO(to_csv(claims))))
+    assert len(rows) == len(claims) + sum(len(claim.levels) for claim in claims)
+    assert rows[0]["verdict"] == CONTRADICT
+    assert float(rows[0]["low"]) <= float(rows[0]["ours"]) <= float(rows[0]["high"]) < 0 < float(rows[0]["paper"])
+
+
+# The page
+
+
+class Page(HTMLParser):
+    """Elements by tag with their attributes, and all texts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def all(self, tag: str, name: str) -> list[dict[str, str]]:
+        return [attrs for found, attrs in self.found if found == tag and name in attrs.get("class", "").split()]
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside() -> None:
+    text = claims_page(everything())
+    page = Page(text)
+    assert page.open == []
+    assert "http" not in text
+    assert not any("src" in attrs or "href" in attrs for _, attrs in page.found)
+
+
+def test_the_page_counts_and_shows_every_claim() -> None:
+    claims = [*everything(), *few()]
+    page = Page(claims_page(claims))
+    numbers = count(claims)
+    bar = next(attrs["aria-label"] for tag, attrs in page.found if tag == "div" and attrs.get("class") == "bar")
+    assert bar == f"{numbers[AGREE]} agree, {numbers[CONTRADICT]} contradict, {numbers[UNCLEAR]} cannot be told"
+    assert len(page.all("tr", "claim")) == len(page.all("svg", "row")) == len(claims)
+    text = "".join(page.texts)
+    assert all(claim.text in text for claim in claims)
+    assert text.count("\N{BALLOT X} contradicts") == numbers[CONTRADICT]
+    assert text.count("\N{CHECK MARK} agrees") == numbers[AGREE]
+    assert text.count("? cannot tell") == numbers[UNCLEAR]
+    levels = count(each for claim in claims for each in claim.levels)
+    assert f": {levels[AGREE]} agree, {levels[CONTRADICT]} contradict, {levels[UNCLEAR]} cannot be told." in text
+
+
+def test_each_table_has_its_heading_and_its_own_counts() -> None:
+    text = claims_page(everything())
+    heads = re.findall(r'<th colspan="3" scope="rowgroup">(Table \d)', text)
+    assert heads == ["Table 1", "Table 2", "Table 6"]
+    assert re.findall(r'<th class="counts">(.*?)</th>', text)[0] == (
+        '<span class="agree">0 \N{CHECK MARK}</span><span class="contradict">1 \N{BALLOT X}</span>'
+        '<span class="unclear">0 ?</span>'
+    )
+
+
+def test_a_run_without_claims_says_so() -> None:
+    assert "No claim: the paper has no two numbers" in claims_page([])
+
+
+def test_texts_are_escaped() -> None:
+    claim = Claim("<Table>", SYSTEMS, "a & b", "", "x<y above z", "x<y minus z", "", 1.0, Value(1.0, low=0.5, high=1.5))
+    text = claims_page([claim], title="<t>", subtitle="<s>", notes=["<n>"])
+    assert not re.search(r"<(Table|y|t|s|n)\b>", text)
+    assert "a &amp; b" in text
+    assert Page(text).open == []
+
+
+def test_the_scale_holds_everything_and_0() -> None:
+    for claims in (everything(), few()):
+        scale = Scale.of(claims)
+        values = [0.0, *(claim.paper for claim in claims), *(claim.ours.low for claim in claims)]
+        values += [claim.ours.high for claim in claims]
+        assert all(MARGIN <= scale.x(value) <= WIDTH - MARGIN for value in values)
+        ticks = list(scale.ticks())
+        assert min(abs(tick) for tick in ticks) < 1e-9
+        assert 3 <= len(ticks) <= 9
+
+
+def test_the_plot_shows_paper_and_ours_where_they_are() -> None:
+    claim = everything()[0]
+    scale = Scale.of([claim])
+    page = Page(scale.plot(claim))
+    interval = page.all("line", "ours")[0]
+    assert [float(interval[end]) for end in ("x1", "x2")] == [scale.x(claim.ours.low), scale.x(claim.ours.high)]
+    dot = next(attrs for tag, attrs in page.found if tag == "circle")
+    assert float(interval["x1"]) < float(dot["cx"]) < float(interval["x2"]) < scale.x(0) < scale.x(claim.paper)
+    diamond = next(attrs for tag, attrs in page.found if tag == "svg" and attrs.get("overflow"))
+    assert float(diamond["x"]) == scale.x(3.2)
+    assert page.found[0][1]["class"] == "row contradict"
+    assert page.found[0][1]["aria-label"].startswith("paper +3.2, this run -1.00 [")
+
+
+def test_a_difference_without_an_interval_is_a_dot() -> None:
+    claim = Claim("Table 1. T", SYSTEMS, "d", "", "a above b", "a minus b", "", 1.0, Value(0.5))
+    assert not Page(Scale.of([claim]).plot(claim)).all("line", "ours")
+    assert claim.verdict == UNCLEAR
+    assert claims_of(make_table(table1(None), records1(), PAPER)) == []

@@ -1,0 +1,195 @@
+"""The table of data sources, the page that shows it, the overlays that need it, and what is said to be missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from docs_pages import ROOT, section, table_rows
+from test_datasets import photo, small_coco
+from test_docs import default, merged
+from test_nuswide import IMAGES, nested, tree
+
+from t2ipal.config import load_config
+from t2ipal.data_check import Finding, check_images, check_model, check_pool, load_sources, report
+from t2ipal.errors import UserError
+from t2ipal.layouts import pool_files, source_files
+from t2ipal.plan import make_plan
+
+OVERLAYS = ("voc2007", "coco2014", "nuswide")
+SOURCES = load_sources()
+
+
+def test_the_page_shows_the_table() -> None:
+    shown = table_rows(section(ROOT / "docs/data.md", "Sources"))
+    rows = [[f"`{row.name}`", row.what, row.url, row.size, row.licence, row.how] for row in SOURCES.values()]
+    assert shown == rows
+
+
+def test_the_page_names_every_option() -> None:
+    keys = {row[0].strip("`").split(".")[-1] for row in table_rows(section(ROOT / "docs/data.md", "Options"))}
+    assert {"captions", "splits", "ids", "split", "words", "cap", "difficult", "images", "missing", "classes"} == keys
+
+
+@pytest.mark.parametrize("row", SOURCES.values(), ids=lambda row: row.name)
+def test_every_row_is_whole(row: object) -> None:
+    assert row.url.startswith(("https://", "http://"))
+    assert all((row.what, row.licence, row.how))
+    assert row.bytes is None or row.bytes > 10**8
+    assert "|" not in row.text + row.name
+
+
+def test_sizes_for_people() -> None:
+    sizes = {name: SOURCES[name].size for name in ("coco-train2014", "voc2007-test", "nuswide-images")}
+    assert sizes == {"coco-train2014": "13.5 GB", "voc2007-test": "451 MB", "nuswide-images": "size not stated"}
+
+
+def test_no_table_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such table of data sources"):
+        load_sources(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_is_valid_and_stands_on_real_models(name: str) -> None:
+    text = (ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")
+    overlay = yaml.safe_load(text)
+    config = load_config(merged(default(), overlay))
+    runs = make_plan(config).runs
+    assert config.name == name
+    assert list(config.datasets) == [name]
+    assert {run.method for run in runs.values()} == {"zsclip", "tai_dpt", "t2i_pal"}
+    assert config.clip[config.use.clip].model == "RN101"
+    drawn = config.text_to_image[config.use.text_to_image]
+    assert (drawn.samples, drawn.steps, drawn.guidance) == (6, 50, 7.5)
+    settings = runs[name, "t2i_pal", "base"].settings
+    assert (settings["epochs"], settings["batch"], settings["lr"]) == (40, 64, 1e-4)
+    for entries in (config.pools, config.datasets, config.text_to_image, config.clip):
+        assert "micro" not in entries
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line and line[0].isalpha():
+            assert lines[number - 1].startswith("#"), line
+    assert all(len(line) <= 120 for line in lines)
+
+
+def test_the_overlays_follow_the_paper() -> None:
+    config = {name: load_config(merged(default(), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
+              for name in OVERLAYS}  # fmt: skip
+    assert config["voc2007"].pools["coco"].splits == ["train2017"]
+    assert config["voc2007"].datasets["voc2007"].test.difficult == "negative"
+    assert config["coco2014"].pools["coco"].splits == ["train2017"]
+    assert config["coco2014"].pools["coco_clean"].splits == ["train2014"]
+    nuswide = config["nuswide"].datasets["nuswide"]
+    assert (nuswide.words, nuswide.cap, nuswide.test.images) == (77, 1000, "all")
+    assert config["nuswide"].pools["openimages"].captions == "all"
+    paper = {name: config[name].datasets[name].paper for name in OVERLAYS}
+    assert paper == {"voc2007": "VOC2007", "coco2014": "COCO2014", "nuswide": "NUSWIDE"}
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_what_an_overlay_needs_is_in_the_table(name: str, tmp_path: Path) -> None:
+    config = load_config(merged(default(), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
+    found = []
+    for key, pool in config.pools.items():
+        settings = pool.model_dump()
+        settings |= {field: str(tmp_path / settings[field]) for field in ("root", "path") if settings.get(field)}
+        found += check_pool(f"pools.{key}", settings)
+        assert pool_files(settings)
+    for part in ("train", "test"):
+        settings = getattr(config.datasets[name], part).model_dump()
+        settings["root"] = str(tmp_path / settings["root"])
+        found += check_images(f"datasets.{name}.{part}", settings)
+        assert source_files(settings)
+    assert all(finding.missing and finding.source in SOURCES for finding in found)
+    text = report(found, SOURCES)
+    for finding in found:
+        assert text.count(f"get it: {SOURCES[finding.source].text}") == 1
+        assert f"MISSING {finding.key}: {finding.text}" in text
+    needs = {"voc2007": 3, "coco2014": 4, "nuswide": 4}
+    assert len({finding.source for finding in found}) == needs[name]
+
+
+def test_what_is_there_is_counted(tmp_path: Path) -> None:
+    source = small_coco(tmp_path, "val2014", {n: f"COCO_val2014_{n:012d}.jpg" for n in (1, 2, 3)})
+    (missing,) = [finding for finding in check_images("k", source) if finding.missing]
+    assert missing == Finding("k", f"{tmp_path}/val2014: no such folder of images (expected the images of val2014)",
+                              True, "coco-val2014")  # fmt: skip
+    (tmp_path / "val2014").mkdir()
+    (none,) = [finding for finding in check_images("k", source) if finding.missing]
+    assert none.text.startswith("0 of 3 listed images are there; the first that is not: ")
+    photo(tmp_path / "val2014/COCO_val2014_000000000002.jpg")
+    (_, some) = check_images("k", source)
+    assert not some.missing
+    assert some.text.startswith("1 of 3 listed images are there; the first that is not: ")
+    assert some.text.endswith("COCO_val2014_000000000001.jpg")
+    for number in (1, 3):
+        photo(tmp_path / f"val2014/COCO_val2014_{number:012d}.jpg")
+    (files, every) = check_images("k", source)
+    assert every == Finding("k", "3 of 3 listed images are there", source="coco-val2014")
+    assert files == Finding("k.root", f"{tmp_path}/annotations/instances_val2014.json: there",
+                            source="coco-annotations-2014")  # fmt: skip
+
+
+def test_many_files_of_one_source_are_one_finding(tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    nested(tmp_path)
+    findings = list(check_images("k", source))
+    assert [(finding.source, finding.missing) for finding in findings] == [
+        ("nuswide-lists", False), ("nuswide-labels", False), ("nuswide-images", False),
+    ]  # fmt: skip
+    assert findings[1].text.endswith("Labels_birds_Test.txt and 3 more: there")
+    assert findings[2].text == "4 of 4 listed images are there"
+
+
+def test_nuswide_lacks_more_than_allowed(tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    nested(tmp_path)
+    (tmp_path / "Flickr" / IMAGES[0][0]).unlink()
+    for allowed, missing in ((0, True), (1, False)):
+        *_, counted = check_images("k", source | {"missing": allowed})
+        assert counted.text.startswith("3 of 4 listed images are there; the first that is not: ")
+        assert counted.missing == missing
+
+
+def test_a_damaged_list_is_a_finding(tmp_path: Path) -> None:
+    source = small_coco(tmp_path, "val2014", {1: "COCO_val2014_000000000001.jpg"})
+    (tmp_path / "val2014").mkdir()
+    path = tmp_path / "annotations/instances_val2014.json"
+    path.write_text(path.read_text()[:60])
+    (_, damaged) = check_images("k", source)
+    assert damaged.missing
+    assert str(path) in damaged.text
+    assert "cut off" in damaged.text
+
+
+def test_a_folder_of_the_users_own(tmp_path: Path) -> None:
+    photo(tmp_path / "photos/a.jpg")
+    (tmp_path / "labels.csv").write_text("image,dog\na.jpg,1\nb.jpg,0\n")
+    source = {"source": "folder", "path": str(tmp_path / "photos"), "labels": str(tmp_path / "labels.csv")}
+    texts = [finding.text for finding in check_images("k", source)]
+    assert texts[2].startswith("1 of 2 listed images are there")
+    (tmp_path / "labels.csv").unlink()
+    assert [finding.missing for finding in check_images("k", source)] == [False, True]
+    assert list(check_images("k", {"source": "micro", "size": 3})) == []
+    assert [finding.key for finding in check_pool("k", {"source": "text", "path": "none.txt"})] == ["k.path"]
+
+
+def test_models(tmp_path: Path) -> None:
+    assert not check_model("clip", "k", "RN50x4").missing
+    assert not check_model("text_to_image", "k", "stable-diffusion-v1-5/stable-diffusion-v1-5").missing
+    gone = check_model("clip", "k", str(tmp_path / "RN101.pt"))
+    assert gone.missing
+    assert "https://github.com/openai/CLIP" in report([gone], SOURCES)
+    (tmp_path / "model.pt").write_bytes(b"x")
+    assert check_model("clip", "k", str(tmp_path / "model.pt")).text.endswith("there")
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"model.pt": {"sha256": "0" * 64}}}))
+    assert "sha256" in check_model("clip", "k", str(tmp_path / "model.pt")).text
+
+
+def test_real_samples(real_data: object) -> None:
+    coco = {"source": "coco", "root": str(real_data("coco_mini")), "split": "val2014"}
+    assert [finding.text for finding in check_images("k", coco)][-1] == "55 of 55 listed images are there"
+    voc = {"source": "voc", "root": str(real_data("VOCdevkit")), "split": "test"}
+    assert [finding.text for finding in check_images("k", voc)][-1].startswith("5 of 4,952 listed images are there")

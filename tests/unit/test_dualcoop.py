@@ -1,0 +1,161 @@
+"""DualCoOp: logits and losses of both variants against loops, unknown labels, seeds."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from test_asymmetric_loss import loop as loop_asymmetric
+from test_train import NAMES, clip, images, toy
+from tiny_clip import DIM
+from torch import Tensor
+
+from t2ipal import methods
+from t2ipal.errors import UserError
+from t2ipal.methods.base import TRAIN, Branch
+from t2ipal.methods.dualcoop import DualCoOp, Settings
+from t2ipal.sampler import Sampler
+from t2ipal.train import fit
+from t2ipal.training_data import TrainingData
+
+CPU = torch.device("cpu")
+FACTORS = {"tai": (math.exp(3.91), math.exp(3.0)), "official": (100.0, 20.0)}
+
+
+def partial(share: float = 0.5, **changes: object) -> TrainingData:
+    """Labelled images of which a share of the labels is known."""
+    data = toy()
+    known = torch.rand(data.train_labels.shape, generator=torch.Generator().manual_seed(0)) < share
+    labels = torch.where(known, data.train_labels, -1).to(torch.int8)
+    return dataclasses.replace(TrainingData(train=data.train, train_labels=labels), **changes)
+
+
+def settings(**changes: object) -> Settings:
+    return Settings(**{"epochs": 3, "batch": 8} | changes)
+
+
+def prepared(**changes: object) -> DualCoOp:
+    model = DualCoOp(settings(**changes), NAMES)
+    model.prepare(clip(), CPU)
+    return model
+
+
+def first_batch(data: TrainingData, model: DualCoOp) -> dict[str, Branch]:
+    return next(Sampler(data, model.rows(), (1, 2), 8, True).epoch(0, CPU))
+
+
+def loop_pair(local: Tensor, positive: Tensor, negative: Tensor, scale: float, spatial: float) -> tuple[float, float]:
+    """The pooled logits (for, against) of one class on one image's cells."""
+    near = [float(cell @ positive) for cell in local]
+    far = [float(cell @ negative) for cell in local]
+    top = max(near)
+    weights = [math.exp(spatial * (cosine - top)) for cosine in near]
+    pooled = [sum(w * c for w, c in zip(weights, side, strict=True)) / sum(weights) for side in (near, far)]
+    return scale * pooled[0], scale * pooled[1]
+
+
+def test_it_learns_from_known_labels_by_its_own_schedule() -> None:
+    assert methods.get("dualcoop") is DualCoOp
+    assert DualCoOp.kinds(Settings()) == {TRAIN}
+    assert DualCoOp.own_schedule
+    assert Settings().class_specific
+    with pytest.raises(UserError, match="no train rows"):
+        fit(DualCoOp, settings(), clip(), NAMES, TrainingData(), (1,), device="cpu")
+
+
+@pytest.mark.parametrize("variant", ["tai", "official"])
+@pytest.mark.parametrize("class_specific", [True, False])
+def test_loss_is_that_of_the_equations(variant: str, class_specific: bool) -> None:
+    model = prepared(variant=variant, class_specific=class_specific, loss_weight=0.2)
+    learned = model.start((1, 2))
+    batch = first_batch(partial(), model)
+    branch, found = batch[TRAIN], model.loss(learned, batch)["loss"]
+    logits = model.logits(learned | model.embed(learned), branch.local)
+    embeddings = model.embed(learned)
+    assert (branch.labels == -1).any()
+    for s in range(2):
+        total = 0.0
+        for r in range(8):
+            pairs = [
+                loop_pair(branch.local[s, r], positive, negative, *FACTORS[variant])
+                for positive, negative in zip(*(embeddings[f"class_{part}"][s] for part in model.parts), strict=True)
+            ]
+            z = [for_it - against for for_it, against in pairs]
+            assert logits[s, r].tolist() == pytest.approx(z, abs=5e-4)
+            for value, (for_it, against) in zip(logits[s, r].tolist(), pairs, strict=True):
+                # the official code's softmax over the pair
+                both = torch.tensor([against, for_it], dtype=torch.float64).softmax(0)
+                assert 1 / (1 + math.exp(-value)) == pytest.approx(float(both[1]), abs=1e-4)
+            total += loop_asymmetric(z, branch.labels[s, r].tolist(), 2.0, 1.0, 0.05)
+        expected = total / 8 if variant == "tai" else 0.2 * total
+        assert float(found[s]) == pytest.approx(expected, rel=5e-4)
+
+
+@pytest.mark.parametrize("variant", ["tai", "official"])
+def test_unknown_labels_have_no_gradient(variant: str) -> None:
+    data = partial(1.0)
+    data.train_labels[:, 2] = -1
+    model = prepared(variant=variant)
+    learned = {name: value.requires_grad_() for name, value in model.start((1, 2)).items()}
+    model.loss(learned, first_batch(data, model))["loss"].sum().backward()
+    for part in model.parts:
+        size = learned[f"context_{part}"].grad.abs().amax((-1, -2))
+        assert (size[:, 2] == 0).all()
+        assert (size[:, [0, 1, 3]] > 0).all()
+
+
+def test_without_any_known_label_nothing_is_learned() -> None:
+    chosen = settings(weight_decay=0.0)
+    tensors, history = fit(DualCoOp, chosen, clip(), NAMES, partial(0.0), (1,), device="cpu")
+    assert all(row["loss"] == 0 for row in history)
+    for name, value in prepared().start((1,)).items():
+        assert torch.equal(tensors[name], value)
+
+
+@pytest.mark.parametrize("class_specific", [True, False])
+def test_a_seed_does_not_depend_on_the_others(class_specific: bool) -> None:
+    chosen, data = settings(class_specific=class_specific), partial()
+    together, _ = fit(DualCoOp, chosen, clip(), NAMES, data, (1, 2, 3), device="cpu")
+    alone, _ = fit(DualCoOp, chosen, clip(), NAMES, data, (2,), device="cpu")
+    shape = (3, len(NAMES), 16, 128) if class_specific else (3, 16, 128)
+    assert together["context_negative"].shape == shape
+    assert together["class_positive"].shape == (3, len(NAMES), DIM)
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name][1], value[0], atol=1e-4, rtol=1e-3)
+        assert not torch.allclose(together[name][0], value[0], atol=1e-4), name
+
+
+@pytest.mark.parametrize("variant", ["tai", "official"])
+@pytest.mark.parametrize("class_specific", [True, False])
+def test_training_on_half_of_the_labels_beats_the_start(variant: str, class_specific: bool) -> None:
+    data = partial()
+    test = images([f"t{row:02d}" for row in range(40)], data.train.global_pos.float(), 7)
+    right = toy().train_labels == 1
+
+    def correct(epochs: int) -> float:
+        chosen = settings(variant=variant, class_specific=class_specific, epochs=epochs, lr=5e-3, warmup_epochs=0,
+                          optimizer="adamw", loss_weight=0.1)  # fmt: skip
+        tensors, _ = fit(DualCoOp, chosen, clip(), NAMES, data, (1, 2), device="cpu")
+        scores = DualCoOp(chosen, NAMES).scores(tensors, test)
+        return float(right.expand_as(scores).gather(-1, scores.argmax(-1, keepdim=True)).float().mean())
+
+    first, last = correct(1), correct(12)
+    assert last > max(first, 0.5), f"{last:.2f} of the images right after 12 epochs, {first:.2f} after one"
+
+
+def test_the_factors_are_learned_in_tai_dpts_variant_only() -> None:
+    tensors, _ = fit(DualCoOp, settings(), clip(), NAMES, partial(), (1, 2), device="cpu")
+    assert (tensors["log_scale"] != 3.91).all()
+    assert (tensors["log_spatial"] != 3.0).all()
+    official, _ = fit(DualCoOp, settings(variant="official"), clip(), NAMES, partial(), (1, 2), device="cpu")
+    assert not official.keys() & {"log_scale", "log_spatial"}
+
+
+def test_scores_are_the_logits_whatever_the_chunk() -> None:
+    data = partial()
+    tensors, _ = fit(DualCoOp, settings(), clip(), NAMES, data, (1, 2), device="cpu")
+    model = DualCoOp(settings(), NAMES)
+    found = model.scores(tensors, data.train, chunk=7)
+    assert found.shape == (2, 40, 4)
+    torch.testing.assert_close(found, model.scores(tensors, data.train), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, model.logits(tensors, data.train.local[None].float()), atol=1e-4, rtol=1e-4)

@@ -1,0 +1,198 @@
+"""The scripts of figures: from files and a `params.spec` to pictures."""
+
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import levels as levels_script
+import modality_gap as gap_script
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from levels import place, records_of
+from sweep import quoted
+
+from t2ipal.errors import UserError
+from t2ipal.evaluate import modality_gap
+from t2ipal.features.cache import image_schema, load_image_features, text_schema
+from t2ipal.figures import levels as draw
+from t2ipal.store import write_parquet, write_tensors
+from t2ipal.tables import read_paper
+
+PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv"
+DIM = 8
+
+
+class Files(dict[str, Any]):
+    """What Snakemake's inputs are: by name, and by `get`."""
+
+    __getattr__ = dict.__getitem__
+
+
+def record(method: str, seed: int, mean_ap: float, level: str | None = None) -> dict[str, Any]:
+    named = {"dataset": "micro", "method": method, "variant": "base", "level": level, "seed": seed}
+    return named | {"mAP": mean_ap, "ap": [mean_ap] * 2, "bootstrap": [mean_ap - 1, mean_ap + 1], "settings": "{}"}
+
+
+def write_metrics(path: Path, rows: list[dict[str, Any]]) -> str:
+    write_parquet(pa.Table.from_pylist(rows), path)
+    return str(path)
+
+
+def output(folder: Path, *suffixes: str) -> SimpleNamespace:
+    return SimpleNamespace(**{suffix: str(folder / f"figure.{suffix}") for suffix in suffixes})
+
+
+@pytest.mark.parametrize(
+    ("level", "axis", "expected"),
+    [
+        *[("10%", "labels", 10), (0.1, "labels", 10), (0.55, "labels", 55), (50, "labels", 50), ("1%", "labels", 1)],
+        *[("16-shot", "shots", 16), (1, "shots", 1), ("4", "shots", 4)],
+    ],
+)
+def test_levels_of_configs_and_of_the_paper_share_an_axis(level: float | str, axis: str, expected: float) -> None:
+    assert place(level, axis) == expected
+
+
+def test_a_level_without_a_number() -> None:
+    with pytest.raises(UserError, match=r"^levels figure: level 'Avg\.'; expected a number, a percentage or"):
+        place("Avg.", "labels")
+
+
+def test_records_of_a_level() -> None:
+    rows = [record("coop", seed, 70 + seed, level) for level in ("1-shot", "2-shot") for seed in (2, 1)]
+    key = ["micro", "coop", "base"]
+    assert [row["seed"] for row in records_of(rows, key, "2-shot")] == [1, 2]
+    assert {row["level"] for row in records_of(rows, key, "2-shot")} == {"2-shot"}
+    without = [{name: value for name, value in row.items() if name != "level"} for row in rows[:2]]
+    assert len(records_of(without, key, "2-shot")) == 2, "records without a level: the run alone decides"
+    with pytest.raises(UserError, match=r"^levels figure: no metrics of run micro/coop/base at level 4-shot; expected"):
+        records_of(rows, key, "4-shot")
+    with pytest.raises(UserError, match=r"^levels figure: a seed of run micro/coop/base is there twice; expected each"):
+        records_of(rows, key, None)
+
+
+def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shots = (1, 2, 4)
+    # Tables as the evaluation writes them: one file per run, whose levels are runs of their own.
+    metrics = [
+        write_metrics(tmp_path / f"{name}-{n}.parquet", [record(f"{name}{n}", s, 70 + n + s) for s in (1, 2)])
+        for n in shots
+        for name in ("coop", "fusion")
+    ]
+    metrics.append(write_metrics(tmp_path / "pal.parquet", [record("t2i_pal", 1, 75.0)]))
+    spec = {
+        "dataset": {"name": "micro", "title": "micro world", "paper": "VOC2007"},
+        "title": "Few shots",
+        "axis": "shots",
+        "curves": [
+            {"title": title, "role": role, "partner": partner, "runs": runs, "paper": paper}
+            for title, role, partner, runs, paper in (
+                ("CoOp", "label", None, [[n, ["micro", f"coop{n}", "base"]] for n in shots], {"1-shot": 79.3}),
+                ("CoOp+T2I-PAL", "fused", "T2I-PAL", [[n, ["micro", f"fusion{n}", "base"]] for n in shots], {}),
+                ("T2I-PAL", "zero-shot", None, [["0-shot", ["micro", "t2i_pal", "base"]]], {"0-shot": 91.5}),
+            )
+        ],
+    }
+    drawn = []
+
+    def draw_and_keep(*values: Any) -> Any:
+        drawn.append(draw(*values))
+        return drawn[0]
+
+    monkeypatch.setattr("t2ipal.figures.levels", draw_and_keep)
+    job = SimpleNamespace(
+        params=SimpleNamespace(spec=json.loads(json.dumps(spec))),
+        input=SimpleNamespace(metrics=metrics),
+        output=output(tmp_path, "png", "svg"),
+    )
+    levels_script.main(job)
+    ours, paper = drawn[0].axes
+    assert ours.lines[0].get_xydata().tolist() == [[1, 72.5], [2, 73.5], [4, 75.5]]
+    assert paper.lines[0].get_xydata().tolist() == [[1, 79.3]]
+    assert ours.get_title("left") == "Ours, micro world"
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert (tmp_path / "figure.svg").stat().st_size > 10_000
+
+
+def unit(draw: np.random.Generator, rows: int, shift: float) -> np.ndarray:
+    values = draw.normal(shift, 1, (rows, DIM))
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def halves(values: np.ndarray) -> list[list[np.float16]]:
+    return [list(row) for row in values.astype(np.float16)]
+
+
+def write_features(folder: Path) -> dict[str, str]:
+    draw = np.random.default_rng(0)
+    marks = {"clip_sha256": "ab" * 32, "clip_name": "tiny", "dim": str(DIM), "grid": "1,1"}
+    paths = {}
+    for name, shift in (("synthetic", 0.3), ("test", 0.5)):
+        values = halves(unit(draw, 40, shift))
+        columns = {"id": [f"{n:03d}" for n in range(40)], "global_pos": values, "global_nopos": values, "local": values}
+        schema = image_schema(DIM, 1, False, marks | {"kind": "image"})
+        paths[name] = str(folder / f"{name}.parquet")
+        write_parquet(pa.Table.from_pydict(columns, schema), paths[name])
+    values = halves(unit(draw, 40, -0.5))
+    columns = {"id": [f"{n:03d}" for n in range(40)], "global": values, "local": values, "tokens": [[1]] * 40}
+    paths["captions"] = str(folder / "captions.parquet")
+    write_parquet(pa.Table.from_pydict(columns, text_schema(DIM, marks | {"kind": "text"})), paths["captions"])
+    return paths
+
+
+@pytest.mark.parametrize("with_models", [True, False])
+def test_the_gap_script_writes_what_it_draws(with_models: bool, tmp_path: Path) -> None:
+    paths = write_features(tmp_path)
+    prompts = torch.randn(2, 3, DIM, generator=torch.Generator().manual_seed(0))
+    tensors = {"zsclip": {"class_global": prompts[:1]}, "t2i_pal": {"class_global": prompts}, "ssgrl": {"w": prompts}}
+    names = list(tensors) if with_models else []
+    for name in names:
+        write_tensors(tmp_path / f"{name}.safetensors", tensors[name], {"method": name})
+    rows = {
+        "zsclip": {"name": "zsclip", "title": "ZSCLIP", "in_paper": True, "deterministic": True},
+        "t2i_pal": {"name": "t2i_pal", "title": "T2I-PAL", "in_paper": True, "deterministic": False},
+        "ssgrl": {"name": "ssgrl", "title": "SSGRL", "in_paper": True, "deterministic": False},
+    }
+    files = Files(paths | {"synthetic": [paths["synthetic"]]})
+    files["metrics"] = [write_metrics(tmp_path / "metrics.parquet", [record("t2i_pal", s, 70 + s) for s in (1, 2)])]
+    spec: dict[str, Any] = {"dataset": {"name": "micro", "title": "micro world"}, "methods": [rows["t2i_pal"]]}
+    if with_models:
+        files["models"] = [str(tmp_path / f"{name}.safetensors") for name in names]
+        spec["prompts"] = [rows[name] for name in names]
+    where = output(tmp_path, "png", "svg", "csv")
+    gap_script.main(SimpleNamespace(params=SimpleNamespace(spec=spec), input=files, output=where))
+    with open(where.csv, newline="", encoding="utf-8") as file:
+        found = {row["pair"]: float(row["distance"]) for row in csv.DictReader(file)}
+    test = load_image_features(paths["test"]).global_nopos.float().numpy()
+    expected = {}
+    if with_models:
+        expected = {
+            "class prompts of ZSCLIP (before training) to test images": modality_gap(test, prompts[0]),
+            "class prompts of T2I-PAL (after training) to test images": np.mean(
+                [modality_gap(test, seed) for seed in prompts]
+            ),
+        }
+    images = load_image_features(paths["synthetic"]).global_nopos.float().numpy()
+    expected["synthetic images to test images"] = modality_gap(images, test)
+    assert expected.keys() <= found.keys()
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert len(found) == 3 + 2 * with_models
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_the_papers_quotes_of_a_sweep() -> None:
+    paper = read_paper(PAPER)
+
+    def spec(name: str, key: str, dataset: str | None) -> dict[str, Any]:
+        return {"name": name, "key": key, "dataset": {"paper": dataset}, "method": {"title": "T2I-PAL"}}
+
+    assert quoted(paper, spec("fig3a", "gamma", "VOC2007")) == {0.2: 91.1, 1.0: 90.4}
+    assert quoted(paper, spec("fig3b", "alpha", "COCO2014")) == {1.0: 71.03}
+    assert quoted(paper, spec("fig4", "samples", "VOC2007")) == {1.0: 91.1}
+    assert quoted(paper, spec("fig4", "images_per_caption", "VOC2007")) == {1.0: 91.1}
+    assert quoted(paper, spec("fig3a", "eta", "VOC2007")) == {}
+    assert quoted(paper, spec("fig3a", "gamma", None)) == {}

@@ -1,0 +1,24 @@
+"""Say all that the config needs and is not there, in one go, and where to get it."""
+
+from typing import Any
+
+from job import log, run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.data_check import check_images, check_model, check_pool, load_sources, report
+    from t2ipal.errors import UserError
+
+    spec = snakemake.params.spec
+    findings = [check_model(*model) for model in spec["models"]]
+    findings += [found for key, pool in spec["pools"].items() for found in check_pool(key, pool)]
+    findings += [found for key, source in spec["images"].items() for found in check_images(key, source)]
+    for line in report(findings, load_sources()).splitlines():
+        log.info("%s", line)
+    missing = [f"{found.key}: {found.text}" for found in findings if found.missing]
+    if missing:
+        raise UserError(f"{len(missing)} of {len(findings)} are not in order: {'; '.join(missing)}")
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

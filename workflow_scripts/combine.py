@@ -1,0 +1,24 @@
+"""Make scores from the scores of other runs, and measure them."""
+
+from typing import Any
+
+from job import log, run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal import runs
+    from t2ipal.records import write_records
+    from t2ipal.score_files import read_scores, write_scores
+
+    spec, files = snakemake.params.spec, snakemake.input
+    scores = runs.combined([read_scores(path) for path in files.scores], spec["combine"])
+    write_scores(snakemake.output.scores, scores)
+    labels = runs.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})
+    metrics = runs.measure(scores, labels, spec["classes"], spec["bootstrap"], spec["seed"])
+    key = tuple(snakemake.wildcards[name] for name in ("dataset", "method", "variant"))
+    write_records(snakemake.output.metrics, key, metrics, spec["combine"], {})
+    log.info("%s %s: mAP %s", key[1], key[2], ", ".join(f"{metric['mAP']:.2f}" for metric in metrics))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

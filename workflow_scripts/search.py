@@ -1,0 +1,41 @@
+"""Try the settings of a label-trained method on validation images, and say which are best there."""
+
+from typing import Any
+
+from job import log, progress, run
+
+
+def main(snakemake: Any) -> None:
+    import pyarrow as pa
+
+    from t2ipal import methods, protocols, runs
+    from t2ipal.features.cache import load_image_features
+    from t2ipal.features.clip_models import load_clip
+    from t2ipal.search import grid, try_settings
+    from t2ipal.store import write_parquet
+    from t2ipal.train import pick_device
+
+    spec, files = snakemake.params.spec, snakemake.input
+    data = runs.load_training_data(
+        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"])
+    )
+    known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
+    data = known.of(data, spec["level"], spec["seeds"])
+    images = load_image_features(files.validation)
+    labels = runs.labels_of(files.validation_images, images.ids).numpy()
+    columns = [spec["classes"].index(name) for name in spec["novel"] or spec["classes"]]
+    clip, method = load_clip(spec["clip"], pick_device()), methods.get(spec["method"])
+    rows, points = [], grid(spec["grid"])
+    with progress(spec["method"], "settings") as report:
+        for place, point in enumerate(points, 1):
+            settings = method.Settings(**{**spec["settings"], **point})
+            rows += try_settings(method, settings, point, clip, spec, data, images, labels[:, columns])
+            report(place, len(points))
+    rows.sort(key=lambda row: -row["mAP"])
+    write_parquet(pa.Table.from_pylist(rows), snakemake.output.table)
+    for row in rows[:3]:
+        log.info("%s: validation mAP %.2f with %s", spec["method"], row["mAP"], row["set"])
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

@@ -1,0 +1,20 @@
+"""Write a table of the paper with ours in it, in five formats."""
+
+from typing import Any
+
+from job import run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.records import read_records
+    from t2ipal.store import write_text
+    from t2ipal.tables import RENDERERS, make_table, read_paper
+
+    records, paper = read_records(snakemake.input.metrics), read_paper(snakemake.input.paper)
+    table = make_table(snakemake.params.spec, records, paper)
+    for name, render in RENDERERS.items():
+        write_text(snakemake.output[name], render(table))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
