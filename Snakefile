@@ -40,6 +40,7 @@ localrules:
     images,
     features,
     search,
+    report,
     check_data,
 
 

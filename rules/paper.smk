@@ -52,6 +52,7 @@ for table in PLAN.tables:
             table
         input:
             f"<results>/tables/{table}.html",
+        localrule: True
 
 
 rule claims:
@@ -154,6 +155,7 @@ for sweep in PLAN.sweeps:
             sweep
         input:
             get_figures(sweep),
+        localrule: True
 
 
 ruleorder: levels > sweep

@@ -101,6 +101,7 @@ start() {
   if [ -s "$CONF/slurm.conf" ] && ! is_ours "$CONF/slurm.conf"; then
     cannot "$CONF/slurm.conf is somebody else's: this machine has a Slurm of its own"
   fi
+  stop # what a killed test left behind
   mkdir -p "$DIR"/{spool,state} "$CONF"
   mknod "$DIR/probe" c 1 3 2>/dev/null || cannot "$DIR: no device can be made there (mknod)"
   rm -f "$DIR/probe"

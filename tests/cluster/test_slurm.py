@@ -27,11 +27,13 @@ TARGET = "table1"
 SMALL = {
     "seeds": [1],
     "pools": {"micro": {"size": 30}},
-    "datasets": {"micro": {"test": {"size": 60}}},
+    "datasets": {"micro": {"train": None, "validation": None, "test": {"size": 60}}},
     "methods": ["t2i_pal"],
-    "training": {"epochs": 2},
-    "settings": {"t2i_pal": {"templates": False}},
-    "sweeps": {"fig3a": None},
+    "extra": {"zsclip_sparc": None},
+    "partial": None,
+    "novel": None,
+    "few_shot": None,
+    "training": {"epochs": 2, "templates": 0},
 }
 """A job costs Slurm and Snakemake some seconds, whatever it does: as few jobs as a whole pipeline has."""
 MEASURED = {"seconds", "peak_mb"}
