@@ -27,7 +27,7 @@ def score(
     Raises:
         UserError: the model was trained on features of another CLIP.
     """
-    from t2ipal.train import pick_device
+    from t2ipal.device import pick_device
 
     method, tensors, header = read_model(model)
     place = pick_device(device)

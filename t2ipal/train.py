@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from t2ipal.device import pick_device
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method, MethodSettings, Tensors
 from t2ipal.records import peak_memory
@@ -28,13 +29,6 @@ LOSSES = ("loss", "loss_text", "loss_image", "loss_train", "loss_shots")
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number (from 1), the number of epochs, and the means over the seeds."""
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The torch device `name`; "auto" is a GPU where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def learning_rate(settings: Any, epoch: int) -> float:

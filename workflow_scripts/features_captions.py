@@ -6,9 +6,9 @@ from job import progress, run
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.device import pick_device
     from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_captions
-    from t2ipal.train import pick_device
 
     clip = load_clip(snakemake.params.spec["model"], pick_device())
     with progress("captions", "captions") as report:

@@ -6,9 +6,9 @@ from job import progress, run
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.device import pick_device
     from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_images
-    from t2ipal.train import pick_device
 
     clip = snakemake.params.spec["clip"]
     with progress(snakemake.rule, "images") as report:

@@ -7,9 +7,9 @@ from job import progress, run
 
 def main(snakemake: Any) -> None:
     from t2ipal.captions.templates import templates
+    from t2ipal.device import pick_device
     from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_texts
-    from t2ipal.train import pick_device
 
     spec = snakemake.params.spec
     texts = [(row.template_id, row.text) for row in templates(spec["classes"], snakemake.input.patterns)]

@@ -9,11 +9,11 @@ def main(snakemake: Any) -> None:
     import pyarrow as pa
 
     from t2ipal import methods, protocols, runs
+    from t2ipal.device import pick_device
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.clip_models import load_clip
     from t2ipal.search import grid, try_settings
     from t2ipal.store import write_parquet
-    from t2ipal.train import pick_device
 
     spec, files = snakemake.params.spec, snakemake.input
     data = runs.load_training_data(

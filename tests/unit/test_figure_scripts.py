@@ -138,9 +138,8 @@ def test_the_gap_script_writes_what_it_draws(with_models: bool, tmp_path: Path) 
     files = Files(paths | {"synthetic": [paths["synthetic"]]})
     files["metrics"] = [write_metrics(tmp_path / "metrics.parquet", [record("t2i_pal", s, 70 + s) for s in (1, 2)])]
     spec: dict[str, Any] = {"dataset": {"name": "micro", "title": "micro world"}, "methods": [rows["t2i_pal"]]}
-    if with_models:
-        files["models"] = [str(tmp_path / f"{name}.safetensors") for name in names]
-        spec["prompts"] = [rows[name] for name in names]
+    files["models"] = [str(tmp_path / f"{name}.safetensors") for name in names]
+    spec["prompts"] = [rows[name] for name in names]
     where = output(tmp_path, "png", "svg", "csv")
     gap_script.main(SimpleNamespace(params=SimpleNamespace(spec=spec), input=files, output=where))
     with open(where.csv, newline="", encoding="utf-8") as file:
