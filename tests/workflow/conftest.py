@@ -19,7 +19,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project after `snakemake all` on the tiny config."""
     project = copy_sources(tmp_path_factory.mktemp("workflow") / "finished")
     make_models(project.path / "models")
-    result = project.run()
+    result = project.run(timeout=1200)
     assert result.returncode == 0, result.stdout[-6000:]
     return project
 
