@@ -113,7 +113,8 @@ def make_plan(config: Config) -> Plan:
         }
         for name, sweep in config.sweeps.items()
     }
-    novel = {data: planner.novel_names(data) for data in config.datasets} if config.novel else {}
+    labelled = [data for data, dataset in config.datasets.items() if dataset.train]
+    novel = {data: planner.novel_names(data) for data in labelled} if config.novel else {}
     return Plan(planner.runs, tables, table1, sweeps, novel)
 
 
