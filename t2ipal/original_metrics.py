@@ -126,7 +126,7 @@ def voc2012_average_precision(scores: ArrayLike, labels: ArrayLike) -> np.ndarra
 
 METRICS: Mapping[str, tuple[str, Callable[[ArrayLike, ArrayLike], float]]] = {
     "laso": ("AP over class-balanced draws of the images", lambda s, y: float(np.mean(laso_average_precision(s, y)))),
-    "label_ranking": ("precision of each image's label ranking", lambda s, y: 100 * label_ranking_precision(s, y)),
+    "label_ranking": ("precision of each image's label ranking", label_ranking_precision),
     "voc2012": ("interpolated AP of VOC2012", lambda s, y: float(np.mean(voc2012_average_precision(s, y)))),
 }
 """By name: what it is, and the function from scores and labels [N, C] to percent."""

@@ -20,7 +20,8 @@ def expected(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.n
     found = []
     for weights in counts:
         classes = [c for c in range(labels.shape[1]) if weights[labels[:, c] == 1].sum()]
-        values = [average_precision_score(labels[:, c] == 1, scores[:, c], sample_weight=weights) for c in classes]
+        weighted = [weights * (labels[:, c] != -1) for c in range(labels.shape[1])]  # -1: left out of its class
+        values = [average_precision_score(labels[:, c] == 1, scores[:, c], sample_weight=weighted[c]) for c in classes]
         found.append(100 * np.mean(values))
     return np.array(found)
 

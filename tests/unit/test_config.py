@@ -108,6 +108,11 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
             {"method": "zsclip", "against": ["tai"]},
             ["config: extra.odd.against: unknown row", "'tai_dpt'"],
         ),
+        (
+            "ablations.supplement.rows.steps_2.against",
+            ["tai_dpt_drop_0"],
+            ["config: ablations.supplement.rows.steps_2.against: unknown row of this group", "steps_8"],
+        ),
         ("extra.odd", {"method": "zsclp"}, ["config: extra.odd.method", "zsclp"]),
         ("extra.odd", {"method": "t2i_pal", "set": {"gama": 1}}, ["config: extra.odd: unknown setting", "'gamma'"]),
         ("extra.odd", {"method": "t2i_pal", "use": {"clip": "smal"}}, ["config: extra.odd.use.clip", "'small'"]),

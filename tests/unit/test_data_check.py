@@ -56,10 +56,13 @@ def test_an_overlay_is_valid_and_stands_on_real_models(name: str) -> None:
     text = (ROOT / f"config/{name}.yaml").read_text(encoding="utf-8")
     overlay = yaml.safe_load(text)
     config = load_config(merged(default(), overlay))
-    runs = make_plan(config).runs
+    plan = make_plan(config)
+    runs = plan.runs
     assert config.name == name
     assert list(config.datasets) == [name]
-    assert {run.method for run in runs.values()} == {"zsclip", "tai_dpt", "t2i_pal"}
+    assert [method for method, _ in plan.table1] == ["zsclip", "tai_dpt", "t2i_pal"]
+    assert {run.clip for run in runs.values()} == {config.use.clip}
+    assert "supplement" not in plan.tables
     assert config.clip[config.use.clip].model == "RN101"
     drawn = config.text_to_image[config.use.text_to_image]
     assert (drawn.samples, drawn.steps, drawn.guidance) == (6, 50, 7.5)

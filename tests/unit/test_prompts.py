@@ -98,7 +98,7 @@ def test_weights_get_no_gradient_and_the_model_stays_where_it_is() -> None:
 
 
 def test_prompt_that_does_not_fit() -> None:
-    with pytest.raises(UserError, match="77 tokens"):
+    with pytest.raises(UserError, match="expected at most CLIP's 77"):
         PromptEncoder(CLIP, ["word " * 80], 16)
 
 
