@@ -18,7 +18,8 @@ from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.layouts import pool_files, source_files
-from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN, make_plan, method_of, settings_of
+from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
+from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -461,8 +462,8 @@ def get_metrics(runs):
 def get_method_row(name):
     """What tables and figures say of a method."""
     method = method_of(name)
-    seeds = method.seeds((0, 1))
-    return {"name": name, "title": method.title, "in_paper": method.in_paper, "deterministic": len(seeds) < 2}
+    about = {"in_paper": method.in_paper, "deterministic": is_deterministic(name)}
+    return {"name": name, "title": method.title, **about}
 
 
 def get_data_row(name):
