@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import SHOTS, TRAIN, Batch, Method, MethodSettings, Rows, Tensors
+from t2ipal.methods.base import SHOTS, TRAIN, Batch, MethodSettings, Tensors
+from t2ipal.methods.novel_classes import NovelLearning
 from t2ipal.methods.prompt_learning import pooled_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
     from t2ipal.training_data import TrainingData
 
 SEEN, CLASSIFIER = "seen", "classifier"
@@ -63,15 +63,13 @@ class Settings(MethodSettings):
         return self.op_epochs + self.classifier_epochs
 
 
-class LaSO(Method):
+class LaSO(NovelLearning):
     """Set operations on base classes, then a classifier of the novel ones."""
 
     name = "laso"
     title = "LaSO"
     source = "Alfassy et al., CVPR 2019; github.com/leokarlin/LaSO"
     own_metric = "laso"
-    uses = frozenset({TRAIN, SHOTS})
-    own_schedule = True
     Settings = Settings
     settings: Settings
 
@@ -80,12 +78,6 @@ class LaSO(Method):
         layers = [f"{CLASSIFIER}.{layer}" for layer in range(HIDDEN + 1)]
         names = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias", "scale", "shift")]
         return dict.fromkeys(names, settings.classifier_lr / settings.lr)
-
-    def rows(self) -> Rows:
-        return Rows(self.kinds(self.settings), self.settings.global_feature)
-
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        self.device = device
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
         from t2ipal.methods.novel_classes import novel_data

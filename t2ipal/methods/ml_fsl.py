@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.errors import UserError
-from t2ipal.methods.base import SHOTS, TRAIN, Batch, Method, Rows, Tensors, TrainingSettings
+from t2ipal.methods.base import Batch, Tensors, TrainingSettings
+from t2ipal.methods.novel_classes import NovelLearning
 from t2ipal.methods.prompt_learning import drawn, pooled_of
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from t2ipal.datasets.episodes import Episodes
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
     from t2ipal.methods.novel_classes import NovelData
     from t2ipal.training_data import TrainingData
 
@@ -56,23 +55,15 @@ class Settings(TrainingSettings):
     )
 
 
-class MLFSL(Method):
+class MLFSL(NovelLearning):
     """Meta-learned label propagation (MLPN) with a label counter (NLC)."""
 
     name = "ml_fsl"
     title = "ML-FSL"
     source = "Simon et al., WACV 2022; github.com/chrysts/Multi-Label-Meta-Learning"
     own_metric = "label_ranking"
-    uses = frozenset({TRAIN, SHOTS})
-    own_schedule = True
     Settings = Settings
     settings: Settings
-
-    def rows(self) -> Rows:
-        return Rows(self.kinds(self.settings), self.settings.global_feature)
-
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        self.device = device
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
         from t2ipal.datasets.episodes import Episodes

@@ -6,13 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.methods.base import SHOTS, TRAIN, Method, Rows
 from t2ipal.methods.prompt_learning import pooled_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.features.clip_models import Clip
     from t2ipal.training_data import TrainingData
+
+
+class NovelLearning(Method):
+    """A method of Table 3: global features of base images and of a few images of each novel class."""
+
+    uses = frozenset({TRAIN, SHOTS})
+    own_schedule = True
+
+    def rows(self) -> Rows:
+        return Rows(self.kinds(self.settings), self.settings.global_feature)
+
+    def prepare(self, clip: Clip, device: torch.device) -> None:
+        self.device = device
 
 
 @dataclass(frozen=True)
