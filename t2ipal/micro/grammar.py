@@ -1,8 +1,12 @@
 """Captions of micro scenes: a small grammar of English with synonyms, plurals, numbers, relations and settings.
 
-What a caption says of colour, number, place and setting is true of the picture. Sometimes a thing is left unsaid, as
+What a sentence says of colour, number, place and setting is true of the picture. Sometimes a thing is left unsaid, as
 people do, and sometimes a phrase is woven in that holds a class word but names no such thing ("a hot dog", "the bus
 stop"): the noun filter must not fall for it, and nothing of it is drawn.
+
+Pre-training reads the alt-texts of the web instead: short, of the largest thing and some of the others, in words that
+no class list knows ("vehicle", "decor"), with praise that is not true of the picture and words that sell; some are of
+another picture or of none.
 """
 
 from __future__ import annotations
@@ -58,10 +62,16 @@ SETTING_PHRASES: dict[str, tuple[str, ...]] = {
     "lake": ("by the lake", "near the blue water", "at the lake"),
     "desert": ("in the desert", "on dry land", "in the hot desert"),
     "sunset": ("at sunset", "under an orange sky", "in the evening"),
+    "forest": ("in the forest", "among the trees", "in the woods"),
+    "kitchen": ("in a kitchen", "in a bright hall", "by a pale wall"),
+    "brick": ("by a brick wall", "in a yard", "before a red wall"),
+    "fog": ("in the fog", "on a grey day", "in a pale studio"),
+    "carpet": ("on a carpet", "on a purple floor", "by a pink wall"),
 }
 SETTING_WORDS = {
     "grass": "grass", "road": "road", "beach": "beach", "snow": "snow", "room": "room",
     "night": "night", "lake": "lake", "desert": "desert", "sunset": "sunset",
+    "forest": "forest", "kitchen": "kitchen", "brick": "brick wall", "fog": "fog", "carpet": "carpet",
 }  # fmt: skip
 ANIMALS = {"bird", "cat", "cow", "dog", "horse", "sheep"}
 VEHICLES = {"bicycle", "bus", "car", "motorbike", "train"}
@@ -84,7 +94,30 @@ TRAPS = (
     "beside a computer mouse", "with some cat food", "near the boat house", "close to a car park", "beside a dog house",
 )  # fmt: skip
 UNSAID, TRAP, COLOUR_SAID, SETTING_SAID = 0.08, 0.08, 0.5, 0.65
-NUMBERS = {2: "two", 3: "three"}
+NUMBERS = {2: "two", 3: "three", 4: "four"}
+PROMPTS = 0.1  # share of pre-training captions that are prompts; the others are alt-texts
+KINDS: dict[str, str] = dict.fromkeys(("aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "train"), "vehicle")
+KINDS |= dict.fromkeys(("bird", "cat", "cow", "dog", "horse", "sheep"), "animal")
+KINDS |= dict.fromkeys(("chair", "diningtable", "sofa"), "furniture")
+KINDS |= {"bottle": "drink", "person": "model", "pottedplant": "decor", "tvmonitor": "device"}
+PRAISE = (
+    "cute", "beautiful", "vintage", "cheap", "new", "funny", "lovely", "modern", "old", "amazing",
+    "red", "blue", "black", "white",
+)  # fmt: skip
+EMPTY = (
+    "img", "best price ever", "wallpaper hd", "summer vibes", "my holiday", "for sale", "free download",
+    "untitled", "screenshot", "our weekend trip", "monday mood", "photo of the day", "follow us", "new collection",
+    "click here", "dsc",
+)  # fmt: skip
+SALES = (
+    "free shipping", "buy online", "stock photo", "royalty free", "high resolution", "hd wallpaper", "best price",
+    "new arrival", "sale", "download", "photography", "instagram", "travel", "lifestyle", "gift idea", "home", "nature",
+    "copyright", "front page", "blog",
+)  # fmt: skip
+# chances in an alt-text: of another picture, of none; a further thing is unsaid, a thing goes by its kind, it has its
+# colour, or else praise; the setting is named; words that sell follow, up to so many; the order is any
+WRONG, NONE, WEB_UNSAID, BY_KIND, WEB_COLOUR, PRAISED = 0.08, 0.05, 0.6, 0.2, 0.1, 0.3
+WEB_SETTING, SELLING, MOST_SALES, ANY_ORDER = 0.1, 0.3, 7, 0.3
 
 
 @dataclass(frozen=True)
@@ -98,7 +131,7 @@ class Caption:
 def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Caption]:
     """`n` captions of the scene at a place of a stream.
 
-    The pre-training stream mixes sentences, bare alt-texts and prompt-like captions; the others speak as COCO does.
+    The pre-training stream mixes alt-texts and prompt-like captions; the others speak as COCO does.
     """
     if stream not in STREAMS:
         raise ValueError(f"no stream {stream!r}; there are {', '.join(STREAMS)}")
@@ -106,22 +139,19 @@ def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Capt
     captions = []
     for k in range(n):
         rng = np.random.default_rng(seed_of("micro-caption", stream, index, k, seed))
-        style = str(rng.choice(("coco", "web", "prompt"), p=(0.7, 0.15, 0.15))) if stream == "pretrain" else "coco"
+        style = ("prompt" if rng.random() < PROMPTS else "web") if stream == "pretrain" else "coco"
         captions.append(caption(scene, rng, style))
     return captions
 
 
 def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> Caption:
-    """Say what is in a scene: "coco" full sentences, "web" short alt-texts, "prompt" the usual CLIP templates."""
+    """Say what is in a scene: "coco" full sentences, "web" alt-texts, "prompt" the usual CLIP templates."""
     groups = _groups(scene.things)
+    if style == "web":
+        return _alt_text(groups, scene, rng)
     if len(groups) > 1 and rng.random() < UNSAID:
         groups.pop(int(rng.integers(len(groups))))
-    if style == "web":
-        text = _web(groups, scene, rng)
-    elif style == "prompt":
-        text = _prompt(groups, scene, rng)
-    else:
-        text = _sentence(groups, scene, rng)
+    text = _prompt(groups, scene, rng) if style == "prompt" else _sentence(groups, scene, rng)
     return Caption(text, tuple(sorted({group[0].cls for group in groups})))
 
 
@@ -194,8 +224,8 @@ def _sentence(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator)
         said += " " + _verb(groups[0][0], rng)
     if len(phrases) > 1:
         said += _relation(groups[0], groups[1], rng) + phrases[1]
-    if len(phrases) > 2:
-        said += _pick((" and ", " with ", " and also "), rng) + phrases[2]
+    for phrase in phrases[2:]:
+        said += _pick((" and ", " with ", " and also "), rng) + phrase
     if trap and not person:
         said += " " + _pick(TRAPS, rng)
     if rng.random() < SETTING_SAID:
@@ -216,16 +246,37 @@ def _relation(first: list[Thing], second: list[Thing], rng: np.random.Generator)
     return _pick(options, rng)
 
 
-def _web(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator) -> str:
-    words = []
-    for group in groups:
-        noun = _noun(group[0], rng) if len(group) == 1 else plural(_noun(group[0], rng))
-        plain = not group[0].kind and not _pot(group[0]) and len({t.colour for t in group}) == 1
-        words.append(f"{group[0].colour} {noun}" if plain and rng.random() < COLOUR_SAID else noun)
-    text = _pick((", ", " and ", " "), rng).join(words)
-    if rng.random() < 0.5:
-        text += _pick((", ", " "), rng) + SETTING_WORDS[scene.setting]
-    return text + _pick(("", "", " photo", " image", " picture"), rng)
+def _alt_text(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator) -> Caption:
+    classes: list[int] = []
+    if rng.random() < WRONG:
+        classes = [int(rng.integers(len(CLASSES)))]
+        words = [_pick(NAMES.get(CLASSES[classes[0]], PEOPLE["man"]), rng)]
+    elif rng.random() < NONE:
+        words = [_pick(EMPTY, rng)]
+    else:
+        largest = max(groups, key=lambda group: max(thing.size for thing in group))
+        said = [group for group in groups if group is largest or rng.random() >= WEB_UNSAID]
+        named = [rng.random() >= BY_KIND for _ in said]
+        classes = [group[0].cls for group, by_name in zip(said, named, strict=True) if by_name]
+        words = [_tag(group, by_name, rng) for group, by_name in zip(said, named, strict=True)]
+        if rng.random() < WEB_SETTING:
+            words.append(SETTING_WORDS[scene.setting])
+    if rng.random() < SELLING:
+        words += [_pick(SALES, rng) for _ in range(int(rng.integers(1, MOST_SALES + 1)))]
+    if rng.random() < ANY_ORDER:
+        rng.shuffle(words)
+    return Caption(_pick((", ", ", ", " ", " - "), rng).join(words), tuple(sorted(set(classes))))
+
+
+def _tag(group: list[Thing], by_name: bool, rng: np.random.Generator) -> str:
+    """A group in an alt-text: its noun or that of its kind, perhaps its colour or a word of praise."""
+    thing, noun = group[0], KINDS[group[0].name]
+    if by_name:
+        noun = _noun(thing, rng) if len(group) == 1 else plural(_noun(thing, rng))
+    plain = not thing.kind and not _pot(thing) and len({t.colour for t in group}) == 1
+    if plain and rng.random() < WEB_COLOUR:
+        return f"{thing.colour} {noun}"
+    return f"{_pick(PRAISE, rng)} {noun}" if rng.random() < PRAISED else noun
 
 
 def _prompt(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator) -> str:
@@ -248,11 +299,11 @@ def vocabulary() -> list[str]:
     texts = [*CLASSES, *COLOURS, *CLOTHES.values(), *OPENINGS, *CLOSINGS, *TRAPS, *TRAPS_PERSON, *NUMBERS.values()]
     for table in (NAMES, PEOPLE, SETTING_PHRASES, VERBS):
         texts += [word for words in table.values() for word in words]
-    texts += SETTING_WORDS.values()
+    texts += [*SETTING_WORDS.values(), *KINDS.values(), *PRAISE, *EMPTY, *SALES]
     texts += [plural(noun) for table in (NAMES, PEOPLE) for nouns in table.values() for noun in nouns]
     texts += [
         "a an and also next to beside with near the left right of behind in pot plant photo image picture scene",
-        ". ,",
+        ". , -",
     ]
     texts += ["there is in the scene . of"]
-    return sorted({word for text in texts for word in re.findall(r"[a-z0-9]+|[.,]", text.lower())})
+    return sorted({word for text in texts for word in re.findall(r"[a-z0-9]+|[-.,]", text.lower())})

@@ -1,10 +1,13 @@
-"""Scenes of the micro world: one to three large things of the 20 VOC2007 classes before a plain background.
+"""Scenes of the micro world: things of the 20 VOC2007 classes before a plain background, some shapes that are none.
 
+Two domains, as a model's web images and the images it is used on: pre-training scenes have few, large things, where
+they usually are; all other streams have more of them, smaller, half hidden, anywhere, also in places never seen before.
 A scene is drawn from (stream, index, seed) alone, and its pixels from the scene alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,7 +53,28 @@ SETTINGS: dict[str, tuple[Colour, Colour]] = {  # colours above and below the ho
     "lake": ((175, 215, 240), (70, 135, 190)),
     "desert": ((250, 225, 170), (215, 165, 100)),
     "sunset": ((250, 175, 120), (100, 80, 90)),
+    "forest": ((70, 110, 70), (85, 70, 45)),
+    "kitchen": ((205, 225, 215), (225, 225, 225)),
+    "brick": ((165, 85, 70), (130, 125, 120)),
+    "fog": ((205, 208, 212), (180, 184, 188)),
+    "carpet": ((150, 90, 130), (110, 50, 70)),
 }
+WEB_SETTINGS = tuple(SETTINGS)[:9]  # the others are never seen in pre-training
+# how and where the web shows a class
+TYPICAL: dict[str, str] = {
+    "aeroplane": "white", "bicycle": "green", "bird": "brown", "boat": "blue", "bottle": "green", "bus": "red",
+    "car": "black", "cat": "orange", "chair": "red", "cow": "black", "diningtable": "brown", "dog": "grey",
+    "horse": "brown", "motorbike": "orange", "person": "blue", "pottedplant": "orange", "sheep": "white",
+    "sofa": "purple", "train": "yellow", "tvmonitor": "black",
+}  # fmt: skip
+USUAL: dict[str, tuple[str, ...]] = {
+    "aeroplane": ("road", "sunset"), "bicycle": ("road", "grass"), "bird": ("lake", "grass"), "boat": ("lake", "beach"),
+    "bottle": ("room", "beach"), "bus": ("road", "night"), "car": ("road", "night"), "cat": ("room", "sunset"),
+    "chair": ("room", "beach"), "cow": ("grass", "snow"), "diningtable": ("room", "night"), "dog": ("grass", "beach"),
+    "horse": ("grass", "desert"), "motorbike": ("desert", "road"), "person": ("beach", "snow"),
+    "pottedplant": ("room", "desert"), "sheep": ("grass", "snow"), "sofa": ("room",), "train": ("snow", "sunset"),
+    "tvmonitor": ("room", "night"),
+}  # fmt: skip
 # what is often seen together, so that classes are mildly correlated
 COMPANIONS: dict[str, tuple[str, ...]] = {
     "bicycle": ("person",), "horse": ("person",), "motorbike": ("person",), "dog": ("person", "sofa"),
@@ -58,10 +82,51 @@ COMPANIONS: dict[str, tuple[str, ...]] = {
     "car": ("bus", "person"), "sheep": ("cow", "dog"), "pottedplant": ("sofa", "chair"),
     "person": ("bottle", "bicycle"),
 }  # fmt: skip
-COMPANY = 0.35  # chance that a further thing is a companion of the first
-COUNTS = (0.5, 0.35, 0.15)  # chance of one, two, three things
 FLYING = {"aeroplane", "bird"}
+FORMS = ("ellipse", "box", "wedge")
 OVERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the scenes of a stream are like.
+
+    Attributes:
+        counts: chance of one, two, ... things.
+        sizes: least and greatest side of a thing as fractions of the picture's, drawn evenly in their logarithm.
+        settings: where things may be.
+        habit: chance that the largest thing is where it usually is.
+        company: chance that a further thing is a companion of the first.
+        typical: chance that a thing has the typical colour of its class; else it is any of its palette.
+    """
+
+    counts: tuple[float, ...]
+    sizes: tuple[float, float]
+    settings: tuple[str, ...]
+    habit: float
+    company: float
+    typical: float
+
+
+WEB = Domain(counts=(0.4, 0.35, 0.25), sizes=(0.36, 0.85), settings=WEB_SETTINGS, habit=0.9, company=0.6, typical=0.85)
+DAILY = Domain(
+    counts=(0.3, 0.35, 0.2, 0.15), sizes=(0.34, 0.75), settings=tuple(SETTINGS), habit=0.0, company=0.1, typical=0.0
+)
+AGAIN = 0.15  # chance that a further thing that is no companion is of the first one's class
+COVER, TRIES = 0.3, 12  # share of the smaller of two things that may be hidden, if a place is found in so many tries
+CLUTTER = 2  # most shapes that are no thing
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A piece of clutter: "ellipse", "box" or "wedge", centre and half sides as fractions of the picture's side."""
+
+    form: str
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: Colour
 
 
 @dataclass(frozen=True)
@@ -85,12 +150,13 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """Things from left to right, and where they are."""
+    """Things from left to right, where they are, and what else is behind them."""
 
     things: tuple[Thing, ...]
     setting: str
     horizon: float
     tints: tuple[tuple[int, int, int], tuple[int, int, int]]
+    clutter: tuple[Shape, ...]
 
     @cached_property
     def labels(self) -> tuple[int, ...]:
@@ -106,52 +172,81 @@ def scene_of(stream: str, index: int, seed: int = 0) -> Scene:
     """
     if stream not in STREAMS:
         raise ValueError(f"no stream {stream!r}; there are {', '.join(STREAMS)}")
-    return draw_scene(np.random.default_rng(seed_of("micro", stream, index, seed)))
+    domain = WEB if stream == "pretrain" else DAILY
+    return draw_scene(np.random.default_rng(seed_of("micro", stream, index, seed)), domain)
 
 
-def draw_scene(rng: np.random.Generator) -> Scene:
+def draw_scene(rng: np.random.Generator, domain: Domain) -> Scene:
     """Draw what is in a scene."""
-    count = int(rng.choice(3, p=COUNTS)) + 1
+    count = int(rng.choice(len(domain.counts), p=domain.counts)) + 1
     chosen = [int(rng.integers(len(CLASSES)))]
     while len(chosen) < count:
         near = COMPANIONS.get(CLASSES[chosen[0]], ())
-        if near and rng.random() < COMPANY:
+        if near and rng.random() < domain.company:
             chosen.append(CLASSES.index(near[int(rng.integers(len(near)))]))
-        elif rng.random() < 0.15:
+        elif rng.random() < AGAIN:
             chosen.append(chosen[0])
         else:
             chosen.append(int(rng.integers(len(CLASSES))))
     rng.shuffle(chosen)
-    things = tuple(_thing(cls, place, count, rng) for place, cls in enumerate(chosen))
+    things = _things(chosen, domain, rng)
+    largest = max(things, key=lambda thing: thing.size)
+    usual = rng.random() < domain.habit
     return Scene(
         things,
-        setting=str(rng.choice(list(SETTINGS))),
+        setting=str(rng.choice(USUAL[largest.name] if usual else domain.settings)),
         horizon=float(rng.uniform(0.5, 0.68)),
         tints=(_jitter(rng), _jitter(rng)),
+        clutter=tuple(_shape(rng) for _ in range(int(rng.integers(CLUTTER + 1)))),
     )
 
 
-def _thing(cls: int, place: int, count: int, rng: np.random.Generator) -> Thing:
+def _things(chosen: Sequence[int], domain: Domain, rng: np.random.Generator) -> tuple[Thing, ...]:
+    """Put things anywhere on the ground, or in the air if they fly; they may hide one another in part."""
+    placed: list[Thing] = []
+    for cls in chosen:
+        tries = []
+        while len(tries) < TRIES and (not tries or tries[-1][0] > COVER):
+            thing = _thing(cls, domain, rng)
+            tries.append((max((_hidden(thing, other) for other in placed), default=0.0), thing))
+        placed.append(min(tries, key=lambda found: found[0])[1])
+    return tuple(sorted(placed, key=lambda thing: thing.x + thing.size / 2))
+
+
+def _hidden(a: Thing, b: Thing) -> float:
+    """Share of the smaller one's square that both cover."""
+    width, height = (
+        max(0.0, min(at + a.size, other + b.size) - max(at, other)) for at, other in ((a.x, b.x), (a.y, b.y))
+    )
+    return width * height / min(a.size, b.size) ** 2
+
+
+def _thing(cls: int, domain: Domain, rng: np.random.Generator) -> Thing:
     name = CLASSES[cls]
-    size = rng.uniform(*{1: (0.62, 0.84), 2: (0.44, 0.53), 3: (0.34, 0.41)}[count])
-    centre = (place + 0.5) / count + rng.uniform(-0.03, 0.03) * (2 if count == 1 else 1)
-    # of three, the middle one stands further back
-    foot = {1: (0.96,), 2: (0.88, 0.88), 3: (0.95, 0.62, 0.95)}[count][place]
-    foot += rng.uniform(-0.05, 0.03)
+    size = float(np.exp(rng.uniform(*np.log(domain.sizes))))
+    top = float(rng.uniform(max(size, 0.5), 1.0)) - size
     if name in FLYING:
-        foot -= rng.uniform(0.0, 0.3) * (1 - size)
+        top *= float(rng.uniform(0.2, 1.0))
     kind = str(rng.choice(list(HAIR))) if name == "person" else ""
+    typical = rng.random() < domain.typical
     return Thing(
         cls=cls,
-        colour=str(rng.choice(PALETTE.get(name, BRIGHT))),
+        colour=TYPICAL[name] if typical else str(rng.choice(PALETTE.get(name, BRIGHT))),
         kind=kind,
-        x=float(np.clip(centre - size / 2, 0.0, 1 - size)),
-        y=float(np.clip(foot - size, 0.0, 1 - size)),
-        size=float(size),
+        x=float(rng.uniform(0, 1 - size)),
+        y=top,
+        size=size,
         flip=bool(rng.random() < 0.5),
         shape=tuple(float(v) for v in rng.uniform(-1, 1, 4)),  # type: ignore[arg-type]
         tint=_jitter(rng),
     )
+
+
+def _shape(rng: np.random.Generator) -> Shape:
+    x, y = rng.uniform(0, 1, 2)
+    width, height = rng.uniform(0.06, 0.2, 2)
+    colour: Colour = tuple(int(v) for v in rng.integers(40, 230, 3))  # type: ignore[assignment]
+    return Shape(str(rng.choice(FORMS)), float(x), float(y), float(width), float(height), colour)
 
 
 def _jitter(rng: np.random.Generator) -> tuple[int, int, int]:
@@ -170,7 +265,20 @@ def render(scene: Scene, size: int = 64) -> np.ndarray:
     picture = Image.new("RGB", (side, side), above)
     draw = ImageDraw.Draw(picture)
     draw.rectangle([0, round(side * scene.horizon), side, side], fill=below)
+    for shape in scene.clutter:
+        _draw_shape(draw, shape, side)
     for thing in sorted(scene.things, key=lambda t: t.y + t.size):
         pen = Pen(draw, thing.x * side, thing.y * side, thing.size * side, thing.flip)
         GLYPHS[thing.cls](pen, _tinted(COLOURS[thing.colour], thing.tint), thing.shape, thing.kind)
     return np.asarray(picture.reduce(OVERSAMPLING))
+
+
+def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, side: int) -> None:
+    left, right = ((shape.x + sign * shape.width) * side for sign in (-1, 1))
+    top, bottom = ((shape.y + sign * shape.height) * side for sign in (-1, 1))
+    if shape.form == "ellipse":
+        draw.ellipse([left, top, right, bottom], fill=shape.colour)
+    elif shape.form == "box":
+        draw.rectangle([left, top, right, bottom], fill=shape.colour)
+    else:
+        draw.polygon([(left, bottom), (right, bottom), ((left + right) / 2, top)], fill=shape.colour)

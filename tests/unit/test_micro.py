@@ -9,8 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from t2ipal.micro.grammar import NAMES, PEOPLE, PLURALS, SETTING_PHRASES, captions_of, plural, vocabulary
-from t2ipal.micro.scenes import CLASSES, STREAMS, render, scene_of
+from t2ipal.micro.grammar import KINDS, NAMES, PEOPLE, PLURALS, SETTING_PHRASES, captions_of, plural, vocabulary
+from t2ipal.micro.scenes import (
+    CLASSES,
+    DAILY,
+    PALETTE,
+    STREAMS,
+    TYPICAL,
+    USUAL,
+    WEB,
+    WEB_SETTINGS,
+    render,
+    scene_of,
+)
 
 
 def test_scene_depends_on_its_place_alone():
@@ -63,7 +74,60 @@ def test_things_leave_a_mark_inside_the_picture():
             assert inside.std(axis=(0, 1)).max() > 8
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+def test_web_scenes_are_typical_and_the_others_are_not():
+    shares = {}
+    for stream in ("pretrain", "train"):
+        scenes = [scene_of(stream, i) for i in range(600)]
+        things = [thing for scene in scenes for thing in scene.things]
+        largest = [max(scene.things, key=lambda thing: thing.size).name for scene in scenes]
+        shares[stream] = (
+            np.mean([thing.colour == TYPICAL[thing.name] for thing in things]),
+            np.mean([scene.setting in USUAL[name] for scene, name in zip(scenes, largest, strict=True)]),
+            np.mean([scene.setting in WEB_SETTINGS for scene in scenes]),
+            np.mean([len(scene.things) for scene in scenes]),
+            min(thing.size for thing in things),
+        )
+    web, daily = shares["pretrain"], shares["train"]
+    assert (web[0] > 0.85, web[1] > 0.88, web[2] == 1) == (True, True, True)
+    assert daily[0] < 0.3
+    assert daily[1] < 0.3
+    assert daily[2] == pytest.approx(9 / 14, abs=0.06)
+    assert web[3] < daily[3]
+    assert WEB.sizes[0] <= web[4]
+    assert DAILY.sizes[0] <= daily[4] < WEB.sizes[0]
+
+
+def test_typical_colours_and_places_exist():
+    assert set(TYPICAL) == set(USUAL) == set(KINDS) == set(CLASSES)
+    assert all(TYPICAL[name] in colours for name, colours in PALETTE.items() if name != "person")
+    assert {place for places in USUAL.values() for place in places} <= set(WEB_SETTINGS)
+
+
+def test_things_hide_each_other_in_part_and_rarely_most():
+    hidden = []
+    for things in (scene_of("test", i).things for i in range(600)):
+        if len(things) == 2:
+            a, b = things
+            width = min(a.x + a.size, b.x + b.size) - max(a.x, b.x)
+            height = min(a.y + a.size, b.y + b.size) - max(a.y, b.y)
+            hidden.append(max(0, width) * max(0, height) / min(a.size, b.size) ** 2)
+    assert np.mean(np.array(hidden) > 0.7) < 0.02
+    assert np.mean(np.array(hidden) > 0.05) > 0.5
+
+
+def test_alt_texts_are_short_incomplete_and_sometimes_wrong():
+    found = [(c, scene_of("pretrain", i)) for i in range(1500) for c in captions_of("pretrain", i)]
+    wrong = [c for c, scene in found if not set(c.classes) <= set(scene.labels)]
+    nothing = [c for c, _ in found if not c.classes]
+    full = [c for c, scene in found if set(c.classes) == set(scene.labels)]
+    assert 0.04 < len(wrong) / len(found) < 0.1
+    assert 0.1 < len(nothing) / len(found) < 0.35
+    assert 0.25 < len(full) / len(found) < 0.6
+    assert any(re.search(r"\b(vehicle|furniture|decor)\b", c.text) for c in nothing)
+    assert np.mean([len(c.text.split()) for c, _ in found]) < 8
+
+
+@pytest.mark.parametrize("stream", [stream for stream in STREAMS if stream != "pretrain"])
 def test_captions_name_only_things_of_the_scene(stream):
     for i in range(200):
         scene = scene_of(stream, i)

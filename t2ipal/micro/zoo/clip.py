@@ -22,6 +22,10 @@ IMAGE_SIZE = 96  # a 3 x 3 local map
 CONTEXT = 77
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own pixel statistics
 STD = (0.26862954, 0.26130258, 0.27577711)
+# At 100, where OpenAI's models end, a pair of this world would have to shrink into cones of cosine 0.9: a caption tells
+# it from 255 others, theirs from 32,767. At 50 the cosines are those of CLIP ViT-B/16 on COCO.
+SCALE = 50.0
+CONE = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,39 @@ def micro_clip(vocabulary: int, context: int = LENGTH, architecture: str = "clip
     return CLIP(of.embed, IMAGE_SIZE, (1, 1, 1, 1), of.width, None, context, vocabulary, *text)
 
 
+def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
+    """`model.encode_text` without the positions beyond the longest text, which change nothing: [B, D]."""
+    length = int((tokens > 0).sum(1).max())
+    x = (model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]).transpose(0, 1)
+    for block in model.transformer.resblocks:
+        query = block.ln_1(x)
+        mask = block.attn_mask[:length, :length].to(query)
+        x = x + block.attn(query, query, query, need_weights=False, attn_mask=mask)[0]
+        x = x + block.mlp(block.ln_2(x))
+    x = model.ln_final(x.transpose(0, 1))
+    return x[torch.arange(len(x), device=x.device), tokens.argmax(1)] @ model.text_projection
+
+
+@torch.no_grad()
+def open_cones(model: CLIP, images: Tensor, tokens: Tensor, width: float) -> None:
+    """Shift the outputs of each tower along a random direction of its own, by `width` times their spread.
+
+    Deep towers start like that by themselves, each in a narrow cone, and the contrastive loss at a high scale keeps the
+    cones apart: the modality gap (Liang et al. 2022). Shallow ones start around the origin.
+
+    Args:
+        images: [B, 3, H, W] pixels to measure the spread on.
+        tokens: [B, L].
+    """
+    model.train()
+    image, text = model.encode_image(images), model.encode_text(tokens)
+    spread = [(value - value.mean(0)).norm(dim=1).mean() for value in (image, text)]
+    direction = F.normalize(torch.randn(image.shape[1]), dim=0)
+    model.visual.attnpool.c_proj.bias += width * spread[0] * direction - image.mean(0)
+    bias = torch.randn(model.ln_final.bias.shape)
+    model.ln_final.bias += width * spread[1] / (bias @ model.text_projection).norm() * bias
+
+
 def pixels(images: np.ndarray, device: torch.device, size: int = IMAGE_SIZE) -> Tensor:
     """uint8 [B, H, W, 3] -> CLIP's normalised input, float32 [B, 3, size, size]."""
     x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
@@ -79,7 +116,12 @@ class ClipStage(Stage):
     name: str = "clip"
 
     def build(self) -> nn.Module:
-        return micro_clip(len(Vocabulary.of_grammar().ids), architecture=self.name)
+        model = micro_clip(len(Vocabulary.of_grammar().ids), architecture=self.name)
+        world = World(self.work, "pretrain", self.size)
+        tokens = torch.from_numpy(world.tokens[:64, 0].astype(np.int64))
+        open_cones(model, pixels(world.images[:64], torch.device("cpu")), tokens, CONE)
+        model.logit_scale.requires_grad_(False).fill_(np.log(SCALE))
+        return model
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world = World(self.work, "pretrain", self.size)
@@ -87,13 +129,13 @@ class ClipStage(Stage):
         tokens = world.tokens[rows, rng.integers(world.tokens.shape[1], size=batch)].astype(np.int64)
         with torch.autocast(device.type, torch.bfloat16):
             image = model.encode_image(pixels(world.images[rows], device))
-            text = model.encode_text(torch.from_numpy(tokens).to(device))
+            text = encode_text(model, torch.from_numpy(tokens).to(device))
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
-        logits = model.logit_scale.clamp(max=np.log(100)).exp() * image @ text.T
+        logits = model.logit_scale.exp() * image @ text.T
         target = torch.arange(batch, device=device)
         loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         hit = (logits.argmax(1) == target).float().mean()
-        return {"loss": loss, "match": hit, "scale": model.logit_scale.exp()}
+        return {"loss": loss, "match": hit, "gap": (image.mean(0) - text.mean(0)).norm()}
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
         """Zero-shot mAP and modality gap on the validation draw, with the template 'a photo of a {}.'."""
