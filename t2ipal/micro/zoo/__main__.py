@@ -29,11 +29,11 @@ from t2ipal.micro.zoo.world import World
 log = logging.getLogger("zoo")
 SCENES = 120_000  # of the pre-training draw
 RECIPES = {
-    "clip": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
-    "clip-small": Recipe(steps=700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip": Recipe(steps=900, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip-small": Recipe(steps=900, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=8_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=16_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
 }
 STAGES = tuple(RECIPES)
 
@@ -80,7 +80,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         store.write_tensors(work / f"{name}.safetensors", export(result.model, Vocabulary.of_grammar()))
     elif name == "text-to-image":
         autoencoder = train(stages["autoencoder"](), work, processes)
-        write_pipeline(work / "text-to-image", work, clip, result.model, autoencoder.model)
+        write_pipeline(work / "text-to-image", work, result.model, autoencoder.model)
         judge = train(stages["judge"](), work, processes).model
         result.figures.update(quality.of_pipeline(work / "text-to-image", clip, judge, work))
     else:

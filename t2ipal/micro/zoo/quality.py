@@ -31,15 +31,31 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     texts = [pair[0] for pair in world.texts[:captions]]
     drawn = draw(folder, texts)
     real = np.asarray(world.images[:captions])
+    classes, drawn_features = _features(clip, drawn)
+    _, real_features = _features(clip, real)
     figures = {
         "judge_mAP_generated": mean_ap(judge_scores(judge, drawn), labels),
         "judge_mAP_real": mean_ap(judge_scores(judge, real), labels),
-        "zero_shot_mAP_generated": mean_ap(_zero_shot(clip, drawn), labels),
-        "zero_shot_mAP_real": mean_ap(_zero_shot(clip, real), labels),
+        "zero_shot_mAP_generated": mean_ap(drawn_features @ classes.T, labels),
+        "zero_shot_mAP_real": mean_ap(real_features @ classes.T, labels),
         "chance_mAP": 100 * float(labels.mean(0).mean()),
     }
     figures["judge_ratio"] = figures["judge_mAP_generated"] / figures["judge_mAP_real"]
-    return figures
+    figures["zero_shot_ratio"] = figures["zero_shot_mAP_generated"] / figures["zero_shot_mAP_real"]
+    return figures | diversity(drawn_features, real_features, labels)
+
+
+def diversity(drawn: np.ndarray, real: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Variance of a class's features, images whose caption names nothing else: generated over real, mean and least.
+
+    Args:
+        drawn: unit features [N, D] of generated images.
+        real: those of real renders of the same captions.
+        labels: bool [N, C], what the captions name.
+    """
+    alone = [np.flatnonzero(labels[:, c] & (labels.sum(1) == 1)) for c in range(labels.shape[1])]
+    ratios = [drawn[rows].var(0).sum() / real[rows].var(0).sum() for rows in alone if len(rows) > 2]
+    return {"variance_ratio": float(np.mean(ratios)), "variance_ratio_least": float(np.min(ratios))}
 
 
 def draw(folder: Path, texts: list[str], steps: int = STEPS, guidance: float = GUIDANCE) -> np.ndarray:
@@ -59,7 +75,8 @@ def draw(folder: Path, texts: list[str], steps: int = STEPS, guidance: float = G
     return np.concatenate(images)
 
 
-def _zero_shot(clip: Path, images: np.ndarray) -> np.ndarray:
+def _features(clip: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit features of "a photo of a {class}." [20, D] and of images [N, D]."""
     from t2ipal.micro.scenes import CLASSES
 
     vocabulary = Vocabulary.of_grammar()
@@ -74,4 +91,4 @@ def _zero_shot(clip: Path, images: np.ndarray) -> np.ndarray:
         classes = F.normalize(model.encode_text(prompts), dim=-1)
         parts = np.array_split(np.arange(len(images)), max(1, len(images) // 100))
         found = torch.cat([model.encode_image(pixels(images[rows], torch.device("cpu"))) for rows in parts])
-        return (F.normalize(found, dim=-1) @ classes.T).numpy()
+        return classes.numpy(), F.normalize(found, dim=-1).numpy()

@@ -1,4 +1,8 @@
-"""The micro text-to-image model: a small Stable Diffusion pipeline conditioned on the micro CLIP's text encoder."""
+"""The micro text-to-image model: a small Stable Diffusion pipeline.
+
+Its text encoder starts as the micro CLIP's and is trained along: the micro CLIP has read alt-texts only, and this model
+is to draw what sentences say.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2ipal import store
+from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
 from t2ipal.micro.zoo.clip import ARCHITECTURES
 from t2ipal.micro.zoo.loop import Recipe, Stage
-from t2ipal.micro.zoo.tokens import END, Vocabulary, write_tokenizer
+from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 LENGTH = 32  # token positions of a prompt
 TEXT_WIDTH, TEXT_LAYERS = ARCHITECTURES["clip"].text_width, ARCHITECTURES["clip"].text_layers
 LATENT_SIDE = 8
+SENTENCES = 0.5  # share of sentences in training; the others are alt-texts
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 
 
@@ -39,10 +45,10 @@ def micro_unet() -> UNet2DConditionModel:
         out_channels=CHANNELS,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(96, 160),
+        block_out_channels=(128, 144),
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=5,  # diffusers reads this as the number of heads
+        attention_head_dim=4,  # diffusers reads this as the number of heads
         norm_num_groups=16,
     )
 
@@ -111,9 +117,21 @@ def text_encoder(clip_state: dict[str, Tensor], ids: np.ndarray) -> CLIPTextMode
     return model
 
 
+class Denoiser(nn.Module):
+    """What is trained: the U-Net and the text encoder that it attends to."""
+
+    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.text = unet, text
+
+    def forward(self, noisy: Tensor, step: Tensor, ids: Tensor) -> Tensor:
+        """Velocity [B, 24, 8, 8] at noisy latents, time steps [B] and the tokenizer's ids [B, 32]."""
+        return self.unet(noisy, step, self.text(ids).last_hidden_state).sample
+
+
 @dataclass(frozen=True)
 class TextToImageStage(Stage):
-    """Velocity prediction in the latent space (Salimans & Ho 2022), text encoder frozen."""
+    """Velocity prediction in the latent space (Salimans & Ho 2022)."""
 
     work: Path
     size: int
@@ -123,20 +141,22 @@ class TextToImageStage(Stage):
     channels_last = False
 
     def build(self) -> nn.Module:
-        return micro_unet()
+        ids = small_vocabulary(Vocabulary.of_grammar())[2]
+        return Denoiser(micro_unet(), text_encoder(store.read_tensors(self.clip)[0], ids).requires_grad_(True))
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world, components = World(self.work, "pretrain", self.size), _components(self.work, self.size, device)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
         z = components.encode(to_unit(world.images[rows], device))
-        tokens = world.tokens[rows, rng.integers(world.tokens.shape[1], size=batch)].astype(np.int64)
+        told = np.where(rng.random(batch) < SENTENCES, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
+        tokens = world.tokens[rows, told].astype(np.int64)
         tokens[rng.random(batch) < DROP_TEXT] = _empty()
-        text = encode_compact(self.clip, self.work, tokens, device)
+        ids = torch.from_numpy(prompt_ids(tokens)).to(device)
         noise, schedule = torch.randn_like(z), _scheduler()
         step = torch.from_numpy(rng.integers(0, 1000, batch)).to(device)
         noisy, target = schedule.add_noise(z, noise, step), schedule.get_velocity(z, noise, step)
         with torch.autocast(device.type, torch.bfloat16):
-            predicted = model(noisy, step, text).sample
+            predicted = model(noisy, step, ids)
         return {"loss": F.mse_loss(predicted.float(), target)}
 
 
@@ -156,38 +176,34 @@ def _empty() -> np.ndarray:
 
 
 @cache
-def _conditioning(clip: Path, work: Path, device: torch.device) -> tuple[CLIPTextModel, np.ndarray]:
-    """The frozen text encoder, and the tokenizer's id of each compact id."""
-    ids = write_tokenizer(work / "tokenizer", Vocabulary.of_grammar(), LENGTH)
-    place = {old: new for new, old in enumerate(ids)}
-    table = np.array([place.get(old, len(ids) - 1) for old in Vocabulary.of_grammar().ids])
-    return text_encoder(store.read_tensors(clip)[0], ids).to(device), table
+def _places() -> np.ndarray:
+    """The tokenizer's id of each compact id."""
+    new = {old: place for place, old in enumerate(small_vocabulary(Vocabulary.of_grammar())[2].tolist())}
+    return np.array([new.get(old, len(new) - 1) for old in Vocabulary.of_grammar().ids])
 
 
-def encode_compact(clip: Path, work: Path, tokens: np.ndarray, device: torch.device) -> Tensor:
-    """Compact ids [B, >= 32], 0-padded -> hidden states [B, 32, width], as the pipeline computes them."""
-    encoder, table = _conditioning(clip, work, device)
+def prompt_ids(tokens: np.ndarray) -> np.ndarray:
+    """Compact ids [B, >= 32], 0-padded -> the ids [B, 32] that the pipeline's tokenizer gives, padded with the end."""
     last = len(Vocabulary.of_grammar().ids) - 1
-    ids = table[tokens[:, :LENGTH]]
-    after = np.cumsum(tokens[:, :LENGTH] == last, 1) - (tokens[:, :LENGTH] == last) > 0
-    ids[after] = table[last]  # the pipeline pads with the end mark
-    ids[:, -1] = np.where((tokens[:, :LENGTH] == last).any(1), ids[:, -1], table[last])
-    with torch.inference_mode():
-        hidden = encoder(torch.from_numpy(ids).to(device)).last_hidden_state
-    return hidden.clone()
+    tokens = tokens[:, :LENGTH]
+    ids = _places()[tokens]
+    ended = np.cumsum(tokens == last, 1) > 0
+    ids[ended] = _places()[last]
+    ids[:, -1] = _places()[last]
+    return ids
 
 
-def write_pipeline(folder: Path, work: Path, clip: Path, unet: nn.Module, autoencoder: nn.Module) -> None:
+def write_pipeline(folder: Path, work: Path, denoiser: Denoiser, autoencoder: nn.Module) -> None:
     """Write the pipeline directory, weights in half precision."""
     from diffusers import StableDiffusionPipeline
     from transformers import CLIPTokenizer
 
-    ids = write_tokenizer(work / "tokenizer", Vocabulary.of_grammar(), LENGTH)
+    write_tokenizer(work / "tokenizer", Vocabulary.of_grammar(), LENGTH)
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,
-        text_encoder=text_encoder(store.read_tensors(clip)[0], ids),
+        text_encoder=denoiser.text,
         tokenizer=CLIPTokenizer.from_pretrained(work / "tokenizer"),
-        unet=unet,
+        unet=denoiser.unet,
         scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,

@@ -60,17 +60,15 @@ def _encoder() -> Any:
     return SimpleTokenizer()
 
 
-def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.ndarray:
-    """Write a `transformers.CLIPTokenizer` that knows the vocabulary's merges only.
+def small_vocabulary(vocabulary: Vocabulary) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
+    """Symbols and merges of a tokenizer that knows the vocabulary's merges only.
 
     Any text can still be tokenised (single characters remain), and a text of the vocabulary is split exactly as by the
     full tokenizer: each merge that the full one would make on it is kept, in the same order.
 
     Returns:
-        int64 [new vocabulary size]: CLIP's id of each new id.
+        The symbols by id, the merges in order, and CLIP's id of each symbol, int64.
     """
-    from transformers import CLIPTokenizer
-
     encoder = _encoder()
     keep: set[str] = set()
     pending = [encoder.decoder[i] for i in vocabulary.ids if i not in (START, END)]
@@ -84,10 +82,18 @@ def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.nda
         keep.update((letter, letter + WORD_END))
     symbols = [*sorted(keep, key=encoder.encoder.__getitem__), "<|startoftext|>", "<|endoftext|>"]
     merges = [pair for pair in encoder.bpe_ranks if "".join(pair) in keep and set(pair) <= keep]
+    return symbols, merges, np.array([encoder.encoder[symbol] for symbol in symbols])
+
+
+def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.ndarray:
+    """Write a `transformers.CLIPTokenizer` of the small vocabulary, and return CLIP's id of each of its ids."""
+    from transformers import CLIPTokenizer
+
+    symbols, merges, ids = small_vocabulary(vocabulary)
     folder.mkdir(parents=True, exist_ok=True)
     vocab = {symbol: place for place, symbol in enumerate(symbols)}
     tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=length)
     tokenizer.save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n")
-    return np.array([encoder.encoder[symbol] for symbol in symbols])
+    return ids

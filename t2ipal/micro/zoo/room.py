@@ -1,0 +1,123 @@
+"""How much room a micro world leaves between captions and images: `python -m t2ipal.micro.zoo.room`.
+
+Validation scenes alone are measured, by methods that see no generated image: zero-shot CLIP, TaI-DPT, and the oracle,
+which learns T2I-PAL's parameters from real renders with true labels. The world is chosen by these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor
+
+from t2ipal.captions.nouns import NounFilter
+from t2ipal.captions.templates import templates
+from t2ipal.classes import load_classes
+from t2ipal.config import load_config
+from t2ipal.evaluate import average_precision, modality_gap
+from t2ipal.features.cache import ImageFeatures, TextFeatures
+from t2ipal.features.clip_models import Clip, load_clip
+from t2ipal.features.dense import encode_image_dense
+from t2ipal.features.extract import encode_ragged
+from t2ipal.methods import get
+from t2ipal.methods.prompt_learning import encode_names
+from t2ipal.micro.grammar import captions_of
+from t2ipal.micro.scenes import render, scene_of
+from t2ipal.micro.zoo.clip import pixels
+from t2ipal.plan import settings_of
+from t2ipal.train import fit
+from t2ipal.training_data import TrainingData, label_matrix, template_labels
+
+CLASSES = load_classes("voc2007")
+GRID = (3, 3)
+
+
+def images(clip: Clip, stream: str, size: int) -> tuple[ImageFeatures, Tensor]:
+    """Features and true labels [size, 20] int8 of the first scenes of a stream."""
+    labels, parts = torch.zeros(size, len(CLASSES.names), dtype=torch.int8), []
+    for start in range(0, size, 100):
+        scenes = [scene_of(stream, index) for index in range(start, min(start + 100, size))]
+        for row, scene in enumerate(scenes, start):
+            labels[row, list(scene.labels)] = 1
+        x = pixels(np.stack([render(scene) for scene in scenes]), torch.device("cpu"))
+        with torch.inference_mode():
+            parts.append([value.half().clone() for value in encode_image_dense(clip, x.contiguous())])
+    pos, nopos, local = (torch.cat(part) for part in zip(*parts, strict=True))
+    return ImageFeatures(tuple(f"{i:07d}" for i in range(size)), pos, nopos, local, GRID, clip.sha256), labels
+
+
+def texts(clip: Clip, said: Sequence[str], ids: Sequence[str] = ()) -> TextFeatures:
+    """Features of texts; `ids` are their places where none are given."""
+    pooled, local, tokens = encode_ragged(clip, said, 256)
+    offsets = torch.tensor(np.cumsum([0] + [len(row) for row in tokens]))
+    ids = tuple(ids) or tuple(f"{i:07d}" for i in range(len(said)))
+    return TextFeatures(
+        ids, pooled.half().clone(), torch.cat(local).half().clone(), torch.cat(tokens).int(), offsets, clip.sha256
+    )
+
+
+def training_data(clip: Clip, captions: int, scenes: int) -> TrainingData:
+    """Captions with the noun filter's labels, templates, and real renders with true labels."""
+    said = [captions_of("captions", index, n=1)[0].text for index in range(captions)]
+    found = list(NounFilter(CLASSES).label(said))
+    labels = label_matrix([row.positive for row in found], [row.unknown for row in found], len(CLASSES.names))
+    kept = (labels == 1).any(1)
+    rows = templates(CLASSES.names)
+    train, train_labels = images(clip, "train", scenes)
+    return TrainingData(
+        captions=texts(clip, said),
+        caption_rows=kept.nonzero()[:, 0],
+        labels=labels[kept],
+        templates=texts(clip, [row.text for row in rows], [row.template_id for row in rows]),
+        template_labels=template_labels([row.template_id for row in rows], len(CLASSES.names)),
+        train=train,
+        train_labels=train_labels,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print zero-shot mAP, gap and, for each set of changed settings, TaI-DPT, the oracle and their difference."""
+    parser = argparse.ArgumentParser(prog="python -m t2ipal.micro.zoo.room", description=__doc__)
+    parser.add_argument("settings", nargs="*", default=["{}"], help='changes of `training` as JSON: {"lr": 1e-2} ...')
+    parser.add_argument("--clip", type=Path, default=Path("resources/zoo/clip.safetensors"), help="(%(default)s)")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings start here (%(default)s)")
+    parser.add_argument("--captions", type=int, default=1000, help="(%(default)s)")
+    parser.add_argument("--scenes", type=int, default=1000, help="training scenes of the oracle (%(default)s)")
+    parser.add_argument("--validation", type=int, default=2000, help="validation scenes (%(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="(%(default)s)")
+    options = parser.parse_args(arguments)
+    config, clip = load_config(yaml.safe_load(options.config.read_text())), load_clip(options.clip)
+    validation, labels = images(clip, "validation", options.validation)
+    said = texts(clip, [captions_of("validation", i, n=1)[0].text for i in range(options.validation)])
+    names = encode_names(clip, CLASSES.names, "a photo of a {}.")
+    zero_shot = F.normalize(validation.global_pos.float(), dim=-1) @ names.T
+    print(f"zero-shot mAP {average_precision(zero_shot.numpy(), labels.numpy()).mean():.1f}", end="  ")
+    print(f"gap {modality_gap(validation.global_pos.float(), said.pooled.float()):.2f}", end="  ")
+    print(f"logit scale {float(clip.model.logit_scale.exp()):.1f}", flush=True)
+    data = training_data(clip, options.captions, options.scenes)
+    for changes in options.settings:
+        means = {}
+        for name in ("tai_dpt", "oracle"):
+            method = get(name)
+            known = method.Settings.model_fields
+            own = {key: value for key, value in json.loads(changes).items() if key in known}
+            settings = settings_of(config, name, own)
+            learned, _ = fit(method, settings, clip, CLASSES.names, data, options.seeds)
+            scores = method(settings, CLASSES.names).scores(learned, validation)
+            maps = [float(average_precision(score.numpy(), labels.numpy()).mean()) for score in scores]
+            means[name] = np.mean(maps)
+            print(f"{name} {np.mean(maps):.2f} ± {np.std(maps, ddof=1):.2f}", end="  ", flush=True)
+        print(f"room {means['oracle'] - means['tai_dpt']:+.2f}  {changes}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
