@@ -15,8 +15,8 @@ from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.zoo.clip import ARCHITECTURES, LENGTH, export, micro_clip
 from t2ipal.micro.zoo.loop import Recipe, Stage, train
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
-from t2ipal.micro.zoo.text_to_image import prompt_ids, text_encoder
-from t2ipal.micro.zoo.tokens import Vocabulary, small_vocabulary, write_tokenizer
+from t2ipal.micro.zoo.text_to_image import prompt_ids
+from t2ipal.micro.zoo.tokens import Vocabulary, write_tokenizer
 
 ZOO = Path(__file__).resolve().parents[2] / "resources/zoo"
 TEXTS = [caption.text for i in range(200) for caption in captions_of("pretrain", i)]
@@ -40,25 +40,15 @@ def test_compact_ids_refuse_an_unknown_word():
         Vocabulary.of_grammar().compact(["a dog", "a zebra"], LENGTH)
 
 
-def test_text_encoder_gives_the_hidden_states_of_clip():
-    torch.manual_seed(0)
+def test_prompt_ids_are_those_of_the_pipelines_tokenizer(tmp_path: Path):
+    from transformers import CLIPTokenizer
+
     vocabulary = Vocabulary.of_grammar()
-    clip = micro_clip(len(vocabulary.ids)).eval()
-    state = export(clip, vocabulary)
-    rounded = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k in clip.state_dict()}
-    rounded["token_embedding.weight"] = state["token_embedding.rows"].float()
-    rounded["positional_embedding"] = rounded["positional_embedding"][:LENGTH]
-    clip.load_state_dict(rounded, strict=True)
-    tokens = vocabulary.compact(TEXTS[:20], LENGTH)
-    ids = torch.from_numpy(prompt_ids(tokens))
-    with torch.inference_mode():
-        hidden = text_encoder(state, small_vocabulary(vocabulary)[2])(ids).last_hidden_state
-    assert hidden.shape == (20, PROMPT, 128)
-    x = clip.token_embedding(torch.from_numpy(tokens)) + clip.positional_embedding
-    wanted = clip.ln_final(clip.transformer(x.permute(1, 0, 2)).permute(1, 0, 2))
-    for row, line in enumerate(tokens):
-        length = min(int((line > 0).sum()), PROMPT - 1)  # after the end mark the two pad differently
-        torch.testing.assert_close(hidden[row, :length], wanted[row, :length], atol=2e-5, rtol=1e-4)
+    write_tokenizer(tmp_path, vocabulary, PROMPT)
+    tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
+    texts = [*TEXTS, "", " ".join(["dog"] * 60)]
+    wanted = tokenizer(texts, padding="max_length", max_length=PROMPT, truncation=True)["input_ids"]
+    assert np.array_equal(prompt_ids(vocabulary.compact(texts, LENGTH)), np.array(wanted))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -29,11 +29,11 @@ from t2ipal.micro.zoo.world import World
 log = logging.getLogger("zoo")
 SCENES = 120_000  # of the pre-training draw
 RECIPES = {
-    "clip": Recipe(steps=900, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
-    "clip-small": Recipe(steps=900, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip": Recipe(steps=2200, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip-small": Recipe(steps=2200, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=16_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=12_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
 }
 STAGES = tuple(RECIPES)
 
@@ -65,14 +65,13 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     work, out, size = options.work, options.out, options.scenes
     World(work, "pretrain", size, os.cpu_count() or 1)
     World(work, "validation", 2000, os.cpu_count() or 1)
-    clip = work / "clip.safetensors"
     scaled = {name: _scaled(recipe, options.steps) for name, recipe in RECIPES.items()}
     stages: dict[str, Callable] = {
         "clip": lambda: ClipStage(work, size, scaled["clip"]),
         "clip-small": lambda: ClipStage(work, size, scaled["clip-small"], "clip-small"),
         "judge": lambda: JudgeStage(work, size, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
-        "text-to-image": lambda: TextToImageStage(work, size, clip, scaled["text-to-image"]),
+        "text-to-image": lambda: TextToImageStage(work, size, scaled["text-to-image"]),
     }
     started = time.time()
     result = train(stages[name](), work, processes)
@@ -82,7 +81,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         autoencoder = train(stages["autoencoder"](), work, processes)
         write_pipeline(work / "text-to-image", work, result.model, autoencoder.model)
         judge = train(stages["judge"](), work, processes).model
-        result.figures.update(quality.of_pipeline(work / "text-to-image", clip, judge, work))
+        result.figures.update(quality.of_pipeline(work / "text-to-image", work / "clip.safetensors", judge, work))
     else:
         state = {key: value.half() if value.ndim > 1 else value for key, value in result.model.state_dict().items()}
         store.write_tensors(work / f"{name}.safetensors", state)

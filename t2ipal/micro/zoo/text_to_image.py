@@ -1,7 +1,7 @@
 """The micro text-to-image model: a small Stable Diffusion pipeline.
 
-Its text encoder starts as the micro CLIP's and is trained along: the micro CLIP has read alt-texts only, and this model
-is to draw what sentences say.
+Its text encoder is CLIP's kind of transformer, trained along from nothing: the micro CLIP has read alt-texts only, and
+this model is to draw what sentences say.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2ipal import store
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
-from t2ipal.micro.zoo.clip import ARCHITECTURES
 from t2ipal.micro.zoo.loop import Recipe, Stage
-from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
+from t2ipal.micro.zoo.tokens import Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel
 
 LENGTH = 32  # token positions of a prompt
-TEXT_WIDTH, TEXT_LAYERS = ARCHITECTURES["clip"].text_width, ARCHITECTURES["clip"].text_layers
+TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 8
 SENTENCES = 0.5  # share of sentences in training; the others are alt-texts
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
@@ -67,54 +65,26 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def text_encoder(clip_state: dict[str, Tensor], ids: np.ndarray) -> CLIPTextModel:
-    """The text tower of a micro CLIP as the `CLIPTextModel` that Stable Diffusion expects: the same hidden states.
-
-    Args:
-        clip_state: what `clip.export` gives.
-        ids: CLIP's id of each id of the pipeline's tokenizer.
-    """
+def micro_text_encoder() -> CLIPTextModel:
+    """The text encoder that Stable Diffusion expects, for the small vocabulary and prompts of 32 tokens."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    config = CLIPTextConfig(
-        vocab_size=len(ids),
-        hidden_size=TEXT_WIDTH,
-        intermediate_size=4 * TEXT_WIDTH,
-        projection_dim=TEXT_WIDTH,
-        num_hidden_layers=TEXT_LAYERS,
-        num_attention_heads=TEXT_WIDTH // 64,
-        max_position_embeddings=LENGTH,
-        hidden_act="quick_gelu",
-        bos_token_id=len(ids) - 2,
-        eos_token_id=len(ids) - 1,
-        pad_token_id=len(ids) - 1,
+    size = len(small_vocabulary(Vocabulary.of_grammar())[2])
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=size,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=4 * TEXT_WIDTH,
+            projection_dim=TEXT_WIDTH,
+            num_hidden_layers=TEXT_LAYERS,
+            num_attention_heads=TEXT_WIDTH // 64,
+            max_position_embeddings=LENGTH,
+            hidden_act="quick_gelu",
+            bos_token_id=size - 2,
+            eos_token_id=size - 1,
+            pad_token_id=size - 1,
+        )
     )
-    model = CLIPTextModel(config).eval().requires_grad_(False)
-    state = {key: value.float() for key, value in clip_state.items()}
-    table = torch.zeros(END + 1, TEXT_WIDTH)
-    table[clip_state["token_embedding.ids"].long()] = state["token_embedding.rows"]
-    new = {
-        "embeddings.token_embedding.weight": table[torch.from_numpy(ids)],
-        "embeddings.position_embedding.weight": state["positional_embedding"][:LENGTH],
-        "final_layer_norm.weight": state["ln_final.weight"],
-        "final_layer_norm.bias": state["ln_final.bias"],
-    }
-    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj"}
-    names |= {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    for layer in range(TEXT_LAYERS):
-        old, to = f"transformer.resblocks.{layer}.", f"encoder.layers.{layer}."
-        for kind in ("weight", "bias"):
-            for source, target in names.items():
-                new[f"{to}{target}.{kind}"] = state[f"{old}{source}.{kind}"]
-            fused = state[f"{old}attn.in_proj_{kind}"].chunk(3)
-            for letter, part in zip("qkv", fused, strict=True):
-                new[f"{to}self_attn.{letter}_proj.{kind}"] = part
-    prefix = "text_model." if any(key.startswith("text_model.") for key in model.state_dict()) else ""
-    result = model.load_state_dict({prefix + key: value for key, value in new.items()}, strict=False)
-    unexpected = [key for key in result.missing_keys if "position_ids" not in key] + list(result.unexpected_keys)
-    if unexpected:
-        raise RuntimeError(f"the text encoder's weights do not fit: {unexpected[:3]}")
-    return model
 
 
 class Denoiser(nn.Module):
@@ -135,14 +105,12 @@ class TextToImageStage(Stage):
 
     work: Path
     size: int
-    clip: Path
     recipe: Recipe
     name: str = "text-to-image"
     channels_last = False
 
     def build(self) -> nn.Module:
-        ids = small_vocabulary(Vocabulary.of_grammar())[2]
-        return Denoiser(micro_unet(), text_encoder(store.read_tensors(self.clip)[0], ids).requires_grad_(True))
+        return Denoiser(micro_unet(), micro_text_encoder())
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world, components = World(self.work, "pretrain", self.size), _components(self.work, self.size, device)
