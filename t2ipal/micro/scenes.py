@@ -108,7 +108,7 @@ class Domain:
     typical: float
 
 
-WEB = Domain(counts=(0.4, 0.35, 0.25), sizes=(0.36, 0.85), settings=WEB_SETTINGS, habit=0.9, company=0.6, typical=0.85)
+WEB = Domain(counts=(0.4, 0.35, 0.25), sizes=(0.36, 0.85), settings=WEB_SETTINGS, habit=0.95, company=0.7, typical=0.97)
 DAILY = Domain(
     counts=(0.3, 0.35, 0.2, 0.15), sizes=(0.34, 0.75), settings=tuple(SETTINGS), habit=0.0, company=0.1, typical=0.0
 )

@@ -29,7 +29,7 @@ from t2ipal.micro.zoo.world import World
 log = logging.getLogger("zoo")
 SCENES = 120_000  # of the pre-training draw
 RECIPES = {
-    "clip": Recipe(steps=2200, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip": Recipe(steps=1400, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "clip-small": Recipe(steps=2200, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
