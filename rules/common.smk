@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = str(workflow.basedir)
@@ -19,7 +20,7 @@ from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.layouts import pool_files, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
-from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of
+from t2ipal.plan import is_deterministic, labelled_datasets, make_plan, method_of, settings_of
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -31,6 +32,7 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{CONFIG.name}"
+read_classes = cache(load_classes)  # hundreds of jobs ask for the same lists
 FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
@@ -51,11 +53,23 @@ def get_method_code(script, method):
     return [*get_code(script), os.path.relpath(outside.origin)]
 
 
+MISSING = {}  # what a dry run found missing: path -> key
+
+
 def get_existing(path, key):
-    """The path, or the end of the run in one line if a job needs it and nothing is there."""
-    if not os.path.exists(path):
+    """The path, or the end of the run in one line if a job needs it and nothing is there.
+
+    A dry run plans without data: what is missing is said, and is no input.
+    """
+    if os.path.exists(path):
+        return [path]
+    if not workflow.dryrun:
         sys.exit(f"error: config: {key}: {path}: no such file or folder (expected one that exists)")
-    return path
+    if path not in MISSING:
+        MISSING[path] = key
+        if key not in list(MISSING.values())[:-1]:
+            print(f"missing: config: {key}: {path} (planned as if it were there)", file=sys.stderr)
+    return []
 
 
 def get_data(path):
@@ -74,7 +88,7 @@ def get_class_files(name):
 
 def get_class_names(dataset):
     """The names of a data set's classes, in the order of their indices."""
-    return list(load_classes(CONFIG.datasets[dataset].classes).names)
+    return list(read_classes(CONFIG.datasets[dataset].classes).names)
 
 
 def get_classes(dataset):
@@ -88,8 +102,8 @@ def get_model(model, key):
         if manifest.exists():
             return [str(manifest)]
     if Path(model).suffix in (".safetensors", ".pt") or model.count("/") > 1 or os.path.exists(model):
-        path = Path(get_existing(model, key))
-        return [str(path / "model_index.json" if path.is_dir() else path)]
+        found = map(Path, get_existing(model, key))
+        return [str(path / "model_index.json" if path.is_dir() else path) for path in found]
     return []
 
 
@@ -123,7 +137,7 @@ def get_datasets_of(pool):
 
 def get_places(places, key):
     """Paths of a source's files, or the end of the run in one line for the first that is missing."""
-    return [get_existing(str(path), f"{key}.{field}") for field, path, _ in places]
+    return [file for field, path, _ in places for file in get_existing(str(path), f"{key}.{field}")]
 
 
 def get_pool(name):
@@ -217,7 +231,7 @@ def get_source_spec(wildcards):
 
 def get_matched_classes(wildcards):
     """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
-    same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
+    same = set(get_class_names(wildcards.dataset)) <= set(read_classes("voc2007").names)
     is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
     return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
 
@@ -336,7 +350,7 @@ def get_train_protocol(wildcards):
 def get_train_words(wildcards):
     """A file of word vectors, if the run's settings name one."""
     words = get_run(wildcards).settings.get("word_vectors")
-    return [get_existing(words, f"settings.{wildcards.method}.word_vectors")] if words else []
+    return get_existing(words, f"settings.{wildcards.method}.word_vectors") if words else []
 
 
 def get_train_spec(wildcards):
@@ -425,7 +439,7 @@ def get_search_spec(wildcards):
         "level": search.level,
         "grid": dict(search.grid),
         "seeds": list(CONFIG.search_seeds),
-        "settings": settings_of(CONFIG, wildcards.method).model_dump(mode="json"),
+        "settings": settings_of(CONFIG, wildcards.method, dataset=wildcards.dataset).model_dump(mode="json"),
         "clip": CONFIG.clip[wildcards.clip].model,
         "classes": get_class_names(wildcards.dataset),
         "novel": list(PLAN.novel[wildcards.dataset]) if protocol == NOVEL else [],
@@ -434,11 +448,14 @@ def get_search_spec(wildcards):
 
 def get_searches():
     """A table of tried settings per data set with validation images, and per method of `search`."""
-    datasets = [name for name, dataset in CONFIG.datasets.items() if dataset.validation and dataset.train]
-    folder = f"{RESULTS}/search/{CONFIG.use.clip}"
     listed = {name for protocol in PROTOCOLS if getattr(CONFIG, protocol) for name in getattr(CONFIG, protocol).methods}
-    methods = [method for method in CONFIG.search if method in listed]
-    return [f"{folder}/{dataset}/{method}.parquet" for dataset in datasets for method in methods]
+    files = []
+    for method in (method for method in CONFIG.search if method in listed):
+        protocol = get_search_protocol_name(method)
+        clip = getattr(CONFIG, protocol).use.clip or CONFIG.use.clip
+        datasets = [name for name in labelled_datasets(CONFIG, protocol) if CONFIG.datasets[name].validation]
+        files += [f"{RESULTS}/search/{clip}/{dataset}/{method}.parquet" for dataset in datasets]
+    return files
 
 
 def one_of(names):
@@ -446,10 +463,26 @@ def one_of(names):
     return "|".join(re.escape(str(name)) for name in sorted(names)) or "(?!)"
 
 
+def none_of(*parts):
+    """A wildcard constraint: any name, but where the path goes on with one name of each part; those are another rule's.
+
+    It keeps a rule and the one that takes the rest apart, so that Snakemake makes no job twice to choose between them.
+    """
+    return rf"(?!{'/'.join(f'(?:{part})' for part in parts)}/)[^/]+"
+
+
+def get_first_images():
+    """Wildcard constraints of the images that Table 1 needs: pool, text-to-image model, folder of the sample."""
+    pools = one_of(dataset.pool for dataset in CONFIG.datasets.values())
+    samples = range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)
+    return pools, one_of([CONFIG.use.text_to_image]), one_of(f"sample{k}" for k in samples)
+
+
 def get_first(place):
-    """Names of the methods (place 1) or variants (2) that Table 1 shows."""
+    """Names of the methods (place 1) or variants (2) of the runs that Table 1 shows."""
     cells = [row["cells"] for block in PLAN.tables["table1"]["blocks"] for row in block["rows"]]
-    return {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    names = {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    return {name for name in names if "+" not in name or place != 1}
 
 
 def get_metrics(runs):
@@ -524,17 +557,12 @@ def get_sweep_spec(wildcards):
     }
 
 
-def get_labelled_datasets():
-    """The data sets with training images, in the config's order."""
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.train]
-
-
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
 
 
 def get_levels_block(protocol, dataset):
     """The part of a protocol's table that is one data set's."""
-    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][get_labelled_datasets().index(dataset)]
+    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][labelled_datasets(CONFIG, protocol).index(dataset)]
 
 
 def get_levels_metrics(wildcards):
@@ -553,7 +581,7 @@ def get_levels_spec(wildcards):
 
 
 def get_figures(sweep):
-    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in CONFIG.datasets]
+    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in PLAN.sweeps[sweep]]
 
 
 def get_everything():
@@ -562,8 +590,8 @@ def get_everything():
     figures += [
         f"{RESULTS}/figures/levels-{protocol}-{dataset}.png"
         for protocol, (table, _) in LEVEL_TABLES.items()
-        for dataset in get_labelled_datasets()
         if table in PLAN.tables
+        for dataset in labelled_datasets(CONFIG, protocol)
     ]
     tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
     return [*tables, f"{RESULTS}/report/claims.html", *figures, *get_report_files()]

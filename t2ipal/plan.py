@@ -109,17 +109,18 @@ def make_plan(config: Config) -> Plan:
             data: tuple(
                 (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
-            for data in config.datasets
+            for data in sweep.datasets or config.datasets
         }
         for name, sweep in config.sweeps.items()
     }
-    labelled = [data for data, dataset in config.datasets.items() if dataset.train]
-    novel = {data: planner.novel_names(data) for data in labelled} if config.novel else {}
+    novel = {data: planner.novel_names(data) for data in labelled_datasets(config, NOVEL)} if config.novel else {}
     return Plan(planner.runs, tables, table1, sweeps, novel)
 
 
-def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "") -> Any:
-    """The validated settings of a method: its defaults, then `training`, then `settings`, then `override`.
+def settings_of(
+    config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "", dataset: str = ""
+) -> Any:
+    """The validated settings of a method: its defaults, `training`, `settings`, those of a data set, `override`.
 
     `training` is not for methods with a schedule of their own.
     """
@@ -128,7 +129,17 @@ def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = 
     shared = {key: value for key, value in shared.items() if key in model.model_fields}
     own = config.settings.get(name, {})
     validated(model, own, f"settings.{name}")
+    if dataset and name in config.datasets[dataset].settings:
+        here = config.datasets[dataset].settings[name]
+        validated(model, here, f"datasets.{dataset}.settings.{name}")
+        own = {**own, **here}
     return validated(model, {**shared, **own, **(override or {})}, prefix or f"settings.{name}")
+
+
+def labelled_datasets(config: Config, protocol: str) -> list[str]:
+    """The data sets of a protocol: those with labelled training images that it is made for."""
+    chosen = getattr(config, protocol).datasets or config.datasets
+    return [name for name, dataset in config.datasets.items() if dataset.train and name in chosen]
 
 
 @cache
@@ -178,11 +189,11 @@ class Planner:
         Raises:
             UserError: an unknown setting or model, or data that the method needs and the data set has not.
         """
-        base = settings_of(self.config, method)
+        base = settings_of(self.config, method, dataset=dataset)
         for key in changes or {}:
             if key not in type(base).model_fields:
                 raise unknown(place, key, type(base).model_fields, f"setting of {method}")
-        settings = settings_of(self.config, method, changes, place)
+        settings = settings_of(self.config, method, changes, place, dataset)
         changed = {key: value for key, value in (changes or {}).items() if getattr(settings, key) != getattr(base, key)}
         kinds = method_of(method).kinds(settings)
         used = self._used(dataset, kinds, use, place)
@@ -303,9 +314,11 @@ def _check_methods(config: Config) -> None:
         if not protocol and SHOTS in method.uses:
             raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
     known = {name for _, name, _ in places}
-    for name in config.settings:
-        if name not in known and name not in methods.names():
-            raise unknown("settings", name, sorted(known), "method")
+    settings = {f"datasets.{data}.settings": dataset.settings for data, dataset in config.datasets.items()}
+    for place, named in {"settings": config.settings, **settings}.items():
+        for name in named:
+            if name not in known and name not in methods.names():
+                raise unknown(place, name, sorted(known), "method")
     learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]
     for name in config.search:
         if name not in learners:
