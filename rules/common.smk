@@ -20,7 +20,8 @@ from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.layouts import pool_files, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
-from t2ipal.plan import is_deterministic, labelled_datasets, make_plan, method_of, settings_of
+from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labelled_images, labels_of, make_plan
+from t2ipal.plan import method_of, pools_of, readers_of, settings_of
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -111,10 +112,8 @@ def get_model(model, key):
 
 
 def get_labels(dataset):
-    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
-    data = CONFIG.datasets[dataset]
-    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
-    return "".join((f"{get_classes(dataset)}-{data.filter}", *limits))
+    """How paths call the labels of a data set's captions."""
+    return labels_of(CONFIG, dataset)
 
 
 def get_labelled(dataset, pool=None):
@@ -125,14 +124,12 @@ def get_labelled(dataset, pool=None):
 
 def get_pools():
     """The pools that runs read, in the config's order."""
-    used = {dataset.pool for dataset in CONFIG.datasets.values()} | {run.pool for run in PLAN.runs.values()}
-    return [pool for pool in CONFIG.pools if pool in used]
+    return pools_of(CONFIG, PLAN)
 
 
 def get_datasets_of(pool):
     """The data sets whose classes are looked for in a pool."""
-    readers = {run.dataset for run in PLAN.runs.values() if run.pool == pool}
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool or name in readers]
+    return readers_of(CONFIG, PLAN, pool)
 
 
 def get_places(places, key):
@@ -199,16 +196,12 @@ def get_shards(folder, pool, t2i, samples):
 
 def get_drawings(pool):
     """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
-    runs = [run for run in PLAN.runs.values() if run.pool == pool and run.samples]
-    return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
+    return drawings_of(PLAN, pool)
 
 
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
-    train = {run.dataset for run in PLAN.runs.values() if run.kinds & {TRAIN, SHOTS}}
-    found = [("test", name) for name in CONFIG.datasets]
-    found += [("validation", name) for name, dataset in CONFIG.datasets.items() if dataset.validation]
-    return found + [("train", name) for name in CONFIG.datasets if name in train]
+    return labelled_images(CONFIG, PLAN)
 
 
 def get_source(dataset, part):
@@ -719,13 +712,19 @@ def get_report_files():
 
 
 def get_check_spec():
-    """What the config needs from outside: models as [kind, key, path or name], pools and images as readers take them."""
+    """What the config needs from outside: models as [kind, key, path or name, perhaps a revision], pools and images as readers take them."""
     models = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
     models += [
-        ["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()
+        ["text_to_image", f"text_to_image.{name}.model", t2i.model, t2i.revision]
+        for name, t2i in CONFIG.text_to_image.items()
     ]
     return {
         "models": models,
         "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
         "images": {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()},
     }
+
+
+def get_cost_spec():
+    """The config, where its results go, and how many tables, figures and pictures there are: a job makes each."""
+    return {"config": CONFIG.model_dump(mode="json"), "results": RESULTS, "pages": len(get_everything())}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
@@ -156,6 +157,39 @@ def title_of(name: str) -> str:
 def is_deterministic(name: str) -> bool:
     """Whether a method draws nothing, so that its seeds are one."""
     return len(method_of(name).seeds((0, 1))) < 2
+
+
+def pools_of(config: Config, plan: Plan) -> list[str]:
+    """The caption pools that runs read, in the config's order."""
+    used = {dataset.pool for dataset in config.datasets.values()} | {run.pool for run in plan.runs.values()}
+    return [pool for pool in config.pools if pool in used]
+
+
+def readers_of(config: Config, plan: Plan, pool: str) -> list[str]:
+    """The data sets whose classes are looked for in a pool."""
+    readers = {run.dataset for run in plan.runs.values() if run.pool == pool}
+    return [name for name, dataset in config.datasets.items() if dataset.pool == pool or name in readers]
+
+
+def labels_of(config: Config, dataset: str) -> str:
+    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
+    data = config.datasets[dataset]
+    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
+    return "".join((f"{Path(data.classes).stem}-{data.filter}", *limits))
+
+
+def drawings_of(plan: Plan, pool: str) -> list[tuple[str, int]]:
+    """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
+    runs = [run for run in plan.runs.values() if run.pool == pool and run.samples]
+    return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
+
+
+def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
+    """(part, data set) of all labelled images that the runs need."""
+    train = {run.dataset for run in plan.runs.values() if run.kinds & {TRAIN, SHOTS}}
+    found = [("test", name) for name in config.datasets]
+    found += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
+    return found + [("train", name) for name in config.datasets if name in train]
 
 
 class Planner:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from t2ipal.errors import UserError
 from t2ipal.features.variants import (
+    CACHE,
     SHA256,
     VARIANTS,
     address,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 ROWS, IDS, TABLE = "token_embedding.rows", "token_embedding.ids", "token_embedding.weight"
 VOCABULARY = 49_408
 CONTEXT = 77
-CACHE = Path("~/.cache/clip")
-"""Where OpenAI's own package keeps what it downloads."""
 
 State = dict[str, Tensor]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
@@ -16,6 +17,9 @@ from t2ipal.errors import UserError
 if TYPE_CHECKING:
     from clip.model import CLIP
     from torch import Tensor
+
+CACHE = Path("~/.cache/clip")
+"""Where OpenAI's own package keeps what it downloads."""
 
 HEAD = 64
 """Channels of an attention head in the text encoders, ViTs and attention poolings of all of them."""

@@ -52,3 +52,37 @@ def test_a_run_without_data_ends_in_one_line(bare: Project) -> None:
     assert len(errors) == 1, result.stdout[-2000:]
     assert "no such file or folder" in errors[0]
     assert not (bare.path / "results/paper/captions").exists()
+
+
+def test_the_plan_says_what_it_costs_before_anything_runs(bare: Project) -> None:
+    result = bare.run("plan", "--config", "machine={gpu: H100, gpus: 4, cores: 32}")
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "results/paper/ costs on 4 x H100 and 32 CPU cores" in result.stdout
+    assert not (bare.path / "results/paper/captions").exists()
+    # the jobs that it counts are those that a dry run announces, but for `all` itself
+    planned = jobs_of(bare.run("-n", "--quiet", "all").stdout)
+    (row,) = re.findall(r"^ *all +([\d,]+) ", result.stdout, re.MULTILINE)
+    assert int(row.replace(",", "")) == sum(planned.values()) - 1
+    stages = dict(re.findall(r"^ *(images|features|training|evaluation) +([\d,]+) ", result.stdout, re.MULTILINE))
+    counted = {
+        "images": ("generate", "generate_more", "labelled_images"),
+        "features": ("features_drawn", "features_drawn_more", "features_labelled", "features_labelled_more",
+                     "features_captions", "features_templates"),
+        "training": ("protocol", "train", "train_more"),
+        "evaluation": ("evaluate", "evaluate_more", "combine"),
+    }  # fmt: skip
+    assert {stage: int(jobs.replace(",", "")) for stage, jobs in stages.items()} == {
+        stage: sum(planned.get(rule, 0) for rule in rules) for stage, rules in counted.items()
+    }
+
+
+def test_the_plan_of_the_default_counts_the_same_jobs(tmp_path: Path) -> None:
+    project = copy_sources(tmp_path / "project")
+    result = project.run("plan")
+    assert result.returncode == 0, result.stdout[-3000:]
+    models = project.path / "models"
+    assert not models.exists()
+    planned = jobs_of(project.run("-n", "--quiet", "all").stdout)
+    (row,) = re.findall(r"^ *all +([\d,]+) ", result.stdout, re.MULTILINE)
+    assert int(row.replace(",", "")) == sum(planned.values()) - 1
+    assert "2 CPU cores" in result.stdout
