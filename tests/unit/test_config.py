@@ -196,3 +196,9 @@ def test_what_is_for_some_data_sets_alone_names_its_key(
     line = error_of(changed(default, path, value))
     for part in parts:
         assert part in line
+
+
+def test_a_machine_may_come_from_the_command_line(default: dict) -> None:
+    found = load_config(changed(default, "machine", {"gpu": "H100", "gpus": "4", "cores": "32"})).machine
+    assert (found.gpu, found.gpus, found.cores) == ("H100", 4, 32)
+    assert load_config(changed(default, "machine", {"gpu": "null", "gpus": 1})).machine.gpu is None
