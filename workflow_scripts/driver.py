@@ -64,12 +64,17 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _files(root: str, importer: str, name: tuple[str, ...]) -> Iterator[str]:
     """The files behind a dotted name: the module, and the __init__.py of every package above it."""
-    for start in {(), Path(importer).parent.parts}:
+    for start in {"", os.path.dirname(importer)}:
         for end in range(1, len(name) + 1):
-            place = Path(*start, *name[:end])
-            for file in (place / "__init__.py", place.with_suffix(".py")):
-                if file.name not in MACHINERY and Path(root, file).is_file():
-                    yield str(file)
+            place = os.path.join(start, *name[:end])
+            for file in (os.path.join(place, "__init__.py"), f"{place}.py"):
+                if os.path.basename(file) not in MACHINERY and _is_file(root, file):
+                    yield file
+
+
+@cache
+def _is_file(root: str, file: str) -> bool:
+    return os.path.isfile(os.path.join(root, file))
 
 
 def join_run(is_main: bool = True, folder: str = ".snakemake") -> IO[str] | None:
