@@ -33,7 +33,6 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 RESULTS = f"results/{CONFIG.name}"
-read_classes = cache(load_classes)  # hundreds of jobs ask for the same lists
 FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
@@ -87,9 +86,15 @@ def get_class_files(name):
     return [os.path.relpath(path) for path in class_files(name)]
 
 
+@cache
+def load_once(classes):
+    """A class list; every job names its own, and reading one takes a hundredth of a second."""
+    return load_classes(classes)
+
+
 def get_class_names(dataset):
     """The names of a data set's classes, in the order of their indices."""
-    return list(read_classes(CONFIG.datasets[dataset].classes).names)
+    return list(load_once(CONFIG.datasets[dataset].classes).names)
 
 
 def get_classes(dataset):
@@ -224,7 +229,7 @@ def get_source_spec(wildcards):
 
 def get_matched_classes(wildcards):
     """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
-    same = set(get_class_names(wildcards.dataset)) <= set(read_classes("voc2007").names)
+    same = set(get_class_names(wildcards.dataset)) <= set(load_once("voc2007").names)
     is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
     return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
 

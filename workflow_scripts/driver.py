@@ -73,11 +73,13 @@ def _files(root: str, importer: str, name: tuple[str, ...]) -> Iterator[str]:
         for end in range(1, len(name) + 1):
             place = os.path.join(start, *name[:end])
             for file in (os.path.join(place, "__init__.py"), f"{place}.py"):
-                if os.path.basename(file) not in MACHINERY and _is_file(os.path.join(root, file)):
+                if os.path.basename(file) not in MACHINERY and _is_file(root, file):
                     yield file
 
 
-_is_file = cache(os.path.isfile)
+@cache
+def _is_file(root: str, file: str) -> bool:
+    return os.path.isfile(os.path.join(root, file))
 
 
 def join_run(is_main: bool = True, folder: str = ".snakemake") -> IO[str] | None:
