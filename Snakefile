@@ -42,6 +42,7 @@ localrules:
     search,
     report,
     check_data,
+    plan,
 
 
 onstart:
@@ -61,4 +62,5 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/paper.smk"
 include: "rules/report.smk"
+include: "rules/plan.smk"
 include: "rules/zoo.smk"

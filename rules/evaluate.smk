@@ -45,7 +45,7 @@ rule evaluate:
 
 use rule evaluate as evaluate_more with:
     wildcard_constraints:
-        method=r"[^/+]+",
+        method=none_of(one_of(get_first(1)), one_of(get_first(2))).replace("[^/]", "[^/+]"),
         variant=r"[^/]+",
     priority: 0
 
@@ -78,9 +78,6 @@ rule combine:
         "Combine: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/combine.py"
-
-
-ruleorder: combine > evaluate > evaluate_more
 
 
 rule search_settings:

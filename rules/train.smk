@@ -76,9 +76,6 @@ rule train:
 
 use rule train as train_more with:
     wildcard_constraints:
-        method=r"[^/+]+",
+        method=none_of(one_of(get_first(1)), one_of(get_first(2))).replace("[^/]", "[^/+]"),
         variant=r"[^/]+",
     priority: 0
-
-
-ruleorder: train > train_more

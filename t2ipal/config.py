@@ -140,6 +140,7 @@ class Dataset(_Part):
     paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
         None, description="the paper's data set whose values stand beside ours"
     )
+    settings: dict[str, dict[str, Any]] = Field({}, description="settings of methods that differ on this data set")
 
 
 class TextToImage(_Part):
@@ -179,9 +180,13 @@ class Use(_Part):
     clip: str = Field(description="a key of clip")
 
 
+DATASETS = Field(None, min_length=1, description="keys of datasets that it is made for; null: all")
+
+
 class Sweep(_Part):
     """One setting of one method, varied around the base run."""
 
+    datasets: list[str] | None = DATASETS
     method: str = Field(description="one of methods")
     key: str = Field(description="a setting of the method, or samples: images per caption")
     values: list[float | int | str | bool] = Field(min_length=2, description="at least two values")
@@ -201,31 +206,6 @@ class Fuse(_Part):
     )
 
 
-class Partial(_Part):
-    """Table 2: a share of the labels is known."""
-
-    levels: list[Percent] = Field(min_length=1, description="percent of known labels, whole numbers from 1 to 100")
-    methods: list[str] = Field(min_length=1, description="methods that learn from labels")
-    fuse: Fuse | None = Field(None, description="fused rows")
-
-
-class FewShot(_Part):
-    """Table 4: a few labelled images per class, all classes being novel."""
-
-    levels: list[Count] = Field(min_length=1, description="images per class, whole numbers >= 1")
-    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot draws")
-    fuse: Fuse | None = Field(None, description="fused rows")
-
-
-class Novel(_Part):
-    """Table 3: a few labelled images per novel class, all labels of the other classes."""
-
-    levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
-    methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
-    zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
-    classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
-
-
 class UseInstead(_Part):
     """Other models or captions than those of `use`, for one row."""
 
@@ -233,6 +213,41 @@ class UseInstead(_Part):
     clip: str | None = Field(None, description="a key of clip")
     samples: Count | None = Field(None, description="images per caption, at most those of the text-to-image model")
     pool: str | None = Field(None, description="a key of pools, labelled by the data set's classes")
+
+
+class _Protocol(_Part):
+    """What the tables of methods that learn from labels have."""
+
+    datasets: list[str] | None = DATASETS
+    use: UseInstead = Field(UseInstead(), description="models that differ from those of `use`, for its methods")
+
+
+class Partial(_Protocol):
+    """Table 2: a share of the labels is known."""
+
+    levels: list[Percent] = Field(min_length=1, description="percent of known labels, whole numbers from 1 to 100")
+    methods: list[str] = Field(min_length=1, description="methods that learn from labels")
+    methods_of: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        {}, description="data sets that have some of the methods alone"
+    )
+    fuse: Fuse | None = Field(None, description="fused rows")
+
+
+class FewShot(_Protocol):
+    """Table 4: a few labelled images per class, all classes being novel."""
+
+    levels: list[Count] = Field(min_length=1, description="images per class, whole numbers >= 1")
+    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot draws")
+    fuse: Fuse | None = Field(None, description="fused rows")
+
+
+class Novel(_Protocol):
+    """Table 3: a few labelled images per novel class, all labels of the other classes."""
+
+    levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
+    methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
+    zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
+    classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
 
 
 class Variation(_Part):
@@ -256,8 +271,17 @@ class Ablation(_Part):
     """A table of rows that differ from a base run in a setting, a model or the captions."""
 
     title: str = Field(description="heading of the table")
+    datasets: list[str] | None = DATASETS
     rows: dict[Name, Variation] = Field(min_length=1, description="rows by name")
     notes: list[str] = Field([], description="sentences below the table")
+
+
+class Machine(_Part):
+    """What `snakemake plan` reckons with."""
+
+    gpu: str | None = Field(None, description="a kind of GPU that resources/unit_costs.yaml knows; null: CPU alone")
+    gpus: Count = Field(1, description="number of these GPUs, a whole number >= 1")
+    cores: Count = Field(2, description="CPU cores, a whole number >= 1")
 
 
 class Search(_Part):
@@ -295,6 +319,7 @@ class Config(_Part):
         [101], description="seeds of searches: none of those of the runs"
     )
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
+    machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")
 
 
 def load_config(data: Mapping[str, Any]) -> Config:
@@ -310,6 +335,8 @@ def load_config(data: Mapping[str, Any]) -> Config:
     for ablation in (data.get("ablations") or {}).values():
         if isinstance(ablation, dict) and "rows" in ablation:
             ablation["rows"] = _without_dropped(ablation["rows"])
+    if isinstance(data.get("machine"), Mapping):
+        data["machine"] = {key: _from_command_line(value) for key, value in data["machine"].items()}
     config = validated(Config, data, "")
     _check_references(config)
     return config
@@ -375,13 +402,30 @@ def _check_references(config: Config) -> None:
     if both := set(config.seeds) & set(config.search_seeds):
         raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
     lists = {"methods": config.methods}
+    places = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
+    places |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
     for protocol in ("partial", "novel", "few_shot"):
         part = getattr(config, protocol)
         if part is not None:
             lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
+            places[protocol] = part.datasets
+    for place, names in places.items():
+        for name in names or ():
+            if name not in config.datasets:
+                raise unknown(f"{place}.datasets", name, config.datasets, "data set")
+    _check_methods_of(config)
     for key, values in lists.items():
         if len(set(values)) < len(values):
             raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _check_methods_of(config: Config) -> None:
+    for dataset, methods in (config.partial.methods_of if config.partial else {}).items():
+        if dataset not in config.datasets:
+            raise unknown("partial.methods_of", dataset, config.datasets, "data set")
+        for method in methods:
+            if method not in config.partial.methods:
+                raise unknown(f"partial.methods_of.{dataset}", method, config.partial.methods, "method of this table")
 
 
 def _without_dropped(value: Any) -> Any:
@@ -399,6 +443,13 @@ def _numbers(value: Any) -> Any:
         return [_numbers(item) for item in value]
     if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         return float(value)
+    return value
+
+
+def _from_command_line(value: Any) -> Any:
+    """What `--config 'machine={gpus: 4}'` means: Snakemake leaves numbers and null in a mapping as text."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else None if value == "null" else value
     return value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
@@ -109,17 +110,18 @@ def make_plan(config: Config) -> Plan:
             data: tuple(
                 (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
-            for data in config.datasets
+            for data in sweep.datasets or config.datasets
         }
         for name, sweep in config.sweeps.items()
     }
-    labelled = [data for data, dataset in config.datasets.items() if dataset.train]
-    novel = {data: planner.novel_names(data) for data in labelled} if config.novel else {}
+    novel = {data: planner.novel_names(data) for data in labelled_datasets(config, NOVEL)} if config.novel else {}
     return Plan(planner.runs, tables, table1, sweeps, novel)
 
 
-def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "") -> Any:
-    """The validated settings of a method: its defaults, then `training`, then `settings`, then `override`.
+def settings_of(
+    config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "", dataset: str = ""
+) -> Any:
+    """The validated settings of a method: its defaults, `training`, `settings`, those of a data set, `override`.
 
     `training` is not for methods with a schedule of their own.
     """
@@ -128,7 +130,17 @@ def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = 
     shared = {key: value for key, value in shared.items() if key in model.model_fields}
     own = config.settings.get(name, {})
     validated(model, own, f"settings.{name}")
+    if dataset and name in config.datasets[dataset].settings:
+        here = config.datasets[dataset].settings[name]
+        validated(model, here, f"datasets.{dataset}.settings.{name}")
+        own = {**own, **here}
     return validated(model, {**shared, **own, **(override or {})}, prefix or f"settings.{name}")
+
+
+def labelled_datasets(config: Config, protocol: str) -> list[str]:
+    """The data sets of a protocol: those with labelled training images that it is made for."""
+    chosen = getattr(config, protocol).datasets or config.datasets
+    return [name for name, dataset in config.datasets.items() if dataset.train and name in chosen]
 
 
 @cache
@@ -145,6 +157,39 @@ def title_of(name: str) -> str:
 def is_deterministic(name: str) -> bool:
     """Whether a method draws nothing, so that its seeds are one."""
     return len(method_of(name).seeds((0, 1))) < 2
+
+
+def pools_of(config: Config, plan: Plan) -> list[str]:
+    """The caption pools that runs read, in the config's order."""
+    used = {dataset.pool for dataset in config.datasets.values()} | {run.pool for run in plan.runs.values()}
+    return [pool for pool in config.pools if pool in used]
+
+
+def readers_of(config: Config, plan: Plan, pool: str) -> list[str]:
+    """The data sets whose classes are looked for in a pool."""
+    readers = {run.dataset for run in plan.runs.values() if run.pool == pool}
+    return [name for name, dataset in config.datasets.items() if dataset.pool == pool or name in readers]
+
+
+def labels_of(config: Config, dataset: str) -> str:
+    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
+    data = config.datasets[dataset]
+    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
+    return "".join((f"{Path(data.classes).stem}-{data.filter}", *limits))
+
+
+def drawings_of(plan: Plan, pool: str) -> list[tuple[str, int]]:
+    """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
+    runs = [run for run in plan.runs.values() if run.pool == pool and run.samples]
+    return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
+
+
+def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
+    """(part, data set) of all labelled images that the runs need."""
+    train = {run.dataset for run in plan.runs.values() if run.kinds & {TRAIN, SHOTS}}
+    found = [("test", name) for name in config.datasets]
+    found += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
+    return found + [("train", name) for name in config.datasets if name in train]
 
 
 class Planner:
@@ -178,11 +223,11 @@ class Planner:
         Raises:
             UserError: an unknown setting or model, or data that the method needs and the data set has not.
         """
-        base = settings_of(self.config, method)
+        base = settings_of(self.config, method, dataset=dataset)
         for key in changes or {}:
             if key not in type(base).model_fields:
                 raise unknown(place, key, type(base).model_fields, f"setting of {method}")
-        settings = settings_of(self.config, method, changes, place)
+        settings = settings_of(self.config, method, changes, place, dataset)
         changed = {key: value for key, value in (changes or {}).items() if getattr(settings, key) != getattr(base, key)}
         kinds = method_of(method).kinds(settings)
         used = self._used(dataset, kinds, use, place)
@@ -303,9 +348,11 @@ def _check_methods(config: Config) -> None:
         if not protocol and SHOTS in method.uses:
             raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
     known = {name for _, name, _ in places}
-    for name in config.settings:
-        if name not in known and name not in methods.names():
-            raise unknown("settings", name, sorted(known), "method")
+    settings = {f"datasets.{data}.settings": dataset.settings for data, dataset in config.datasets.items()}
+    for place, named in {"settings": config.settings, **settings}.items():
+        for name in named:
+            if name not in known and name not in methods.names():
+                raise unknown(place, name, sorted(known), "method")
     learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]
     for name in config.search:
         if name not in learners:

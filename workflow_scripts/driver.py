@@ -29,6 +29,11 @@ def code_of(root: str, *starts: str) -> list[str]:
     Snakemake compares inputs by content, scripts by time alone: declared as input, code decides reruns by what it says.
     Imports are followed statically, those inside functions too, those under `if TYPE_CHECKING:` not.
     """
+    return list(_code_of(root, starts))
+
+
+@cache
+def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
     found: set[str] = set()
     todo = list(starts)
     while todo:
@@ -36,7 +41,7 @@ def code_of(root: str, *starts: str) -> list[str]:
         if path not in found:
             found.add(path)
             todo.extend(_imports(root, path))
-    return sorted(os.path.relpath(os.path.join(root, path)) for path in found)
+    return tuple(sorted(os.path.relpath(os.path.join(root, path)) for path in found))
 
 
 @cache

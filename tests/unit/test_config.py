@@ -173,3 +173,32 @@ def test_every_field_of_the_schema_is_described() -> None:
     fields(schema)
     for name, part in schema["$defs"].items():
         fields(part, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        ("sweeps.fig3a.datasets", ["mirco"], ["config: sweeps.fig3a.datasets: unknown data set 'mirco'", "'micro'"]),
+        ("sweeps.fig3a.datasets", [], ["config: sweeps.fig3a.datasets"]),
+        ("ablations.table5.datasets", ["voc"], ["config: ablations.table5.datasets: unknown data set 'voc'"]),
+        ("few_shot.datasets", ["coco"], ["config: few_shot.datasets: unknown data set 'coco'"]),
+        ("partial.use", {"clip": "big"}, ["config: partial.use.clip: unknown clip 'big'"]),
+        ("partial.methods_of", {"nus": ["sarb"]}, ["config: partial.methods_of: unknown data set 'nus'"]),
+        ("partial.methods_of", {"micro": ["coop"]}, ["config: partial.methods_of.micro: unknown method", "'coop'"]),
+        ("datasets.micro.settings", {"tai_dpt": {"tau": 1}}, ["config: datasets.micro.settings.tai_dpt", "'tau'"]),
+        ("datasets.micro.settings", {"taidpt": {}}, ["config: datasets.micro.settings: unknown method 'taidpt'"]),
+        ("machine.gpus", 0, ["config: machine.gpus: 0 is not >= 1"]),
+    ],
+)
+def test_what_is_for_some_data_sets_alone_names_its_key(
+    default: dict, path: str, value: object, parts: list[str]
+) -> None:
+    line = error_of(changed(default, path, value))
+    for part in parts:
+        assert part in line
+
+
+def test_a_machine_may_come_from_the_command_line(default: dict) -> None:
+    found = load_config(changed(default, "machine", {"gpu": "H100", "gpus": "4", "cores": "32"})).machine
+    assert (found.gpu, found.gpus, found.cores) == ("H100", 4, 32)
+    assert load_config(changed(default, "machine", {"gpu": "null", "gpus": 1})).machine.gpu is None

@@ -196,3 +196,22 @@ def test_real_samples(real_data: object) -> None:
     assert [finding.text for finding in check_images("k", coco)][-1] == "55 of 55 listed images are there"
     voc = {"source": "voc", "root": str(real_data("VOCdevkit")), "split": "test"}
     assert [finding.text for finding in check_images("k", voc)][-1].startswith("5 of 4,952 listed images are there")
+
+
+def test_a_model_by_name_is_looked_for_in_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from t2ipal.features.variants import SHA256
+    from t2ipal.store import sha256_file
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, file in (("RN101", "RN101.pt"), ("ViT-L/14@336px", "ViT-L-14-336px.pt")):
+        found = check_model("clip", "k", name)
+        assert not found.missing
+        assert f"/{file} elsewhere and place it at {tmp_path}/.cache/clip/{file}" in found.text
+    path = tmp_path / ".cache/clip/RN101.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert "not the published one" in check_model("clip", "k", "RN101").text
+    monkeypatch.setitem(SHA256, "RN101", sha256_file(path))
+    assert "sha256 as published" in check_model("clip", "k", "RN101").text
+    pipeline = check_model("text_to_image", "k", "stable-diffusion-v1-5/stable-diffusion-v1-5", "0" * 40)
+    assert "put its folder elsewhere and give that as model" in pipeline.text
