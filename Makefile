@@ -11,7 +11,7 @@ LOCK := envs/requirements.txt
 STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt | cksum | cut -d" " -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 NAME := $(shell sed -n "s/^name: *//p" config.yaml)
-RESULTS_DIR := $(shell sed -n "s/^results_dir: *//p" config.yaml)
+RESULTS_DIR := $(shell sed -n 's/^results_dir: *"\{0,1\}\([^"#]*[^"# ]\).*/\1/p' config.yaml)
 RESULTS := $(RESULTS_DIR)/$(NAME)
 REPORT := $(RESULTS)/report.html
 

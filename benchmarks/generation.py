@@ -134,7 +134,8 @@ def _plain(settings: object, captions: list[tuple[str, str]]) -> float:
     import torch
     from diffusers import DiffusionPipeline
 
-    pipe = DiffusionPipeline.from_pretrained(settings.model, safety_checker=None, requires_safety_checker=False)
+    options = {"dtype": torch.float32, "safety_checker": None, "requires_safety_checker": False}
+    pipe = DiffusionPipeline.from_pretrained(settings.model, **options)
     pipe.set_progress_bar_config(disable=True)
     pipe.to("cuda" if torch.cuda.is_available() else "cpu")
     start = time.perf_counter()

@@ -18,7 +18,7 @@ from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE
-from t2ipal.layouts import pool_files, source_files
+from t2ipal.layouts import pool_files, results_folder, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of
 
@@ -31,7 +31,10 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
-RESULTS = os.path.normpath(os.path.join(os.path.expanduser(CONFIG.results_dir), CONFIG.name))
+try:
+    RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
+except UserError as error:
+    sys.exit(f"error: {error}")
 FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 

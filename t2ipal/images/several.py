@@ -51,6 +51,7 @@ def draw_on_several(
     Raises:
         UserError: as `load_pipeline` and `draw_shard`.
     """
+    import torch
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException, get_context, start_processes
 
     path = Path(path)
@@ -58,7 +59,9 @@ def draw_on_several(
     # Names that a successor sweeps away, should this job be killed.
     parts = [path.with_name(f".{path.name}.{rank}-{os.getpid()}.part") for rank in range(processes)]
     messages = get_context("spawn").SimpleQueue()
-    work = (settings, list(captions), [str(part) for part in parts], sample, seed, cpu, _free_port(), messages)
+    # Sums depend on the number of threads: every process takes as many as this one.
+    place = (cpu, torch.get_num_threads(), _free_port())
+    work = (settings, list(captions), [str(part) for part in parts], sample, seed, place, messages)
     done: dict[int, int] = dict.fromkeys(range(processes), 0)
     counts: dict[int, DrawCounts] = {}
     try:
@@ -84,16 +87,22 @@ def _work(
     parts: list[str],
     sample: int,
     seed: int,
-    cpu: bool,
-    port: int,
+    where: tuple[bool, int, int],
     messages: Any,
 ) -> None:
-    """Draw one process's share on the device that accelerate gives it."""
+    """Draw one process's share on the device that accelerate gives it.
+
+    `where` says whether that is the CPU, how many threads work there, and at which port the processes meet.
+    """
+    import torch
     from accelerate import PartialState
 
+    cpu, threads, port = where
+    torch.set_num_threads(threads)
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": len(parts), "LOCAL_WORLD_SIZE": len(parts)}
     place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in place.items()})
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # else accelerate says that it set it
     state = PartialState(cpu=cpu)
     own = share(captions, settings.batch, state.process_index, state.num_processes)
     try:
