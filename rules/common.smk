@@ -18,7 +18,8 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.layouts import pool_files, source_files
+from t2ipal.images.settings import COMPILE
+from t2ipal.layouts import pool_files, results_folder, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labelled_images, labels_of, make_plan
 from t2ipal.plan import method_of, pools_of, readers_of, settings_of
@@ -32,7 +33,10 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
-RESULTS = f"results/{CONFIG.name}"
+try:
+    RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
+except UserError as error:
+    sys.exit(f"error: {error}")
 FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
@@ -184,13 +188,17 @@ def get_t2i_input(wildcards):
 
 
 def get_draw_spec(wildcards):
-    """What decides an image. The batch size does not, and so is no parameter."""
-    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", "batch"})
+    """What decides an image. Batch size and compilation do not, and so are no parameters."""
+    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", "batch", "compile"})
     return {"draw": draw, "seed": CONFIG.seed, "shards": CONFIG.pools[wildcards.pool].shards}
 
 
 def get_draw_batch(wildcards):
     return CONFIG.text_to_image[wildcards.t2i].batch
+
+
+def get_draw_compile(wildcards):
+    return COMPILE.index(CONFIG.text_to_image[wildcards.t2i].compile)
 
 
 def get_shards(folder, pool, t2i, samples):

@@ -39,6 +39,7 @@ rule generate:
         runtime=720,
         gpu=1,
         batch=get_draw_batch,
+        compile=get_draw_compile,
     params:
         spec=get_draw_spec,
     message:

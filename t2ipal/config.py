@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from t2ipal.errors import UserError
@@ -162,6 +162,16 @@ class TextToImage(_Part):
     redraws: Annotated[int, Field(ge=0)] = Field(2, description="further seeds for a black, NaN or flagged image")
     encoding: Literal["png", "webp", "jpeg"] = Field("png", description="file format of the stored images")
     quality: Annotated[int, Field(ge=1, le=100)] = Field(92, description="quality of webp and jpeg, 1 to 100")
+    store_size: Pixels | None = Field(
+        None, description="pixels of the shorter side that images are stored at, a multiple of 8; null: as drawn"
+    )
+    compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """YAML 1.1 reads a bare on or off as true or false."""
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class Clip(_Part):
@@ -294,7 +304,10 @@ class Search(_Part):
 class Config(_Part):
     """The whole of config.yaml."""
 
-    name: Name = Field(description="outputs go to results/{name}/")
+    name: Name = Field(description="outputs go to {results_dir}/{name}/")
+    results_dir: Annotated[str, Field(min_length=1, pattern=r"^[^{}<>]+$")] = Field(
+        "results", description="folder of all outputs, a path without braces or angle brackets"
+    )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every draw but training, >= 0")
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         [1, 2, 3], description="training seeds, at least one"

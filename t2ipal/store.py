@@ -125,7 +125,8 @@ def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iter
 
     existing(path)
     try:
-        file = pq.ParquetFile(path)
+        # By default a whole file of columns is read ahead: a shard of images is gigabytes.
+        file = pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: damaged or not a parquet file: {error}") from error
     with file:

@@ -25,6 +25,25 @@ def encode(pixels: np.ndarray, encoding: Encoding = "png", quality: int = 92) ->
     return buffer.getvalue()
 
 
+def stored_size(height: int, width: int, shorter: int | None) -> tuple[int, int]:
+    """Height and width that an image is stored at: its shorter side `shorter` pixels, or its own if that is less."""
+    side = min(height, width)
+    if shorter is None or shorter >= side:
+        return height, width
+    return round(height * shorter / side), round(width * shorter / side)
+
+
+def shrink(pixels: np.ndarray, shorter: int | None) -> np.ndarray:
+    """[H, W, 3] uint8 pixels at their stored size, by the bicubic filter that CLIP's own resizing uses."""
+    import numpy as np
+    from PIL import Image
+
+    height, width = stored_size(*pixels.shape[:2], shorter)
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
 def decode(image: bytes | str | Path) -> Image:
     """Decode file bytes, or the file at a path, fully and to RGB: grey-scale, CMYK and palette images too.
 

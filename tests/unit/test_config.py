@@ -92,6 +92,13 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("use.clip", "big", ["config: use.clip: unknown CLIP model 'big'", "micro"]),
         ("use.text_to_image", "sd", ["config: use.text_to_image: unknown text-to-image model 'sd'"]),
         ("text_to_image.micro.width", 65, ["config: text_to_image.micro.width: 65", "multiple of 8"]),
+        ("text_to_image.micro.store_size", 100, ["config: text_to_image.micro.store_size: 100", "multiple of 8"]),
+        (
+            "text_to_image.micro.compile",
+            "yes",
+            ["config: text_to_image.micro.compile: 'yes' is not 'auto', 'on' or 'off'"],
+        ),
+        ("results_dir", "a/{b}", ["config: results_dir: 'a/{b}'", "without braces"]),
         ("clip.micro.crop", "left", ["config: clip.micro.crop: 'left' is not 'center' or 'squash'"]),
         ("methods", ["zsclip", "t2i_pall"], ["config: methods.1: unknown method 't2i_pall'", "'t2i_pal'"]),
         ("methods", ["nowhere.Method"], ["config: methods.0", "nowhere"]),
@@ -142,6 +149,13 @@ def test_an_overlay_drops_an_entry_with_null(default: dict) -> None:
     data = changed(data, "datasets.other", {**data["datasets"]["micro"], "pool": "other"})
     data = changed(data, "datasets.micro", None)
     assert list(load_config(data).datasets) == ["other"]
+
+
+def test_a_bare_on_or_off_is_read_as_meant(default: dict) -> None:
+    for text, expected in (("on", "on"), ("off", "off"), ("auto", "auto")):
+        value = yaml.safe_load(f"compile: {text}")["compile"]
+        config = load_config(changed(default, "text_to_image.micro.compile", value))
+        assert config.text_to_image["micro"].compile == expected
 
 
 def test_yaml_numbers_without_a_dot_are_numbers(default: dict) -> None:
