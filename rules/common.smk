@@ -19,7 +19,8 @@ from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.layouts import pool_files, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
-from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of
+from t2ipal.photos import listing
+from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of, tested
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -192,7 +193,7 @@ def get_drawings(pool):
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
     train = {run.dataset for run in PLAN.runs.values() if run.kinds & {TRAIN, SHOTS}}
-    found = [("test", name) for name in CONFIG.datasets]
+    found = [("test", name) for name in tested(CONFIG)]
     found += [("validation", name) for name, dataset in CONFIG.datasets.items() if dataset.validation]
     return found + [("train", name) for name in CONFIG.datasets if name in train]
 
@@ -376,7 +377,7 @@ def get_protocol_spec(wildcards):
 
 def get_run_test(wildcards):
     run = get_run(wildcards)
-    return [get_image_features("test", run.dataset, run.clip)]
+    return [get_image_features("test", run.dataset, run.clip)] if CONFIG.datasets[run.dataset].test else []
 
 
 def get_run_validation(wildcards):
@@ -448,8 +449,10 @@ def one_of(names):
 
 def get_first(place):
     """Names of the methods (place 1) or variants (2) that Table 1 shows."""
-    cells = [row["cells"] for block in PLAN.tables["table1"]["blocks"] for row in block["rows"]]
-    return {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    blocks = PLAN.tables["table1"]["blocks"] if PLAN.tables else []
+    cells = [row["cells"] for block in blocks for row in block["rows"]]
+    base = {run.key[place] for _, runs in PLAN.table1 for run in runs.values()}
+    return base | {cell["run"][place] for by_data in cells for cell in by_data.values()}
 
 
 def get_metrics(runs):
@@ -525,8 +528,8 @@ def get_sweep_spec(wildcards):
 
 
 def get_labelled_datasets():
-    """The data sets with training images, in the config's order."""
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.train]
+    """The data sets with training and test images, in the config's order."""
+    return [name for name, dataset in tested(CONFIG).items() if dataset.train]
 
 
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
@@ -553,7 +556,7 @@ def get_levels_spec(wildcards):
 
 
 def get_figures(sweep):
-    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in CONFIG.datasets]
+    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in tested(CONFIG)]
 
 
 def get_everything():
@@ -566,7 +569,8 @@ def get_everything():
         if table in PLAN.tables
     ]
     tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
-    return [*tables, f"{RESULTS}/report/claims.html", *figures, *get_report_files()]
+    claims = [f"{RESULTS}/report/claims.html"] if tables else []
+    return [*tables, *claims, *figures, *get_report_files(), *get_predictions()]
 
 
 # Report
@@ -681,11 +685,13 @@ def get_report_files():
     """The pictures that the config's methods allow."""
     files = []
     for dataset, data in CONFIG.datasets.items():
-        names = ["captions.html", "per_class.png"]
+        names = ["captions.html"]
         names += ["contact_sheet.png"] if get_drawings(data.pool) else []
-        names += ["heat_maps.png"] if get_heat_runs(dataset) else []
         names += ["training_curves.png"] if get_trained_runs(dataset) else []
-        names += ["modality_gap.png"] if get_gap_runs(dataset) else []
+        if data.test:
+            names += ["per_class.png"]
+            names += ["heat_maps.png"] if get_heat_runs(dataset) else []
+            names += ["modality_gap.png"] if get_gap_runs(dataset) else []
         files += [f"{RESULTS}/report/{Path(name).stem}-{dataset}{Path(name).suffix}" for name in names]
     return files
 
@@ -696,8 +702,73 @@ def get_check_spec():
     models += [
         ["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()
     ]
+    images = {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()}
+    images |= {f"datasets.{name}.photos": {"source": "folder", "path": get_photos(name)} for name in get_photographed()}
     return {
         "models": models,
         "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
-        "images": {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()},
+        "images": images,
     }
+
+
+# Predictions
+
+
+def get_photographed():
+    """The data sets with photos to predict, in the config's order."""
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.photos]
+
+
+def get_photos(dataset):
+    """The folder of a data set's photos."""
+    return get_data(CONFIG.datasets[dataset].photos.path)
+
+
+def get_predictions():
+    """A page of each method's predictions for each data set with photos, and the words that its captions were read by."""
+    datasets = get_photographed()
+    pages = [f"{RESULTS}/predictions/{dataset}/{name}.html" for dataset in datasets for name in CONFIG.methods]
+    words = [get_labelled(dataset).replace("labelled.parquet", "words.parquet") for dataset in datasets]
+    return [*pages, *sorted(set(words))]
+
+
+def get_words_spec(wildcards):
+    return {"classes": get_labels_data(wildcards).classes}
+
+
+def get_base_run(wildcards):
+    return PLAN.runs[wildcards.dataset, wildcards.method, "base"]
+
+
+def get_base_validation(wildcards):
+    run = get_base_run(wildcards)
+    has = CONFIG.datasets[run.dataset].validation
+    return [get_image_features("validation", run.dataset, run.clip)] if has else []
+
+
+def get_recogniser_code(wildcards):
+    return get_method_code("recogniser", wildcards.method)
+
+
+def get_recogniser_spec(wildcards):
+    """Which CLIP made the features that the run learned from, and how many images at a time."""
+    return {"clip": CONFIG.clip[get_base_run(wildcards).clip].model_dump()}
+
+
+def get_predict_code(wildcards):
+    return get_method_code("predict", wildcards.method)
+
+
+def get_predict_clip(wildcards):
+    clip = get_base_run(wildcards).clip
+    return get_model(CONFIG.clip[clip].model, f"clip.{clip}.model")
+
+
+def get_predict_folder(wildcards):
+    return get_existing(get_photos(wildcards.dataset), f"datasets.{wildcards.dataset}.photos.path")
+
+
+def get_predict_spec(wildcards):
+    """What is predicted: the listing changes with any photo, so that a new one is seen wherever it lies."""
+    photos, data = get_predict_folder(wildcards), CONFIG.datasets[wildcards.dataset]
+    return {"photos": photos, "listing": listing(photos), "top": data.photos.top, "title": data.title}

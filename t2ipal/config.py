@@ -121,6 +121,14 @@ class FolderImages(_Part):
     labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
 
 
+class Photos(_Part):
+    """Photos without labels, to be predicted."""
+
+    source: Literal["folder"] = Field("folder", description="a folder of photos, and those below it")
+    path: str = Field(description="the folder, relative to data_dir")
+    top: Count = Field(5, description="labels shown per photo, a whole number >= 1")
+
+
 Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discriminator="source")]
 Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
 
@@ -136,7 +144,8 @@ class Dataset(_Part):
     cap: Count | None = Field(None, description="captions per class, counted at their rarest class; null: no limit")
     train: Images | None = Field(None, description="labelled training images, for methods that use them")
     validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
-    test: Images = Field(description="labelled test images")
+    test: Images | None = Field(None, description="labelled test images; null: no metrics, and `photos` instead")
+    photos: Photos | None = Field(None, description="photos without labels, to be predicted")
     paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
         None, description="the paper's data set whose values stand beside ours"
     )
@@ -362,6 +371,8 @@ def _check_references(config: Config) -> None:
             load_classes(dataset.classes)
         except UserError as error:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
+        if dataset.test is None and dataset.photos is None:
+            raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
     for name in config.pools.keys() & {"test", "train", "validation"}:

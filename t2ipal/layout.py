@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from t2ipal.config import Ablation, Dataset, Variation, unknown
 from t2ipal.errors import UserError
-from t2ipal.plan import FEW_SHOT, NOVEL, PARTIAL, SHOTS, TRAIN, Run, is_deterministic, method_of, settings_of, title_of
+from t2ipal.plan import (
+    FEW_SHOT,
+    NOVEL,
+    PARTIAL,
+    SHOTS,
+    TRAIN,
+    Run,
+    is_deterministic,
+    method_of,
+    settings_of,
+    tested,
+    title_of,
+)
 
 if TYPE_CHECKING:
     from t2ipal.plan import Planner
@@ -28,8 +40,13 @@ Printed = tuple[str, str | None, str]
 
 
 def make_tables(planner: Planner) -> dict[str, Spec]:
-    """The specification of every table that the config asks for, by name; their runs join the planner's."""
+    """The specification of every table that the config asks for, by name; their runs join the planner's.
+
+    None where no data set has labelled test images.
+    """
     config = planner.config
+    if not tested(config):
+        return {}
     tables = {"table1": _table1(planner)}
     if _labelled(planner):
         wanted = {"table2": (config.partial, _table2), "table3": (config.novel, _table3)}
@@ -43,8 +60,8 @@ def make_tables(planner: Planner) -> dict[str, Spec]:
 
 
 def _labelled(planner: Planner) -> dict[str, Dataset]:
-    """The data sets with training images: those that methods which learn from labels can be run on."""
-    return {name: dataset for name, dataset in planner.config.datasets.items() if dataset.train}
+    """The data sets with training and test images: those that methods which learn from labels can be measured on."""
+    return {name: dataset for name, dataset in tested(planner.config).items() if dataset.train}
 
 
 def _table1(planner: Planner) -> Spec:
@@ -53,7 +70,7 @@ def _table1(planner: Planner) -> Spec:
     for name in sorted(config.methods, key=lambda name: not method_of(name).in_paper):
         cells = {
             data: _cell(planner.run(data, name), paper=_paper("T1", data_.paper, title_of(name), "zero-shot"))
-            for data, data_ in config.datasets.items()
+            for data, data_ in tested(config).items()
         }
         rows.append(_row(name, cells, against=[BASELINE] if BASELINE in config.methods and name != BASELINE else []))
     extra = {name: _varied(planner, "extra", name, row, "") for name, row in config.extra.items()}
@@ -166,7 +183,7 @@ def _varied(planner: Planner, place: str, key: str, row: Variation, code: str) -
             f"config: {place}.{key}.labels: there is no `partial` (expected it for a share of known labels)"
         )
     cells = {}
-    for data, dataset in planner.config.datasets.items():
+    for data, dataset in tested(planner.config).items():
         if dataset.train is None and _learns_from_labels(planner, row):
             continue
         protocol, levels = (PARTIAL, [row.labels]) if row.labels is not None else ("", None)
@@ -241,7 +258,7 @@ def _column(key: object, header: str) -> Spec:
 
 def _datasets(planner: Planner) -> list[Spec]:
     return [
-        {**_column(name, dataset.title), "paper": dataset.paper} for name, dataset in planner.config.datasets.items()
+        {**_column(name, dataset.title), "paper": dataset.paper} for name, dataset in tested(planner.config).items()
     ]
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
-from t2ipal.config import Config, Fuse, UseInstead, unknown, validated
+from t2ipal.config import Config, Dataset, Fuse, UseInstead, unknown, validated
 from t2ipal.errors import UserError
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import PromptSettings
@@ -80,8 +80,8 @@ class Plan:
     Attributes:
         runs: by (dataset, method, variant).
         tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.layout`).
-        table1: (method, {dataset: run}) of the base runs, in the order of `methods`.
-        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values.
+        table1: (method, {dataset: run}) of the base runs, in the order of `methods`, for data sets without a test too.
+        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of tested data sets.
         novel: novel classes by data set, where the config has a protocol of them.
     """
 
@@ -101,6 +101,7 @@ def make_plan(config: Config) -> Plan:
     from t2ipal import layout
 
     _check_methods(config)
+    _check_classes(config)
     planner = Planner(config)
     table1 = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
     tables = layout.make_tables(planner)
@@ -109,13 +110,18 @@ def make_plan(config: Config) -> Plan:
             data: tuple(
                 (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
-            for data in config.datasets
+            for data in tested(config)
         }
         for name, sweep in config.sweeps.items()
     }
     labelled = [data for data, dataset in config.datasets.items() if dataset.train]
     novel = {data: planner.novel_names(data) for data in labelled} if config.novel else {}
     return Plan(planner.runs, tables, table1, sweeps, novel)
+
+
+def tested(config: Config) -> dict[str, Dataset]:
+    """The data sets with labelled test images: those of tables and figures."""
+    return {name: dataset for name, dataset in config.datasets.items() if dataset.test}
 
 
 def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "") -> Any:
@@ -313,6 +319,21 @@ def _check_methods(config: Config) -> None:
     validated(PromptSettings, config.training, "training")
 
 
+def _check_classes(config: Config) -> None:
+    """Prompts are learned by ranking classes against each other: one class alone teaches them nothing."""
+    from t2ipal.classes import load_classes
+
+    for data, dataset in config.datasets.items():
+        if len(load_classes(dataset.classes)) > 1:
+            continue
+        for name in config.methods:
+            if issubclass(method_of(name).Settings, PromptSettings) and method_of(name).uses:
+                raise UserError(
+                    f"config: datasets.{data}.classes: one class, but {name} learns by ranking classes against each "
+                    "other (expected two or more: add what is there instead, or methods: [zsclip])"
+                )
+
+
 def _variant(protocol: str, changes: Mapping[str, Any]) -> str:
     parts = [f"{key}={_text(value)}" for key, value in sorted(changes.items())]
     return ",".join([protocol, *parts] if protocol else parts) or BASE
@@ -338,5 +359,6 @@ __all__ = [
     "make_plan",
     "method_of",
     "settings_of",
+    "tested",
     "title_of",
 ]
