@@ -14,48 +14,56 @@ from t2ipal import __version__
 from t2ipal.errors import UserError
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
+    from rich.progress import Progress
 
 ABOUT = """\
-T2I-PAL: image recognisers learned from captions and from the images drawn of them.
+T2I-PAL: image recognisers learned from captions and the images drawn of them.
 
-Training is Snakemake's: snakemake --cores all --configfile my.yaml (docs/own_data.md). The commands here need no
-Snakemake.
+Training is Snakemake's: snakemake --cores all --configfile my.yaml
+(docs/own_data.md). The commands here need no Snakemake.
 """
 
 PREDICT = """\
 Say what is in photos, by a recogniser that was trained with this project.
 
-The file of a recogniser knows its classes, its settings and where its CLIP lies. Photos may be of any size and any
-format that Pillow reads; they are turned upright by their EXIF orientation, and read and scored a batch at a time. What
-cannot be read is listed with its reason and does not stop the rest. Without an output option, the highest-scored labels
-go to standard output, a line per photo.
+The file of a recogniser knows its classes, its settings and where its CLIP
+lies. Photos may be of any size and any format that Pillow reads; they are
+turned upright by their EXIF orientation, and read and scored a batch at a
+time. What cannot be read is listed with its reason and does not stop the rest.
+Without an output option, the highest-scored labels go to standard output, a
+line per photo.
 """
 
 PREDICT_MORE = """\
 examples:
-  python -m t2ipal predict --model results/mine/recognisers/mine/t2i_pal.safetensors photos/
-  python -m t2ipal predict --model M.safetensors --gallery out/page.html --csv out/scores.csv photos/ more/one.jpg
+  python -m t2ipal predict --model M.safetensors photos/
+  python -m t2ipal predict --model M.safetensors --gallery page.html photos/
+  python -m t2ipal predict --model M.safetensors --csv scores.csv a.jpg more/
   python -m t2ipal predict --model M.safetensors --clip models/RN101.pt photos/
 
-exit code: 0 if at least one photo could be read, 1 if none or if something else went wrong, 2 for a wrong option
+M.safetensors is a file of results/{name}/recognisers/{dataset}/.
+
+exit code: 0 if at least one photo could be read, 1 if none could or something
+else went wrong (one line says what), 2 for a wrong option
 """
 
 CLASSES = """\
 Show which words of captions stand for each class, and where they are from.
 
-A .txt list has one class name per line: the words of a class that the lists of this project know (VOC2007, COCO,
-NUS-WIDE) are proposed, any other class has its name alone. Plurals are found without being listed. A .yaml list says
-all itself; `--yaml` prints the proposal in that form, to be saved, changed, and named in the config.
+A .txt list has one class name per line: the words of a class that the lists of
+this project know (VOC2007, COCO, NUS-WIDE) are proposed, any other class has
+its name alone. Plurals are found without being listed. "maybe" words leave a
+class open, "not" phrases hold one of its words and mean something else. A
+.yaml list says all itself; --yaml prints the proposal in that form, to be
+saved, changed, and named in the config.
 """
 
 CLASSES_MORE = """\
 examples:
   python -m t2ipal classes data/mine/classes.txt
-  python -m t2ipal classes data/mine/classes.txt --captions data/mine/captions.txt
-  python -m t2ipal classes data/mine/classes.txt --yaml > data/mine/classes.yaml
+  python -m t2ipal classes data/mine/classes.txt --captions captions.txt
+  python -m t2ipal classes data/mine/classes.txt --yaml > classes.yaml
 """
-
 
 EXAMPLE_MORE = """\
 example:
@@ -127,7 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
     show = commands.add_parser(
         "show",
         help="show what a recogniser is",
-        description="Show what the file of a recogniser says of itself: classes, method, settings, CLIP, seeds.",
+        description="Show what a recogniser's file says of itself: classes, method, settings, CLIP, seeds.",
     )
     show.add_argument("model", type=Path, metavar="FILE", help="the recogniser, a .safetensors file")
     show.set_defaults(run=run_show)
@@ -135,7 +143,7 @@ def make_parser() -> argparse.ArgumentParser:
     example = commands.add_parser(
         "example",
         help="write example data: classes, captions, photos, config",
-        description="Write the micro world as data of one's own: class names, captions, photos, and a config.",
+        description="Write the micro world as data of one's own:\nclass names, captions, photos, and a config.",
         epilog=EXAMPLE_MORE,
         formatter_class=raw,
     )
@@ -159,15 +167,16 @@ def run_predict(options: argparse.Namespace) -> int:
     counts, to_screen = Counts(), not (options.csv or options.parquet or options.gallery)
     how = {"batch": options.batch, "workers": options.workers}
     how |= {"thumbnails": SIDE, "maps": options.top} if gallery else {}
-    with _bar(len(paths), options.quiet or not sys.stderr.isatty()) as bar:
-        found = recogniser.predict(paths, on_progress=lambda done, _: bar.update(done - bar.n), **how)
+    with _bar(options.quiet or to_screen) as bar:
+        task = bar.add_task("photos", total=len(paths))
+        found = recogniser.predict(paths, on_progress=lambda done, _: bar.update(task, completed=done), **how)
         for prediction in written(found, recogniser.classes, options.top, options.parquet, options.csv):
             counts.add(prediction)
             if gallery:
                 gallery.add(prediction)
             if to_screen and not prediction.problem:
                 labels = ", ".join(f"{name} {score:.3f}" for name, score in prediction.top(options.top))
-                bar.write(f"{prediction.path}: {labels}", file=sys.stdout)
+                print(f"{prediction.path}: {labels}", flush=True)
     if gallery:
         gallery.write()
     print(counts.text(), file=sys.stderr)
@@ -224,10 +233,14 @@ def run_example(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bar(total: int, quiet: bool) -> tqdm:
-    from tqdm import tqdm
+def _bar(quiet: bool) -> Progress:
+    """A progress bar on standard error; silent where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return tqdm(total=total, unit="photo", disable=quiet, dynamic_ncols=True)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=quiet or not console.is_terminal)
 
 
 def _positive(text: str) -> int:

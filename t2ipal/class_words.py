@@ -83,21 +83,27 @@ def find_captions(path: str | Path, classes: ClassList) -> tuple[Counter[int], i
     return count_captions(labels), sum(map(bool, labels)), len(labels)
 
 
-def lines(rows: Sequence[Words], most: int | None = 8) -> list[str]:
-    """The words as text, a line per class, of each kind the first `most` (None: all)."""
+def lines(rows: Sequence[Words], most: int | None = 8, more: bool = True) -> list[str]:
+    """The words as text: a line per class, and below it what leaves the class open or means something else.
+
+    Args:
+        rows: the classes.
+        most: words of each kind; None: all.
+        more: with the lines below.
+    """
 
     def some(words: Sequence[str]) -> str:
-        more = f" and {len(words) - most} more" if most is not None and len(words) > most else ""
-        return ", ".join(words[:most]) + more
+        left = f" and {len(words) - most} more" if most is not None and len(words) > most else ""
+        return ", ".join(words[:most]) + left
 
     width = min(24, max((len(row.name) for row in rows), default=0))
     found = []
     for row in rows:
         count = "" if row.captions is None else f"{row.captions:>7,} captions  "
-        parts = [some(row.words)]
-        parts += [f"maybe: {some(row.unknown)}"] if row.unknown else []
-        parts += [f"not: {some(row.blockers)}"] if row.blockers else []
-        found.append(f"{row.name:<{width}}  {count}{'; '.join(parts)} [{row.source}]")
+        head = f"{row.name:<{width}}  {count}"
+        found.append(f"{head}{some(row.words)} [{row.source}]")
+        below = [("maybe", row.unknown), ("not", row.blockers)] if more else []
+        found += [f"{'':<{len(head)}}{kind}: {some(words)}" for kind, words in below if words]
     return found
 
 

@@ -368,9 +368,10 @@ def _check_references(config: Config) -> None:
         if dataset.pool not in config.pools:
             raise unknown(f"datasets.{name}.pool", dataset.pool, config.pools, "caption pool")
         try:
-            load_classes(dataset.classes)
+            classes = load_classes(dataset.classes)
         except UserError as error:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
+        _check_names(f"datasets.{name}.classes", classes.names)
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
     if config.name == "zoo":
@@ -393,6 +394,16 @@ def _check_references(config: Config) -> None:
     for key, values in lists.items():
         if len(set(values)) < len(values):
             raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _check_names(key: str, names: Sequence[str]) -> None:
+    """CLIP and the noun filter know no capitals: names that differ in them alone are one class twice."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(name.lower().split())
+        if plain in seen:
+            raise UserError(f"config: {key}: {seen[plain]!r} and {name!r} are one name (expected different names)")
+        seen[plain] = name
 
 
 def _without_dropped(value: Any) -> Any:

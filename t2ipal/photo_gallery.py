@@ -73,7 +73,7 @@ class Gallery:
 
     def add(self, prediction: Prediction) -> None:
         """Take one more photo; its prediction must have a thumbnail."""
-        name = os.fsencode(prediction.path.as_posix()).decode("utf-8", "replace")
+        name = os.fsencode(prediction.path.absolute().as_posix()).decode("utf-8", "replace")
         if prediction.scores is None:
             self.unreadable.append((name, prediction.problem))
             return
@@ -135,9 +135,10 @@ class Gallery:
         seeds = len(self.header["seeds"])
         mean = f"is the mean over {seeds} training seeds: it " if seeds > 1 else ""
         text = f"A score {mean}ranks, and is no probability. Bars go from the lowest to the highest score of all."
+        text += f" Bold, and counted for a class: scores among a photo's first {self.top}, from the one set below on,"
         if threshold is None:
-            return f"{text} A photo counts for a class that is among its first {self.top}: there is no threshold."
-        return f"{text} Bold: at or above {threshold:.3g}, the threshold of the best OF1 on validation images."
+            return f"{text} at first the middle: no threshold is known, for want of labelled validation images."
+        return f"{text} at first {threshold:.3g}, the threshold of the best OF1 on validation images."
 
     def _link(self, path: Path) -> str:
         """The photo as seen from the page."""

@@ -68,6 +68,7 @@ def write_recogniser(
     about = {"name": str(clip["model"]), **where, **{key: clip[key] for key in ("image_size", "crop", "batch")}}
     more = {"clip": about, "threshold": threshold, "scores": SCORES, "t2ipal": version}
     store.write_tensors(path, tensors, {**header, **more})
+    Path(path).chmod(0o644)  # safetensors leaves it to its owner alone, and it is made to be given away
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

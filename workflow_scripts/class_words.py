@@ -13,7 +13,7 @@ def main(snakemake: Any) -> None:
 
     labels = read_parquet(snakemake.input.labelled, ["positive"])["positive"].to_pylist()
     rows = class_words(snakemake.params.spec["classes"], count_captions(labels))
-    for line in lines(rows)[:SAID]:
+    for line in lines(rows, more=False)[:SAID]:
         log.info("%s", line)
     if len(rows) > SAID:
         log.info("and %d classes more: see %s", len(rows) - SAID, snakemake.output.words)
