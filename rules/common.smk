@@ -20,7 +20,7 @@ from t2ipal.errors import UserError
 from t2ipal.layouts import pool_files, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.photos import listing
-from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of, tested
+from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of, measured
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -193,7 +193,7 @@ def get_drawings(pool):
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
     train = {run.dataset for run in PLAN.runs.values() if run.kinds & {TRAIN, SHOTS}}
-    found = [("test", name) for name in tested(CONFIG)]
+    found = [("test", name) for name in measured(CONFIG)]
     found += [("validation", name) for name, dataset in CONFIG.datasets.items() if dataset.validation]
     return found + [("train", name) for name in CONFIG.datasets if name in train]
 
@@ -529,7 +529,7 @@ def get_sweep_spec(wildcards):
 
 def get_labelled_datasets():
     """The data sets with training and test images, in the config's order."""
-    return [name for name, dataset in tested(CONFIG).items() if dataset.train]
+    return [name for name, dataset in measured(CONFIG).items() if dataset.train]
 
 
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
@@ -556,7 +556,7 @@ def get_levels_spec(wildcards):
 
 
 def get_figures(sweep):
-    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in tested(CONFIG)]
+    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in measured(CONFIG)]
 
 
 def get_everything():

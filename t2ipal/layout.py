@@ -22,9 +22,9 @@ from t2ipal.plan import (
     TRAIN,
     Run,
     is_deterministic,
+    measured,
     method_of,
     settings_of,
-    tested,
     title_of,
 )
 
@@ -45,7 +45,7 @@ def make_tables(planner: Planner) -> dict[str, Spec]:
     None where no data set has labelled test images.
     """
     config = planner.config
-    if not tested(config):
+    if not measured(config):
         return {}
     tables = {"table1": _table1(planner)}
     if _labelled(planner):
@@ -61,7 +61,7 @@ def make_tables(planner: Planner) -> dict[str, Spec]:
 
 def _labelled(planner: Planner) -> dict[str, Dataset]:
     """The data sets with training and test images: those that methods which learn from labels can be measured on."""
-    return {name: dataset for name, dataset in tested(planner.config).items() if dataset.train}
+    return {name: dataset for name, dataset in measured(planner.config).items() if dataset.train}
 
 
 def _table1(planner: Planner) -> Spec:
@@ -70,7 +70,7 @@ def _table1(planner: Planner) -> Spec:
     for name in sorted(config.methods, key=lambda name: not method_of(name).in_paper):
         cells = {
             data: _cell(planner.run(data, name), paper=_paper("T1", data_.paper, title_of(name), "zero-shot"))
-            for data, data_ in tested(config).items()
+            for data, data_ in measured(config).items()
         }
         rows.append(_row(name, cells, against=[BASELINE] if BASELINE in config.methods and name != BASELINE else []))
     extra = {name: _varied(planner, "extra", name, row, "") for name, row in config.extra.items()}
@@ -183,7 +183,7 @@ def _varied(planner: Planner, place: str, key: str, row: Variation, code: str) -
             f"config: {place}.{key}.labels: there is no `partial` (expected it for a share of known labels)"
         )
     cells = {}
-    for data, dataset in tested(planner.config).items():
+    for data, dataset in measured(planner.config).items():
         if dataset.train is None and _learns_from_labels(planner, row):
             continue
         protocol, levels = (PARTIAL, [row.labels]) if row.labels is not None else ("", None)
@@ -258,7 +258,7 @@ def _column(key: object, header: str) -> Spec:
 
 def _datasets(planner: Planner) -> list[Spec]:
     return [
-        {**_column(name, dataset.title), "paper": dataset.paper} for name, dataset in tested(planner.config).items()
+        {**_column(name, dataset.title), "paper": dataset.paper} for name, dataset in measured(planner.config).items()
     ]
 
 

@@ -81,7 +81,7 @@ class Plan:
         runs: by (dataset, method, variant).
         tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.layout`).
         table1: (method, {dataset: run}) of the base runs, in the order of `methods`, for data sets without a test too.
-        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of tested data sets.
+        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of measured data sets.
         novel: novel classes by data set, where the config has a protocol of them.
     """
 
@@ -110,7 +110,7 @@ def make_plan(config: Config) -> Plan:
             data: tuple(
                 (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
-            for data in tested(config)
+            for data in measured(config)
         }
         for name, sweep in config.sweeps.items()
     }
@@ -119,7 +119,7 @@ def make_plan(config: Config) -> Plan:
     return Plan(planner.runs, tables, table1, sweeps, novel)
 
 
-def tested(config: Config) -> dict[str, Dataset]:
+def measured(config: Config) -> dict[str, Dataset]:
     """The data sets with labelled test images: those of tables and figures."""
     return {name: dataset for name, dataset in config.datasets.items() if dataset.test}
 
@@ -359,6 +359,6 @@ __all__ = [
     "make_plan",
     "method_of",
     "settings_of",
-    "tested",
+    "measured",
     "title_of",
 ]
