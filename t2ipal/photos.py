@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.images.upright import ORIENTATION, SIDEWAYS, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,20 +27,6 @@ LARGE = 40_000_000
 
 MOST = 1_000_000_000
 """Pixels beyond which a file is refused: a decompression bomb, not a photo."""
-
-ORIENTATION = 0x0112
-"""The EXIF tag of how a camera was held."""
-
-TURNS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
-"""What makes a photo upright, by its orientation."""
 
 _one_at_a_time = threading.Lock()
 
@@ -116,14 +103,14 @@ def read_photo(path: str | Path, side: int) -> Photo:
             width, height = opened.size
             if width * height < LARGE:
                 opened.load()
-                orientation, image = opened.getexif().get(ORIENTATION, 1), opened.convert("RGB")
+                image = opened.convert("RGB")
             else:
                 with _one_at_a_time:
                     opened.draft("RGB", (4 * side, 4 * side))
                     opened.load()
-                    orientation, image = opened.getexif().get(ORIENTATION, 1), _smaller(opened, 4 * side)
-            if orientation in TURNS:
-                image = image.transpose(Image.Transpose[TURNS[orientation]])
+                    image = _smaller(opened, 4 * side)
+            exif = opened.getexif()
+            image = upright(image, exif)
     except FileNotFoundError:
         raise UserError("no such file") from None
     except UnidentifiedImageError:
@@ -134,7 +121,7 @@ def read_photo(path: str | Path, side: int) -> Photo:
     except (OSError, SyntaxError, ValueError, MemoryError) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         raise UserError(f"damaged image: {reason or type(error).__name__}") from None
-    return Photo(image, *((height, width) if orientation in (5, 6, 7, 8) else (width, height)))
+    return Photo(image, *((height, width) if exif.get(ORIENTATION) in SIDEWAYS else (width, height)))
 
 
 def _smaller(image: Image, side: int) -> Image:

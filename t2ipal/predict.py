@@ -186,7 +186,7 @@ class Recogniser:
 
         from t2ipal.features.cache import ImageFeatures
         from t2ipal.features.dense import grid_of
-        from t2ipal.features.extract import _encode as encode_images
+        from t2ipal.features.extract import encode_images
 
         parts = encode_images(self.clip, torch.stack([read.pixels for read in rows]))
         if not all(bool(part.isfinite().all()) for part in parts):

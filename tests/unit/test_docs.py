@@ -12,6 +12,7 @@ from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, 
 from pydantic import BaseModel
 
 from t2ipal import __version__, methods
+from t2ipal.__main__ import make_parser
 from t2ipal.config import Config, load_config
 from t2ipal.plan import make_plan, settings_of
 
@@ -163,6 +164,9 @@ def targets() -> set[str]:
     return plain | tables | sweeps | set(default()["sweeps"]) | {"all"}
 
 
+OWN = {"mine.yaml", "my.yaml", "data/toys/config.yaml"}
+"""Configs that a reader makes."""
+
 WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config", "--resources"}
 
 
@@ -178,6 +182,9 @@ def test_every_command_exists(page: Path) -> None:
             assert all(re.search(rf"^{word}:", makefile, re.MULTILINE) for word in words if "=" not in word), line
         elif command == "snakemake":
             check_snakemake(line, words)
+        elif command == "python":
+            assert words[:2] == ["-m", "t2ipal"], line
+            make_parser().parse_args(words[2:])  # a wrong option ends the test
         else:
             assert line == "source .venv/bin/activate", line
 
@@ -185,7 +192,7 @@ def test_every_command_exists(page: Path) -> None:
 def check_snakemake(line: str, words: list[str]) -> None:
     previous = ""
     for word in words:
-        if previous in ("--configfile", "--workflow-profile") and word != "mine.yaml":
+        if previous in ("--configfile", "--workflow-profile") and word not in OWN:
             assert (ROOT / word).exists(), line
         elif previous not in WITH_VALUE and not word.startswith("-"):
             assert word in targets(), line

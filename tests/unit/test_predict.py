@@ -60,10 +60,13 @@ def test_scores_are_those_of_the_evaluation(made: Path, loaded: Recogniser) -> N
     photos = made / "mixed"
     paths = write_photos(photos)
     (photos / "001b.jpg").write_bytes(paths[0].read_bytes()[:500])  # in no batch of either
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(9).save(photos / "turned.jpg", exif=exif)
     wanted = evaluated(made, photos)
     found = {photo.path.name: photo.scores for photo in loaded.predict(photos) if not photo.problem}
     assert found.keys() == wanted.keys()
-    assert len(found) == 7
+    assert len(found) == 8
     for name, scores in wanted.items():
         assert np.abs(found[name] - scores).max() < 1e-6, name
         assert scores.std() > 0
