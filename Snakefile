@@ -41,6 +41,7 @@ localrules:
     features,
     search,
     report,
+    predictions,
     check_data,
     plan,
 
@@ -62,5 +63,6 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/paper.smk"
 include: "rules/report.smk"
+include: "rules/predict.smk"
 include: "rules/plan.smk"
 include: "rules/zoo.smk"

@@ -23,7 +23,7 @@ import torch
 
 from t2ipal.device import pick_device
 from t2ipal.features.clip_models import Clip, load_clip
-from t2ipal.features.extract import encode_batch, extract_images
+from t2ipal.features.extract import encode_images, extract_images
 from t2ipal.features.preprocess import preprocess
 from t2ipal.images.encode import decode, encode, shrink
 from t2ipal.store import write_parquet
@@ -45,8 +45,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     clip = load_clip(options.model, pick_device())
     tensors = torch.randn(options.batch, 3, options.image_size, options.image_size)
-    encode_batch(clip, tensors)
-    model = options.batch / seconds(lambda: encode_batch(clip, tensors))
+    encode_images(clip, tensors)
+    model = options.batch / seconds(lambda: encode_images(clip, tensors))
     print(f"{clip.name} at {options.image_size} pixels on {clip.device}, {options.threads} threads")
     print(f"from tensors: {model:.1f} images/s")
     columns = ("format", "side", "kB", "decode ms", "resize ms", "extract images/s", "of tensors")

@@ -21,8 +21,9 @@ from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE
 from t2ipal.layouts import pool_files, results_folder, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
+from t2ipal.photos import listing
 from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labelled_images, labels_of, make_plan
-from t2ipal.plan import method_of, pools_of, readers_of, settings_of
+from t2ipal.plan import measured, method_of, pools_of, readers_of, settings_of
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -396,7 +397,7 @@ def get_protocol_spec(wildcards):
 
 def get_run_test(wildcards):
     run = get_run(wildcards)
-    return [get_image_features("test", run.dataset, run.clip)]
+    return [get_image_features("test", run.dataset, run.clip)] if CONFIG.datasets[run.dataset].test else []
 
 
 def get_run_validation(wildcards):
@@ -485,9 +486,11 @@ def get_first_images():
 
 
 def get_first(place):
-    """Names of the methods (place 1) or variants (2) of the runs that Table 1 shows."""
-    cells = [row["cells"] for block in PLAN.tables["table1"]["blocks"] for row in block["rows"]]
-    names = {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    """Names of the methods (place 1) or variants (2) of the base runs, and of those that Table 1 shows."""
+    blocks = PLAN.tables["table1"]["blocks"] if PLAN.tables else []
+    cells = [row["cells"] for block in blocks for row in block["rows"]]
+    names = {run.key[place] for _, runs in PLAN.table1 for run in runs.values()}
+    names |= {cell["run"][place] for by_data in cells for cell in by_data.values()}
     return {name for name in names if "+" not in name or place != 1}
 
 
@@ -600,7 +603,8 @@ def get_everything():
         for dataset in labelled_datasets(CONFIG, protocol)
     ]
     tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
-    return [*tables, f"{RESULTS}/report/claims.html", *figures, *get_report_files()]
+    claims = [f"{RESULTS}/report/claims.html"] if tables else []
+    return [*tables, *claims, *figures, *get_report_files(), *get_predictions()]
 
 
 # Report
@@ -715,11 +719,13 @@ def get_report_files():
     """The pictures that the config's methods allow."""
     files = []
     for dataset, data in CONFIG.datasets.items():
-        names = ["captions.html", "per_class.png"]
+        names = ["captions.html"]
         names += ["contact_sheet.png"] if get_drawings(data.pool) else []
-        names += ["heat_maps.png"] if get_heat_runs(dataset) else []
         names += ["training_curves.png"] if get_trained_runs(dataset) else []
-        names += ["modality_gap.png"] if get_gap_runs(dataset) else []
+        if data.test:
+            names += ["per_class.png"]
+            names += ["heat_maps.png"] if get_heat_runs(dataset) else []
+            names += ["modality_gap.png"] if get_gap_runs(dataset) else []
         files += [f"{RESULTS}/report/{Path(name).stem}-{dataset}{Path(name).suffix}" for name in names]
     return files
 
@@ -731,13 +737,78 @@ def get_check_spec():
         ["text_to_image", f"text_to_image.{name}.model", t2i.model, t2i.revision]
         for name, t2i in CONFIG.text_to_image.items()
     ]
+    images = {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()}
+    images |= {f"datasets.{name}.photos": {"source": "folder", "path": get_photos(name)} for name in get_photographed()}
     return {
         "models": models,
         "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
-        "images": {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()},
+        "images": images,
     }
 
 
 def get_cost_spec():
     """The config, where its results go, and how many tables, figures and pictures there are: a job makes each."""
     return {"config": CONFIG.model_dump(mode="json"), "results": RESULTS, "pages": len(get_everything())}
+
+
+# Predictions
+
+
+def get_photographed():
+    """The data sets with photos to predict, in the config's order."""
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.photos]
+
+
+def get_photos(dataset):
+    """The folder of a data set's photos."""
+    return get_data(CONFIG.datasets[dataset].photos.path)
+
+
+def get_predictions():
+    """A page of each method's predictions for each data set with photos, and the words that its captions were read by."""
+    datasets = get_photographed()
+    pages = [f"{RESULTS}/predictions/{dataset}/{name}.html" for dataset in datasets for name in CONFIG.methods]
+    words = [get_labelled(dataset).replace("labelled.parquet", "words.parquet") for dataset in datasets]
+    return [*pages, *sorted(set(words))]
+
+
+def get_words_spec(wildcards):
+    return {"classes": get_labels_data(wildcards).classes}
+
+
+def get_base_run(wildcards):
+    return PLAN.runs[wildcards.dataset, wildcards.method, "base"]
+
+
+def get_base_validation(wildcards):
+    run = get_base_run(wildcards)
+    has = CONFIG.datasets[run.dataset].validation
+    return [get_image_features("validation", run.dataset, run.clip)] if has else []
+
+
+def get_recogniser_code(wildcards):
+    return get_method_code("recogniser", wildcards.method)
+
+
+def get_recogniser_spec(wildcards):
+    """Which CLIP made the features that the run learned from, and how many images at a time."""
+    return {"clip": CONFIG.clip[get_base_run(wildcards).clip].model_dump()}
+
+
+def get_predict_code(wildcards):
+    return get_method_code("predict", wildcards.method)
+
+
+def get_predict_clip(wildcards):
+    clip = get_base_run(wildcards).clip
+    return get_model(CONFIG.clip[clip].model, f"clip.{clip}.model")
+
+
+def get_predict_folder(wildcards):
+    return get_existing(get_photos(wildcards.dataset), f"datasets.{wildcards.dataset}.photos.path")
+
+
+def get_predict_spec(wildcards):
+    """What is predicted: the listing changes with any photo, so that a new one is seen wherever it lies."""
+    photos, data = get_predict_folder(wildcards), CONFIG.datasets[wildcards.dataset]
+    return {"photos": photos, "listing": listing(photos), "top": data.photos.top, "title": data.title}

@@ -121,6 +121,14 @@ class FolderImages(_Part):
     labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
 
 
+class Photos(_Part):
+    """Photos without labels, to be predicted."""
+
+    source: Literal["folder"] = Field("folder", description="a folder of photos, and those below it")
+    path: str = Field(description="the folder, relative to data_dir")
+    top: Count = Field(5, description="labels shown per photo, a whole number >= 1")
+
+
 Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discriminator="source")]
 Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
 
@@ -136,7 +144,8 @@ class Dataset(_Part):
     cap: Count | None = Field(None, description="captions per class, counted at their rarest class; null: no limit")
     train: Images | None = Field(None, description="labelled training images, for methods that use them")
     validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
-    test: Images = Field(description="labelled test images")
+    test: Images | None = Field(None, description="labelled test images; null: no metrics, and `photos` instead")
+    photos: Photos | None = Field(None, description="photos without labels, to be predicted")
     paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
         None, description="the paper's data set whose values stand beside ours"
     )
@@ -399,9 +408,12 @@ def _check_references(config: Config) -> None:
         if dataset.pool not in config.pools:
             raise unknown(f"datasets.{name}.pool", dataset.pool, config.pools, "caption pool")
         try:
-            load_classes(dataset.classes)
+            classes = load_classes(dataset.classes)
         except UserError as error:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
+        _check_names(f"datasets.{name}.classes", classes.names)
+        if dataset.test is None and dataset.photos is None:
+            raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
     for name in config.pools.keys() & {"test", "train", "validation"}:
@@ -439,6 +451,16 @@ def _check_methods_of(config: Config) -> None:
         for method in methods:
             if method not in config.partial.methods:
                 raise unknown(f"partial.methods_of.{dataset}", method, config.partial.methods, "method of this table")
+
+
+def _check_names(key: str, names: Sequence[str]) -> None:
+    """CLIP and the noun filter know no capitals: names that differ in them alone are one class twice."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(name.lower().split())
+        if plain in seen:
+            raise UserError(f"config: {key}: {seen[plain]!r} and {name!r} are one name (expected different names)")
+        seen[plain] = name
 
 
 def _without_dropped(value: Any) -> Any:

@@ -23,6 +23,7 @@ from t2ipal.plan import (
     Run,
     is_deterministic,
     labelled_datasets,
+    measured,
     method_of,
     settings_of,
     title_of,
@@ -40,8 +41,13 @@ Printed = tuple[str, str | None, str]
 
 
 def make_tables(planner: Planner) -> dict[str, Spec]:
-    """The specification of every table that the config asks for, by name; their runs join the planner's."""
+    """The specification of every table that the config asks for, by name; their runs join the planner's.
+
+    None where no data set has labelled test images.
+    """
     config = planner.config
+    if not measured(config):
+        return {}
     tables = {"table1": _table1(planner)}
     wanted = {"table2": (PARTIAL, _table2), "table3": (NOVEL, _table3), "table4": (FEW_SHOT, _table4)}
     for name, (protocol, make) in wanted.items():
@@ -65,7 +71,7 @@ def _table1(planner: Planner) -> Spec:
     for name in sorted(config.methods, key=lambda name: not method_of(name).in_paper):
         cells = {
             data: _cell(planner.run(data, name), paper=_paper("T1", data_.paper, title_of(name), "zero-shot"))
-            for data, data_ in config.datasets.items()
+            for data, data_ in measured(config).items()
         }
         rows.append(_row(name, cells, against=[BASELINE] if BASELINE in config.methods and name != BASELINE else []))
     extra = {name: _varied(planner, "extra", name, row, "") for name, row in config.extra.items()}
@@ -183,8 +189,7 @@ def _varied(
             f"config: {place}.{key}.labels: there is no `partial` (expected it for a share of known labels)"
         )
     cells = {}
-    for data in datasets or planner.config.datasets:
-        dataset = planner.config.datasets[data]
+    for data, dataset in measured(planner.config, datasets).items():
         if dataset.train is None and _learns_from_labels(planner, row):
             continue
         protocol, levels, use = "", None, row.use
@@ -263,8 +268,7 @@ def _column(key: object, header: str) -> Spec:
 def _datasets(planner: Planner, chosen: Sequence[str] | None = None) -> list[Spec]:
     return [
         {**_column(name, dataset.title), "paper": dataset.paper}
-        for name, dataset in planner.config.datasets.items()
-        if not chosen or name in chosen
+        for name, dataset in measured(planner.config, chosen).items()
     ]
 
 

@@ -6,14 +6,14 @@ all its seeds and all the label shares or shots of its protocol; equal runs are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
-from t2ipal.config import Config, Fuse, UseInstead, unknown, validated
+from t2ipal.config import Config, Dataset, Fuse, UseInstead, unknown, validated
 from t2ipal.errors import UserError
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import PromptSettings
@@ -81,8 +81,8 @@ class Plan:
     Attributes:
         runs: by (dataset, method, variant).
         tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.layout`).
-        table1: (method, {dataset: run}) of the base runs, in the order of `methods`.
-        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values.
+        table1: (method, {dataset: run}) of the base runs, in the order of `methods`, for data sets without a test too.
+        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of measured data sets.
         novel: novel classes by data set, where the config has a protocol of them.
     """
 
@@ -102,6 +102,7 @@ def make_plan(config: Config) -> Plan:
     from t2ipal import layout
 
     _check_methods(config)
+    _check_classes(config)
     planner = Planner(config)
     table1 = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
     tables = layout.make_tables(planner)
@@ -110,12 +111,19 @@ def make_plan(config: Config) -> Plan:
             data: tuple(
                 (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
-            for data in sweep.datasets or config.datasets
+            for data in measured(config, sweep.datasets)
         }
         for name, sweep in config.sweeps.items()
     }
     novel = {data: planner.novel_names(data) for data in labelled_datasets(config, NOVEL)} if config.novel else {}
     return Plan(planner.runs, tables, table1, sweeps, novel)
+
+
+def measured(config: Config, chosen: Collection[str] | None = None) -> dict[str, Dataset]:
+    """The data sets with labelled test images, of those `chosen` if any are: the ones of a table or figure."""
+    return {
+        name: dataset for name, dataset in config.datasets.items() if dataset.test and (not chosen or name in chosen)
+    }
 
 
 def settings_of(
@@ -138,9 +146,8 @@ def settings_of(
 
 
 def labelled_datasets(config: Config, protocol: str) -> list[str]:
-    """The data sets of a protocol: those with labelled training images that it is made for."""
-    chosen = getattr(config, protocol).datasets or config.datasets
-    return [name for name, dataset in config.datasets.items() if dataset.train and name in chosen]
+    """The data sets of a protocol: those with labelled training and test images that it is made for."""
+    return [name for name, dataset in measured(config, getattr(config, protocol).datasets).items() if dataset.train]
 
 
 @cache
@@ -187,7 +194,7 @@ def drawings_of(plan: Plan, pool: str) -> list[tuple[str, int]]:
 def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
     """(part, data set) of all labelled images that the runs need."""
     train = {run.dataset for run in plan.runs.values() if run.kinds & {TRAIN, SHOTS}}
-    found = [("test", name) for name in config.datasets]
+    found = [("test", name) for name in measured(config)]
     found += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
     return found + [("train", name) for name in config.datasets if name in train]
 
@@ -360,6 +367,21 @@ def _check_methods(config: Config) -> None:
     validated(PromptSettings, config.training, "training")
 
 
+def _check_classes(config: Config) -> None:
+    """Prompts are learned by ranking classes against each other: one class alone teaches them nothing."""
+    from t2ipal.classes import load_classes
+
+    for data, dataset in config.datasets.items():
+        if len(load_classes(dataset.classes)) > 1:
+            continue
+        for name in config.methods:
+            if issubclass(method_of(name).Settings, PromptSettings) and method_of(name).uses:
+                raise UserError(
+                    f"config: datasets.{data}.classes: one class, but {name} learns by ranking classes against each "
+                    "other (expected two or more: add what is there instead, or methods: [zsclip])"
+                )
+
+
 def _variant(protocol: str, changes: Mapping[str, Any]) -> str:
     parts = [f"{key}={_text(value)}" for key, value in sorted(changes.items())]
     return ",".join([protocol, *parts] if protocol else parts) or BASE
@@ -385,5 +407,6 @@ __all__ = [
     "make_plan",
     "method_of",
     "settings_of",
+    "measured",
     "title_of",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.images.upright import upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ def shrink(pixels: np.ndarray, shorter: int | None) -> np.ndarray:
 
 
 def decode(image: bytes | str | Path) -> Image:
-    """Decode file bytes, or the file at a path, fully and to RGB: grey-scale, CMYK and palette images too.
+    """Decode file bytes, or the file at a path, fully, to RGB (grey-scale, CMYK and palette images too) and upright.
 
     Raises:
         UserError: not a whole image; the line names the path where there is one.
@@ -55,7 +56,7 @@ def decode(image: bytes | str | Path) -> Image:
     name = "image bytes" if isinstance(image, bytes) else str(image)
     try:
         with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
-            return opened.convert("RGB")
+            return upright(opened.convert("RGB"), opened.getexif())
     except FileNotFoundError as error:
         raise UserError(f"{name}: no such image file") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

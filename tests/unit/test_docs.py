@@ -13,6 +13,7 @@ from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, 
 from pydantic import BaseModel
 
 from t2ipal import __version__, methods
+from t2ipal.__main__ import make_parser
 from t2ipal.config import Config, load_config
 from t2ipal.plan import make_plan, settings_of
 
@@ -164,8 +165,9 @@ def targets() -> set[str]:
     return plain | tables | sweeps | set(default()["sweeps"]) | {"all"}
 
 
-OWN = {"mine.yaml", "rehearsal/rehearsal.yaml"}
-"""Configs of the reader's own."""
+OWN = {"mine.yaml", "my.yaml", "data/toys/config.yaml", "rehearsal/rehearsal.yaml"}
+"""Configs that a reader makes."""
+
 WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config", "--resources"}
 
 
@@ -184,6 +186,8 @@ def test_every_command_exists(page: Path) -> None:
         elif command == "python":
             assert words[0] == "-m", line
             assert importlib.util.find_spec(words[1]) is not None, line
+            if words[1] == "t2ipal":
+                make_parser().parse_args(words[2:])  # a wrong option ends the test
         else:
             assert line == "source .venv/bin/activate", line
 
