@@ -73,7 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     make_models(project.path / "models")
     write_data(project.path / OWN["data_dir"])
     configure(project)
-    result = project.run(timeout=600)
+    result = project.run(timeout=1200)
     assert result.returncode == 0, result.stdout[-6000:]
     return project, result.stdout
 
@@ -120,7 +120,7 @@ def test_only_what_depends_on_a_change_runs_again(own: Project) -> None:
     photos = own.path / OWN["data_dir"] / "my photos"
     shutil.copy(photos / "été/photo 6.jpg", photos / "été/photo 6 again.jpg")
     assert own.planned() == {"predict": 1}
-    result = own.run()
+    result = own.run(timeout=600)
     assert result.returncode == 0, result.stdout
     rows = read_parquet(results(own, "predictions/mine/t2i_pal.parquet")).to_pylist()
     scores = {Path(row["photo"]).name: row["scores"] for row in rows if not row["problem"]}
@@ -141,7 +141,7 @@ def test_predictions_are_the_scores_of_the_evaluation(own: Project) -> None:
         csv.writer(file).writerows([["image", *CLASSES], *lines])
     labelled = {"source": "folder", "path": "my photos", "labels": "labels.csv"}
     configure(own, {"datasets": {"mine": {"test": labelled, "validation": labelled}}, "methods": ["zsclip", "t2i_pal"]})
-    result = own.run(timeout=600)
+    result = own.run(timeout=1200)
     assert result.returncode == 0, result.stdout[-4000:]
     assert results(own, "tables/table1.md").exists()
     for method in ("zsclip", "t2i_pal"):
