@@ -212,7 +212,7 @@ def run_show(options: argparse.Namespace) -> int:
         "classes": f"{len(header['classes'])}: {', '.join(header['classes'])}",
         "seeds": f"{', '.join(map(str, header['seeds']))} (a score is the {header['scores']})",
         "threshold": "none (no labelled validation images)" if threshold is None else f"{threshold:.4g}",
-        "CLIP": f"{clip['path'] or clip['name']}, {clip['image_size']} pixels, crop {clip['crop']}",
+        "CLIP": f"{clip['name']}, {clip['image_size']} pixels, crop {clip['crop']}",
         "sha256": header["clip_sha256"],
         "settings": ", ".join(f"{key}={value}" for key, value in sorted(header["settings"].items())),
         "made by": f"t2ipal {header['t2ipal']}",

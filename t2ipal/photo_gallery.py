@@ -135,10 +135,10 @@ class Gallery:
         seeds = len(self.header["seeds"])
         mean = f"is the mean over {seeds} training seeds: it " if seeds > 1 else ""
         text = f"A score {mean}ranks, and is no probability. Bars go from the lowest to the highest score of all."
-        text += f" Bold, and counted for a class: scores among a photo's first {self.top}, from the one set below on,"
+        text += f" A bold label counts for its class: among a photo's first {self.top}, with at least the score"
         if threshold is None:
-            return f"{text} at first the middle: no threshold is known, for want of labelled validation images."
-        return f"{text} at first {threshold:.3g}, the threshold of the best OF1 on validation images."
+            return f"{text} set below, at first the middle (no threshold is known without labelled validation images)."
+        return f"{text} set below, at first {threshold:.3g}: the threshold of the best OF1 on validation images."
 
     def _link(self, path: Path) -> str:
         """The photo as seen from the page."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docs_pages import ROOT, blocks
 from PIL import Image
 from test_docs import default, merged
 
+from t2ipal.__main__ import main
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.own_example import CLASSES, write_example
@@ -42,3 +44,17 @@ def test_nothing_is_overwritten_and_a_name_must_do_for_a_config(tmp_path: Path) 
         write_example(tmp_path / "mine")
     with pytest.raises(UserError, match=r"'my toys' \(expected letters"):
         write_example(tmp_path / "my toys")
+
+
+def test_the_page_shows_what_the_command_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/own_data.md has the real output of `classes` on the example's captions."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["example", "data/toys", "--photos", "1"]) == 0
+    said = capsys.readouterr().out
+    assert main(["classes", "data/toys/classes.txt", "--captions", "data/toys/captions.txt"]) == 0
+    shown = capsys.readouterr()
+    page = blocks(ROOT / "docs/own_data.md", "text")
+    assert said in page
+    assert shown.err + shown.out in page

@@ -126,9 +126,9 @@ def shown(browser: str, large: tuple[Path, list[Prediction]], tmp_path: Path) ->
             copy.write_text(text.replace("</body>", f"<script>{{{script}}}</script></body>"), "utf-8")
             page = copy
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-        command += ["--virtual-time-budget=10000", "--timeout=60000", "--window-size=1300,900"]
+        command += ["--virtual-time-budget=10000", "--timeout=200000", "--window-size=1300,900"]
         command += [f"--screenshot={picture}" if picture else "--dump-dom", page.as_uri() + address]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         return re.sub(r"<script.*?</script>", "", result.stdout, flags=re.DOTALL)
 
     return run
@@ -220,7 +220,7 @@ def test_a_page_without_heat_maps_or_threshold_works(browser: str, tmp_path: Pat
     page, _ = write_page(tmp_path, 3, {**HEADER, "threshold": None}, heat=False)
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     result = subprocess.run([*command, "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
-                            capture_output=True, text=True, timeout=120, check=True)  # fmt: skip
+                            capture_output=True, text=True, timeout=300, check=True)  # fmt: skip
     assert count(result.stdout) == "3 of 3 photos"
     assert "no threshold is known" in result.stdout
     assert re.search(r'<label id="heat-label" hidden', result.stdout)

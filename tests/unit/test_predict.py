@@ -277,7 +277,7 @@ def test_a_photo_of_100_megapixels_is_predicted(loaded: Recogniser, tmp_path: Pa
 def command(*arguments: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
     line = [sys.executable, "-m", "t2ipal", *map(str, arguments)]
-    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 def test_without_arguments_the_commands_are_listed() -> None:
