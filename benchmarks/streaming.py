@@ -1,6 +1,6 @@
 """Memory and time of reading features for training, at sizes of the default and 10 and 100 times that.
 
-    python benchmarks/streaming.py [--times 1 10 100] [--wide 1 10] [--folder DIR] [--extract 1 10]
+    python benchmarks/streaming.py [--times 1 10 100] [--wide 1 10] [--folder DIR] [--extract 1 10] [--ways ...]
 
 Features are made up, on disk as the workflow writes them: N captions x 6 images, each sample in two shards. The default
 has 1,000 captions, D = 128 and maps of 3 x 3 cells; --wide has D = 512 and 7 x 7. Each line is a process of its own:
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, nargs="*", default=[1, 10, 100])
     parser.add_argument("--wide", type=int, nargs="*", default=[1, 10])
     parser.add_argument("--extract", type=int, nargs="*", default=[1, 10])
+    parser.add_argument("--ways", nargs="*", default=["plain", "memory", "scratch"])
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--folder", default=None, help="where features and scratch files go, removed afterwards")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -60,7 +61,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=options.folder) as folder:
                 _child(f"make {folder} {CAPTIONS * factor} {dim} {side}", options.folder)
                 size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
-                for way in ("plain", "memory", "scratch"):
+                for way in options.ways:
                     found = _child(f"read {folder} {way} {options.steps}", options.folder)
                     cells = [name, f"{SAMPLES * CAPTIONS * factor:,}", f"{size:.0f}", way, *found]
                     print(" ".join(f"{cell:>12}" for cell in cells), flush=True)
