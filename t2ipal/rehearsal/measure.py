@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from t2ipal.features.clip_models import Clip
 
 MICRO = Path(__file__).resolve().parents[2] / "resources/zoo/clip.safetensors"
+PARTS = ("reading", "captions", "encoding", "training", "heads", "micro", "drawing", "files")
 PROMPT = "A man rides a wave on a surfboard while a dog watches from the beach."
 SEEDS = 3
 BATCH = 64
@@ -183,22 +184,29 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="COCO in the official layout, or a part of it")
     parser.add_argument("--results", type=Path, help="results of the rehearsal's run")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure; default: all")
     arguments = parser.parse_args()
     import torch
 
     from t2ipal.features.clip_models import load_clip
 
     torch.set_num_threads(arguments.threads)
-    (archive,) = arguments.out.glob("random-*.pt")
+    out, data, results = arguments.out, arguments.data, arguments.results
+    (archive,) = out.glob("random-*.pt")
     clip = load_clip(archive)
-    parts = [reading(arguments.data), noun_filter(arguments.data), encoding(clip), training(clip), heads(clip)]
-    parts += [
-        training(load_clip(MICRO), "voc2007"),
-        drawing(arguments.out / "random-stable-diffusion-v1-5"),
-        sizes(arguments.out, (".pt", ".safetensors")),
-    ]
-    if arguments.results:
-        parts += [jobs(arguments.results), sizes(arguments.results, (".parquet", ".safetensors"))]
+    made: dict[str, Callable[[], Iterator[tuple[str, float]]]] = {
+        "reading": lambda: reading(data),
+        "captions": lambda: noun_filter(data),
+        "encoding": lambda: encoding(clip),
+        "training": lambda: training(clip),
+        "heads": lambda: heads(clip),
+        "micro": lambda: training(load_clip(MICRO), "voc2007"),
+        "drawing": lambda: drawing(out / "random-stable-diffusion-v1-5"),
+        "files": lambda: sizes(out, (".pt", ".safetensors")),
+    }
+    parts = [made[name]() for name in arguments.parts]
+    if results:
+        parts += [jobs(results), sizes(results, (".parquet", ".safetensors"))]
     for part in parts:
         for name, value in part:
             print(f"{name}: {value:.4g}" if value < 1000 else f"{name}: {value:,.0f}", flush=True)
