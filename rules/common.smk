@@ -475,7 +475,8 @@ def none_of(*parts):
 
     It keeps a rule and the one that takes the rest apart, so that Snakemake makes no job twice to choose between them.
     """
-    return rf"(?!{'/'.join(f'(?:{part})' for part in parts)}/)[^/]+"
+    names = os.path.join(*(f"(?:{part})" for part in parts), "")
+    return rf"(?!{names})[^/]+"
 
 
 def get_first_images():
