@@ -811,5 +811,6 @@ def get_predict_folder(wildcards):
 
 def get_predict_spec(wildcards):
     """What is predicted: the listing changes with any photo, so that a new one is seen wherever it lies."""
-    photos, data = get_predict_folder(wildcards), CONFIG.datasets[wildcards.dataset]
-    return {"photos": photos, "listing": listing(photos), "top": data.photos.top, "title": data.title}
+    photos, data = get_photos(wildcards.dataset), CONFIG.datasets[wildcards.dataset]
+    seen = listing(photos) if get_predict_folder(wildcards) else None
+    return {"photos": photos, "listing": seen, "top": data.photos.top, "title": data.title}

@@ -7,11 +7,12 @@ import pytest
 from project import Project, copy_project, copy_sources, make_models
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (pytest -n): one has the whole workflow, so that its small run is made once."""
+    """With several workers (pytest -n): one has all that needs the small run, so that it is made once."""
     for item in items:
-        workflow = Path(__file__).parent in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("workflow" if workflow else str(item.path)))
+        needs_run = "finished" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("workflow" if needs_run else str(item.path)))
 
 
 @pytest.fixture(scope="session")
