@@ -814,3 +814,26 @@ def get_predict_spec(wildcards):
     photos, data = get_photos(wildcards.dataset), CONFIG.datasets[wildcards.dataset]
     seen = listing(photos) if get_predict_folder(wildcards) else None
     return {"photos": photos, "listing": seen, "top": data.photos.top, "title": data.title}
+
+
+# Names in paths
+
+
+pathvars:
+    results=RESULTS,
+
+
+wildcard_constraints:
+    pool=r"[^/]+",
+    labels=r"[^/]+",
+    t2i=r"[^/]+",
+    clip=r"[^/]+",
+    classes=r"[^/]+",
+    dataset=r"[^/]+",
+    method=r"[^/]+",
+    variant=r"[^/]+",
+    part="test|train|validation",
+    protocol="(partial|few_shot|novel)(-search)?",
+    table=r"[^/]+",
+    sample=r"\d+",
+    shard=r"\d+",
