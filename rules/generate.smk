@@ -35,7 +35,7 @@ rule generate:
         ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=720,
         gpu=1,
         batch=get_draw_batch,
