@@ -47,9 +47,9 @@ table { width: 100%; }
 td, th { vertical-align: middle; padding: .22rem .5rem; }
 thead th { border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); }
 th.text, td.text { text-align: left; padding-left: .4rem; width: 99%; }
-td.text { white-space: normal; min-width: 20rem; }
+tr.table th, td.text { white-space: normal; } td.text { min-width: 20rem; }
 thead th.plot { text-align: center; }
-tr.table th { white-space: normal; text-align: left; padding: 1.1rem .4rem .15rem; font-weight: 700; vertical-align: bottom; }
+tr.table th { text-align: left; padding: 1.1rem .4rem .15rem; font-weight: 700; vertical-align: bottom; }
 tr.table th.counts { font-size: .85rem; padding-left: .7rem; }
 tr.table th.counts span { margin-right: .7rem; }
 tr.table .what { font-weight: 400; font-size: .88rem; color: var(--pale); }
