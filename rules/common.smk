@@ -7,7 +7,6 @@ import importlib.util
 import os
 import re
 import sys
-from functools import cache
 from pathlib import Path
 
 ROOT = str(workflow.basedir)
@@ -18,7 +17,7 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.images.settings import COMPILE
+from t2ipal.images.settings import COMPILE, NOT_DECIDING
 from t2ipal.layouts import pool_files, results_folder, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.photos import listing
@@ -31,10 +30,6 @@ quieten()
 try:
     CONFIG = load_config(config)
     PLAN = make_plan(CONFIG)
-except UserError as error:
-    sys.exit(f"error: {error}")
-
-try:
     RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -91,15 +86,9 @@ def get_class_files(name):
     return [os.path.relpath(path) for path in class_files(name)]
 
 
-@cache
-def load_once(classes):
-    """A class list; every job names its own, and reading one takes a hundredth of a second."""
-    return load_classes(classes)
-
-
 def get_class_names(dataset):
     """The names of a data set's classes, in the order of their indices."""
-    return list(load_once(CONFIG.datasets[dataset].classes).names)
+    return list(load_classes(CONFIG.datasets[dataset].classes).names)
 
 
 def get_classes(dataset):
@@ -190,7 +179,7 @@ def get_t2i_input(wildcards):
 
 def get_draw_spec(wildcards):
     """What decides an image. Batch size and compilation do not, and so are no parameters."""
-    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", "batch", "compile"})
+    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", *NOT_DECIDING})
     return {"draw": draw, "seed": CONFIG.seed, "shards": CONFIG.pools[wildcards.pool].shards}
 
 
@@ -238,7 +227,7 @@ def get_source_spec(wildcards):
 
 def get_matched_classes(wildcards):
     """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
-    same = set(get_class_names(wildcards.dataset)) <= set(load_once("voc2007").names)
+    same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
     is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
     return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
 
@@ -470,13 +459,13 @@ def one_of(names):
     return "|".join(re.escape(str(name)) for name in sorted(names)) or "(?!)"
 
 
-def none_of(*parts):
-    """A wildcard constraint: any name, but where the path goes on with one name of each part; those are another rule's.
+def none_of(*parts, name=r"[^/]+"):
+    """A wildcard constraint: any `name`, but where the path goes on with one name of each part; those are another rule's.
 
     It keeps a rule and the one that takes the rest apart, so that Snakemake makes no job twice to choose between them.
     """
     names = os.path.join(*(f"(?:{part})" for part in parts), "")
-    return rf"(?!{names})[^/]+"
+    return rf"(?!{names}){name}"
 
 
 def get_first_images():
@@ -493,6 +482,10 @@ def get_first(place):
     names = {run.key[place] for _, runs in PLAN.table1 for run in runs.values()}
     names |= {cell["run"][place] for by_data in cells for cell in by_data.values()}
     return {name for name in names if "+" not in name or place != 1}
+
+
+FIRST_METHODS, FIRST_VARIANTS = one_of(get_first(1)), one_of(get_first(2))
+OTHER_METHODS = none_of(FIRST_METHODS, FIRST_VARIANTS, name=r"[^/+]+")  # those with a variant that Table 1 has not, too
 
 
 def get_metrics(runs):

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from t2ipal.features.room import Room
 
-PART = 256
-"""Images of a file that are in memory together."""
-
 
 def draw_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
     """Up to `count` rows, drawn by the hash of their id, in the order of ids."""
@@ -58,14 +55,16 @@ def drawn_examples(
 
 
 def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list[dict[str, Any]]:
-    """The rows of some ids (first column), a part of the file in memory at a time."""
+    """The rows of some ids (first column); of the other columns, only the row groups that hold one are read."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     ids, found = pa.array(sorted(wanted)), []
     with store.open_parquet(path, columns) as file:
-        for batch in file.iter_batches(batch_size=PART, columns=list(columns)):
-            found += batch.filter(pc.is_in(batch.column(columns[0]), ids)).to_pylist()
+        for group in range(file.num_row_groups):
+            here = pc.is_in(file.read_row_group(group, list(columns[:1]))[columns[0]], ids)
+            if pc.any(here).as_py():
+                found += file.read_row_group(group, list(columns)).filter(here).to_pylist()
     return found
 
 

@@ -63,7 +63,7 @@ class Prediction:
 
     def order(self, count: int) -> list[int]:
         """Indices of the `count` classes of the highest scores, the highest first; of equal ones the lower index."""
-        return [] if self.scores is None else np.argsort(-self.scores, kind="stable")[:count].tolist()
+        return [] if self.scores is None else _highest(self.scores, count)
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The `count` classes of the highest scores, with these."""
@@ -205,9 +205,13 @@ class Recogniser:
             local = features.local[start : start + 64].to(device)
             heat = self.method.heat_maps(self.tensors, local).mean(0).unflatten(-1, features.grid).cpu().numpy()
             for row, values in enumerate(heat, start):
-                best = np.argsort(-scores[row], kind="stable")[:maps].tolist()
+                best = _highest(scores[row], maps)
                 rows.append({index: values[index] / max(float(values[index].max()), 1e-12) for index in best})
         return rows
+
+
+def _highest(scores: np.ndarray, count: int) -> list[int]:
+    return np.argsort(-scores, kind="stable")[:count].tolist()
 
 
 @dataclass(frozen=True, eq=False)

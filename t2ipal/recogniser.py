@@ -77,16 +77,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, damaged or no recogniser.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(store.existing(path), framework="pt") as file:
-            entry = (file.metadata() or {}).get(store.HEADER, "{}")
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged or not a safetensors file: {error}") from error
-    import json
-
-    header = json.loads(entry)
+    header = store.read_header(path)
     if not isinstance(header.get("clip"), dict):
         what = "the weights of a run, without its CLIP" if "method" in header else "no recogniser of t2ipal"
         raise UserError(f"{path}: {what} (expected a file of results/.../recognisers/, see docs/own_data.md)")

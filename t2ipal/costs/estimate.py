@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from t2ipal.costs.units import CPU, Cost, Units
@@ -44,9 +44,15 @@ class StageCost:
 
 def seconds_of(work: Work, units: Units, machine: Machine) -> float:
     """Seconds of one job: what the GPU does, and what a core does beside."""
+    return sum(units.of(name, on).seconds * amount for name, on, amount in _amounts(work, machine))
+
+
+def _amounts(work: Work, machine: Machine) -> Iterator[tuple[str, str, float]]:
+    """What one job does: (work, the device it is done on, amount)."""
     device = machine.gpu if machine.gpu and work.gpu else CPU
-    amounts = [(work.items, device), (work.on_cpu, CPU)]
-    return sum(units.of(name, on).seconds * amount for items, on in amounts for name, amount in items.items())
+    for items, on in ((work.items, device), (work.on_cpu, CPU)):
+        for name, amount in items.items():
+            yield name, on, amount
 
 
 def estimate(works: Sequence[Work], units: Units, machine: Machine) -> list[StageCost]:
@@ -84,11 +90,9 @@ def used_costs(works: Sequence[Work], units: Units, machine: Machine) -> list[tu
     """The unit costs that an estimate stands on, and the hours that each accounts for, most first."""
     hours: dict[tuple[str, str], float] = {}
     for work in works:
-        device = machine.gpu if machine.gpu and work.gpu else CPU
-        for items, on in ((work.items, device), (work.on_cpu, CPU)):
-            for name, amount in items.items():
-                seconds = units.of(name, on).seconds * amount * work.jobs
-                hours[name, on] = hours.get((name, on), 0.0) + seconds / 3600
+        for name, on, amount in _amounts(work, machine):
+            seconds = units.of(name, on).seconds * amount * work.jobs
+            hours[name, on] = hours.get((name, on), 0.0) + seconds / 3600
     found = [(units.of(name, on), value) for (name, on), value in hours.items() if value]
     return sorted(found, key=lambda item: -item[1])
 

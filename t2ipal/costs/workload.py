@@ -60,7 +60,7 @@ class Vision:
 
 def vision_of(model: str, image_size: int) -> Vision:
     """A CLIP's sizes by its name or its file's, without reading it; one that is not known counts as RN101."""
-    if "zoo" in Path(model).parts:
+    if is_micro(model):
         return Vision(0.11 * (image_size / 96) ** 2, 128, (image_size // 32) ** 2)
     name = model if model in VARIANTS else named_as(Path(model).name.removeprefix("random-"))
     sizes = VARIANTS[name or "RN101"]
@@ -69,7 +69,7 @@ def vision_of(model: str, image_size: int) -> Vision:
 
 
 def is_micro(model: str) -> bool:
-    """Whether a text-to-image model is the embedded one; any other counts as Stable Diffusion 1.5."""
+    """Whether a model is one of the embedded ones."""
     return "zoo" in Path(model).parts
 
 
@@ -122,7 +122,7 @@ class Workload:
                 model, shards = self.config.text_to_image[t2i], self.config.pools[pool].shards
                 images = self._drawn(pool) / shards
                 passes = model.steps * (2 if model.guidance > 1 else 1)
-                if is_micro(model.model):
+                if is_micro(model.model):  # any other counts as Stable Diffusion 1.5
                     items, size = {"micro_pass": images * passes}, self.sizes["micro_image"]
                 else:
                     area = (model.width or 512) * (model.height or 512) / 512**2
@@ -196,7 +196,7 @@ class Workload:
         items: dict[str, float] = {}
         if "n_ctx" in settings:
             sides = 1 if run.method == "coop" else 2
-            micro = "micro_" if "zoo" in Path(self.config.clip[run.clip].model).parts else ""
+            micro = "micro_" if is_micro(self.config.clip[run.clip].model) else ""
             kind = "own_prompt" if settings.get("class_specific") else "prompt"
             items[micro + kind] = steps * seeds * levels * sides * classes
         elif run.kinds:

@@ -9,6 +9,9 @@ Encoding = Literal["png", "webp", "jpeg"]
 COMPILE = ("off", "on", "auto")
 """Values of `compile`; a job is told their place, for Snakemake's resources are numbers on their way to a cluster."""
 
+NOT_DECIDING = ("batch", "compile")
+"""Settings that change no image beyond rounding: no rerun follows from them."""
+
 
 @dataclass(frozen=True)
 class DrawSettings:
@@ -52,5 +55,5 @@ class DrawSettings:
     compile: Literal["auto", "on", "off"] = "auto"
 
     def deciding(self) -> dict[str, Any]:
-        """All that decides an image: neither the batch nor compilation."""
-        return {key: value for key, value in asdict(self).items() if key not in ("batch", "compile")}
+        """All that decides an image."""
+        return {key: value for key, value in asdict(self).items() if key not in NOT_DECIDING}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from docs_pages import ROOT, section, table_rows
+from overlays import check_overlay
 from test_datasets import photo, small_coco
 from test_docs import default, merged
 from test_nuswide import IMAGES, nested, tree
@@ -68,13 +69,7 @@ def test_an_overlay_is_valid_and_stands_on_real_models(name: str) -> None:
     assert (drawn.samples, drawn.steps, drawn.guidance) == (6, 50, 7.5)
     settings = runs[name, "t2i_pal", "base"].settings
     assert (settings["epochs"], settings["batch"], settings["lr"]) == (40, 64, 1e-4)
-    for entries in (config.pools, config.datasets, config.text_to_image, config.clip):
-        assert "micro" not in entries
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line and line[0].isalpha():
-            assert lines[number - 1].startswith("#"), line
-    assert all(len(line) <= 120 for line in lines)
+    check_overlay(config, text)
 
 
 def test_the_overlays_follow_the_paper() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from overlays import check_overlay
 from test_docs import ROOT, default, merged
 
 from t2ipal.config import load_config
@@ -85,10 +86,4 @@ def test_the_template_is_valid_and_each_key_has_a_comment(tmp_path: Path) -> Non
     assert plan.tables == {}
     assert plan.sweeps == {}
     assert config.clip[config.use.clip].model == "RN101"
-    for entries in (config.pools, config.datasets, config.text_to_image, config.clip):
-        assert "micro" not in entries
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line and line[0].isalpha():
-            assert lines[number - 1].startswith("#"), line
-    assert all(len(line) <= 120 for line in lines)
+    check_overlay(config, text)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from project import NONE, TINY, Project, copy_sources, make_models, merged
+from project import NONE, TINY, Project, copy_sources, make_models, merged, one_error
 
 from t2ipal.micro.scenes import render, scene_of
 from t2ipal.store import read_parquet
@@ -81,16 +81,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
 def own(trained: tuple[Project, str], tmp_path: Path) -> Project:
     shutil.copytree(trained[0].path, tmp_path / "project")
     return Project(tmp_path / "project")
-
-
-def one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:
-    """A run that ended with an error of one line that holds all `parts`."""
-    assert result.returncode != 0, result.stdout
-    lines = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, result.stdout
-    assert "Traceback" not in result.stdout, result.stdout
-    for part in parts:
-        assert part in lines[0], lines[0]
 
 
 def results(project: Project, name: str) -> Path:
@@ -208,7 +198,7 @@ def test_a_mistake_is_one_line(own: Project, change: dict[str, Any], parts: list
     for name, text in lists.items():
         (own.path / OWN["data_dir"] / f"{name}.txt").write_text(text)
     configure(own, change)
-    one_line(own.run(), *parts)
+    one_error(own.run(), *parts)
 
 
 def test_photos_none_of_which_can_be_read_are_one_line(own: Project) -> None:
@@ -216,10 +206,10 @@ def test_photos_none_of_which_can_be_read_are_one_line(own: Project) -> None:
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"x")
     configure(own, {"datasets": {"mine": {"photos": {"path": "bad"}}}})
-    one_line(own.run(), "not one of 1 photos could be read", "a.jpg: not an image file")
+    one_error(own.run(), "not one of 1 photos could be read", "a.jpg: not an image file")
 
 
 def test_check_data_names_missing_photos(own: Project) -> None:
     assert own.run("check_data").returncode == 0
     configure(own, {"datasets": {"mine": {"photos": {"path": "none"}}}})
-    one_line(own.run("check_data"), "datasets.mine.photos.path: my data é/none")
+    one_error(own.run("check_data"), "datasets.mine.photos.path: my data é/none")
