@@ -6,14 +6,6 @@ import pytest
 from project import Project, copy_project, copy_sources, make_models, one_error
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (pytest -n): one has all that needs the small run, so that it is made once."""
-    for item in items:
-        needs_run = "finished" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("workflow" if needs_run else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project after `snakemake all` on the tiny config."""
