@@ -11,7 +11,8 @@ LOCK := envs/requirements.txt
 STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt | cksum | cut -d" " -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 NAME := $(shell sed -n "s/^name: *//p" config.yaml)
-RESULTS := results/$(NAME)
+RESULTS_DIR := $(shell sed -n 's/^results_dir: *"\{0,1\}\([^"#]*[^"# ]\).*/\1/p' config.yaml)
+RESULTS := $(RESULTS_DIR)/$(NAME)
 REPORT := $(RESULTS)/report.html
 
 # A home that is not there, or not ours to write, is no obstacle: caches then live in .venv.
@@ -49,7 +50,7 @@ format: $(STAMP) ## rewrite files in the style that lint checks
 env: $(STAMP) ## the environment in .venv, from the locked and hashed envs/requirements.txt
 
 clean: ## remove what the workflow made, not the environment
-	rm -rf results .snakemake
+	rm -rf results $(RESULTS) .snakemake
 
 $(STAMP): $(LOCK) envs/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: python {sys.version.split()[0]}: expected 3.11 or newer (make PYTHON=/path/to/python3)")'

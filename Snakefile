@@ -14,26 +14,6 @@ report: "report/workflow.rst"
 include: "rules/common.smk"
 
 
-pathvars:
-    results=RESULTS,
-
-
-wildcard_constraints:
-    pool=r"[^/]+",
-    labels=r"[^/]+",
-    t2i=r"[^/]+",
-    clip=r"[^/]+",
-    classes=r"[^/]+",
-    dataset=r"[^/]+",
-    method=r"[^/]+",
-    variant=r"[^/]+",
-    part="test|train|validation",
-    protocol="(partial|few_shot|novel)(-search)?",
-    table=r"[^/]+",
-    sample=r"\d+",
-    shard=r"\d+",
-
-
 localrules:
     all,
     captions,
@@ -41,7 +21,9 @@ localrules:
     features,
     search,
     report,
+    predictions,
     check_data,
+    plan,
 
 
 onstart:
@@ -61,4 +43,6 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/paper.smk"
 include: "rules/report.smk"
+include: "rules/predict.smk"
+include: "rules/plan.smk"
 include: "rules/zoo.smk"

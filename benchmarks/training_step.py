@@ -6,6 +6,9 @@ and ranks 64 captions against them.
 plain: 77 tokens per class and prompt by CLIP's own modules, and the 64 captions encoded again in each step.
 ours:  `t2ipal.models.prompts.PromptEncoder` (the shared prefix once, nothing behind the end mark), captions cached.
 
+On a GPU, where there is one, the wall clock counts and the CPU columns say how long the host was busy: where both are
+equal, launching kernels decides.
+
     python benchmarks/training_step.py --threads 2
 """
 
@@ -20,6 +23,7 @@ import torch
 from torch import Tensor
 
 from t2ipal.classes import load_classes
+from t2ipal.device import pick_device
 from t2ipal.features.clip_models import Clip, tokenize
 from t2ipal.features.dense import encode_text_dense
 from t2ipal.models.losses import ranking_loss
@@ -35,7 +39,7 @@ def random_clip() -> Clip:
     from clip.model import CLIP
 
     model = CLIP(512, 32, (1, 1, 1, 1), 2, None, 77, 49408, WIDTH, HEADS, LAYERS).eval().requires_grad_(False)
-    return Clip(model, "random", "", 512, 32)
+    return Clip(model.to(pick_device()), "random", "", 512, 32)
 
 
 def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
@@ -43,12 +47,13 @@ def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
     captions = [
         f"a photo of a {names[i % len(names)]} beside a {names[3 * i % len(names)]} in the street" for i in range(BATCH)
     ]
-    tokens = tokenize(captions)
+    tokens = tokenize(captions).to(clip.device)
     mask = tokens != 0
     labels = torch.zeros(BATCH, len(names), dtype=torch.int8)
     for i in range(BATCH):
         labels[i, [i % len(names), 3 * i % len(names)]] = 1
-    contexts = (0.02 * torch.randn(2, CONTEXT, WIDTH)).requires_grad_()
+    labels = labels.to(clip.device)
+    contexts = (0.02 * torch.randn(2, CONTEXT, WIDTH)).to(clip.device).requires_grad_()
     encoder = PromptEncoder(clip, names, CONTEXT)
     with torch.no_grad():
         pooled, local = encode_text_dense(clip, tokens)
@@ -76,6 +81,8 @@ def timed(step: Step, times: list[tuple[float, float]]) -> tuple[Tensor, list[Te
     """Take a step; append its seconds of wall clock, and of CPU, all threads together, to `times`."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     times.append((time.perf_counter() - wall, time.process_time() - cpu))
     return result
 
@@ -97,7 +104,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     clip = random_clip()
-    print(f"{WIDTH} x {LAYERS} layers, batch {BATCH}, {options.threads} threads, torch {torch.__version__}; medians")
+    place = f"{clip.device}, {options.threads} threads, torch {torch.__version__}"
+    print(f"{WIDTH} x {LAYERS} layers, batch {BATCH}, {place}; medians")
     print("With other work on the machine, threads wait for each other: then take --threads 1 and the CPU seconds.")
     print(f"{'':>4} {'wall clock':>27} {'CPU':>27} {'':>6} {'differences':>25}")
     columns = ("C", "plain s", "ours s", "ratio", "plain s", "ours s", "ratio", "goal", "loss", "gradient (relative)")

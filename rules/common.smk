@@ -17,9 +17,12 @@ from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.layouts import pool_files, source_files
+from t2ipal.images.settings import COMPILE, NOT_DECIDING
+from t2ipal.layouts import pool_files, results_folder, source_files
 from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
-from t2ipal.plan import is_deterministic, make_plan, method_of, settings_of
+from t2ipal.photos import listing
+from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labelled_images, labels_of, make_plan
+from t2ipal.plan import measured, method_of, pools_of, readers_of, settings_of
 
 ALIVE = join_run(workflow.is_main_process)
 quieten()
@@ -27,10 +30,9 @@ quieten()
 try:
     CONFIG = load_config(config)
     PLAN = make_plan(CONFIG)
+    RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
 except UserError as error:
     sys.exit(f"error: {error}")
-
-RESULTS = f"results/{CONFIG.name}"
 FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
@@ -51,11 +53,23 @@ def get_method_code(script, method):
     return [*get_code(script), os.path.relpath(outside.origin)]
 
 
+MISSING = {}  # what a dry run found missing: path -> key
+
+
 def get_existing(path, key):
-    """The path, or the end of the run in one line if a job needs it and nothing is there."""
-    if not os.path.exists(path):
+    """The path, or the end of the run in one line if a job needs it and nothing is there.
+
+    A dry run plans without data: what is missing is said, and is no input.
+    """
+    if os.path.exists(path):
+        return [path]
+    if not workflow.dryrun:
         sys.exit(f"error: config: {key}: {path}: no such file or folder (expected one that exists)")
-    return path
+    if path not in MISSING:
+        MISSING[path] = key
+        if key not in list(MISSING.values())[:-1]:
+            print(f"missing: config: {key}: {path} (planned as if it were there)", file=sys.stderr)
+    return []
 
 
 def get_data(path):
@@ -88,8 +102,8 @@ def get_model(model, key):
         if manifest.exists():
             return [str(manifest)]
     if Path(model).suffix in (".safetensors", ".pt") or model.count("/") > 1 or os.path.exists(model):
-        path = Path(get_existing(model, key))
-        return [str(path / "model_index.json" if path.is_dir() else path)]
+        found = map(Path, get_existing(model, key))
+        return [str(path / "model_index.json" if path.is_dir() else path) for path in found]
     return []
 
 
@@ -97,10 +111,8 @@ def get_model(model, key):
 
 
 def get_labels(dataset):
-    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
-    data = CONFIG.datasets[dataset]
-    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
-    return "".join((f"{get_classes(dataset)}-{data.filter}", *limits))
+    """How paths call the labels of a data set's captions."""
+    return labels_of(CONFIG, dataset)
 
 
 def get_labelled(dataset, pool=None):
@@ -111,19 +123,17 @@ def get_labelled(dataset, pool=None):
 
 def get_pools():
     """The pools that runs read, in the config's order."""
-    used = {dataset.pool for dataset in CONFIG.datasets.values()} | {run.pool for run in PLAN.runs.values()}
-    return [pool for pool in CONFIG.pools if pool in used]
+    return pools_of(CONFIG, PLAN)
 
 
 def get_datasets_of(pool):
     """The data sets whose classes are looked for in a pool."""
-    readers = {run.dataset for run in PLAN.runs.values() if run.pool == pool}
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.pool == pool or name in readers]
+    return readers_of(CONFIG, PLAN, pool)
 
 
 def get_places(places, key):
     """Paths of a source's files, or the end of the run in one line for the first that is missing."""
-    return [get_existing(str(path), f"{key}.{field}") for field, path, _ in places]
+    return [file for field, path, _ in places for file in get_existing(str(path), f"{key}.{field}")]
 
 
 def get_pool(name):
@@ -168,13 +178,17 @@ def get_t2i_input(wildcards):
 
 
 def get_draw_spec(wildcards):
-    """What decides an image. The batch size does not, and so is no parameter."""
-    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", "batch"})
+    """What decides an image. Batch size and compilation do not, and so are no parameters."""
+    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", *NOT_DECIDING})
     return {"draw": draw, "seed": CONFIG.seed, "shards": CONFIG.pools[wildcards.pool].shards}
 
 
 def get_draw_batch(wildcards):
     return CONFIG.text_to_image[wildcards.t2i].batch
+
+
+def get_draw_compile(wildcards):
+    return COMPILE.index(CONFIG.text_to_image[wildcards.t2i].compile)
 
 
 def get_shards(folder, pool, t2i, samples):
@@ -185,16 +199,12 @@ def get_shards(folder, pool, t2i, samples):
 
 def get_drawings(pool):
     """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
-    runs = [run for run in PLAN.runs.values() if run.pool == pool and run.samples]
-    return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
+    return drawings_of(PLAN, pool)
 
 
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
-    train = {run.dataset for run in PLAN.runs.values() if run.kinds & {TRAIN, SHOTS}}
-    found = [("test", name) for name in CONFIG.datasets]
-    found += [("validation", name) for name, dataset in CONFIG.datasets.items() if dataset.validation]
-    return found + [("train", name) for name in CONFIG.datasets if name in train]
+    return labelled_images(CONFIG, PLAN)
 
 
 def get_source(dataset, part):
@@ -336,7 +346,7 @@ def get_train_protocol(wildcards):
 def get_train_words(wildcards):
     """A file of word vectors, if the run's settings name one."""
     words = get_run(wildcards).settings.get("word_vectors")
-    return [get_existing(words, f"settings.{wildcards.method}.word_vectors")] if words else []
+    return get_existing(words, f"settings.{wildcards.method}.word_vectors") if words else []
 
 
 def get_train_spec(wildcards):
@@ -376,7 +386,7 @@ def get_protocol_spec(wildcards):
 
 def get_run_test(wildcards):
     run = get_run(wildcards)
-    return [get_image_features("test", run.dataset, run.clip)]
+    return [get_image_features("test", run.dataset, run.clip)] if CONFIG.datasets[run.dataset].test else []
 
 
 def get_run_validation(wildcards):
@@ -425,7 +435,7 @@ def get_search_spec(wildcards):
         "level": search.level,
         "grid": dict(search.grid),
         "seeds": list(CONFIG.search_seeds),
-        "settings": settings_of(CONFIG, wildcards.method).model_dump(mode="json"),
+        "settings": settings_of(CONFIG, wildcards.method, dataset=wildcards.dataset).model_dump(mode="json"),
         "clip": CONFIG.clip[wildcards.clip].model,
         "classes": get_class_names(wildcards.dataset),
         "novel": list(PLAN.novel[wildcards.dataset]) if protocol == NOVEL else [],
@@ -434,11 +444,14 @@ def get_search_spec(wildcards):
 
 def get_searches():
     """A table of tried settings per data set with validation images, and per method of `search`."""
-    datasets = [name for name, dataset in CONFIG.datasets.items() if dataset.validation and dataset.train]
-    folder = f"{RESULTS}/search/{CONFIG.use.clip}"
     listed = {name for protocol in PROTOCOLS if getattr(CONFIG, protocol) for name in getattr(CONFIG, protocol).methods}
-    methods = [method for method in CONFIG.search if method in listed]
-    return [f"{folder}/{dataset}/{method}.parquet" for dataset in datasets for method in methods]
+    files = []
+    for method in (method for method in CONFIG.search if method in listed):
+        protocol = get_search_protocol_name(method)
+        clip = getattr(CONFIG, protocol).use.clip or CONFIG.use.clip
+        datasets = [name for name in labelled_datasets(CONFIG, protocol) if CONFIG.datasets[name].validation]
+        files += [f"{RESULTS}/search/{clip}/{dataset}/{method}.parquet" for dataset in datasets]
+    return files
 
 
 def one_of(names):
@@ -446,10 +459,33 @@ def one_of(names):
     return "|".join(re.escape(str(name)) for name in sorted(names)) or "(?!)"
 
 
+def none_of(*parts, name=r"[^/]+"):
+    """A wildcard constraint: any `name`, but where the path goes on with one name of each part; those are another rule's.
+
+    It keeps a rule and the one that takes the rest apart, so that Snakemake makes no job twice to choose between them.
+    """
+    names = os.path.join(*(f"(?:{part})" for part in parts), "")
+    return rf"(?!{names}){name}"
+
+
+def get_first_images():
+    """Wildcard constraints of the images that Table 1 needs: pool, text-to-image model, folder of the sample."""
+    pools = one_of(dataset.pool for dataset in CONFIG.datasets.values())
+    samples = range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)
+    return pools, one_of([CONFIG.use.text_to_image]), one_of(f"sample{k}" for k in samples)
+
+
 def get_first(place):
-    """Names of the methods (place 1) or variants (2) that Table 1 shows."""
-    cells = [row["cells"] for block in PLAN.tables["table1"]["blocks"] for row in block["rows"]]
-    return {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    """Names of the methods (place 1) or variants (2) of the base runs, and of those that Table 1 shows."""
+    blocks = PLAN.tables["table1"]["blocks"] if PLAN.tables else []
+    cells = [row["cells"] for block in blocks for row in block["rows"]]
+    names = {run.key[place] for _, runs in PLAN.table1 for run in runs.values()}
+    names |= {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    return {name for name in names if "+" not in name or place != 1}
+
+
+FIRST_METHODS, FIRST_VARIANTS = one_of(get_first(1)), one_of(get_first(2))
+OTHER_METHODS = none_of(FIRST_METHODS, FIRST_VARIANTS, name=r"[^/+]+")  # those with a variant that Table 1 has not, too
 
 
 def get_metrics(runs):
@@ -524,17 +560,12 @@ def get_sweep_spec(wildcards):
     }
 
 
-def get_labelled_datasets():
-    """The data sets with training images, in the config's order."""
-    return [name for name, dataset in CONFIG.datasets.items() if dataset.train]
-
-
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
 
 
 def get_levels_block(protocol, dataset):
     """The part of a protocol's table that is one data set's."""
-    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][get_labelled_datasets().index(dataset)]
+    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][labelled_datasets(CONFIG, protocol).index(dataset)]
 
 
 def get_levels_metrics(wildcards):
@@ -553,7 +584,7 @@ def get_levels_spec(wildcards):
 
 
 def get_figures(sweep):
-    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in CONFIG.datasets]
+    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in PLAN.sweeps[sweep]]
 
 
 def get_everything():
@@ -562,11 +593,12 @@ def get_everything():
     figures += [
         f"{RESULTS}/figures/levels-{protocol}-{dataset}.png"
         for protocol, (table, _) in LEVEL_TABLES.items()
-        for dataset in get_labelled_datasets()
         if table in PLAN.tables
+        for dataset in labelled_datasets(CONFIG, protocol)
     ]
     tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
-    return [*tables, f"{RESULTS}/report/claims.html", *figures, *get_report_files()]
+    claims = [f"{RESULTS}/report/claims.html"] if tables else []
+    return [*tables, *claims, *figures, *get_report_files(), *get_predictions()]
 
 
 # Report
@@ -681,23 +713,120 @@ def get_report_files():
     """The pictures that the config's methods allow."""
     files = []
     for dataset, data in CONFIG.datasets.items():
-        names = ["captions.html", "per_class.png"]
+        names = ["captions.html"]
         names += ["contact_sheet.png"] if get_drawings(data.pool) else []
-        names += ["heat_maps.png"] if get_heat_runs(dataset) else []
         names += ["training_curves.png"] if get_trained_runs(dataset) else []
-        names += ["modality_gap.png"] if get_gap_runs(dataset) else []
+        if data.test:
+            names += ["per_class.png"]
+            names += ["heat_maps.png"] if get_heat_runs(dataset) else []
+            names += ["modality_gap.png"] if get_gap_runs(dataset) else []
         files += [f"{RESULTS}/report/{Path(name).stem}-{dataset}{Path(name).suffix}" for name in names]
     return files
 
 
 def get_check_spec():
-    """What the config needs from outside: models as [kind, key, path or name], pools and images as readers take them."""
+    """What the config needs from outside: models as [kind, key, path or name, perhaps a revision], pools and images as readers take them."""
     models = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
     models += [
-        ["text_to_image", f"text_to_image.{name}.model", t2i.model] for name, t2i in CONFIG.text_to_image.items()
+        ["text_to_image", f"text_to_image.{name}.model", t2i.model, t2i.revision]
+        for name, t2i in CONFIG.text_to_image.items()
     ]
+    images = {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()}
+    images |= {f"datasets.{name}.photos": {"source": "folder", "path": get_photos(name)} for name in get_photographed()}
     return {
         "models": models,
         "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
-        "images": {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()},
+        "images": images,
     }
+
+
+def get_cost_spec():
+    """The config, where its results go, and how many tables, figures and pictures there are: a job makes each."""
+    return {"config": CONFIG.model_dump(mode="json"), "results": RESULTS, "pages": len(get_everything())}
+
+
+# Predictions
+
+
+def get_photographed():
+    """The data sets with photos to predict, in the config's order."""
+    return [name for name, dataset in CONFIG.datasets.items() if dataset.photos]
+
+
+def get_photos(dataset):
+    """The folder of a data set's photos."""
+    return get_data(CONFIG.datasets[dataset].photos.path)
+
+
+def get_predictions():
+    """A page of each method's predictions for each data set with photos, and the words that its captions were read by."""
+    datasets = get_photographed()
+    pages = [f"{RESULTS}/predictions/{dataset}/{name}.html" for dataset in datasets for name in CONFIG.methods]
+    words = [get_labelled(dataset).replace("labelled.parquet", "words.parquet") for dataset in datasets]
+    return [*pages, *sorted(set(words))]
+
+
+def get_words_spec(wildcards):
+    return {"classes": get_labels_data(wildcards).classes}
+
+
+def get_base_run(wildcards):
+    return PLAN.runs[wildcards.dataset, wildcards.method, "base"]
+
+
+def get_base_validation(wildcards):
+    run = get_base_run(wildcards)
+    has = CONFIG.datasets[run.dataset].validation
+    return [get_image_features("validation", run.dataset, run.clip)] if has else []
+
+
+def get_recogniser_code(wildcards):
+    return get_method_code("recogniser", wildcards.method)
+
+
+def get_recogniser_spec(wildcards):
+    """Which CLIP made the features that the run learned from, and how many images at a time."""
+    return {"clip": CONFIG.clip[get_base_run(wildcards).clip].model_dump()}
+
+
+def get_predict_code(wildcards):
+    return get_method_code("predict", wildcards.method)
+
+
+def get_predict_clip(wildcards):
+    clip = get_base_run(wildcards).clip
+    return get_model(CONFIG.clip[clip].model, f"clip.{clip}.model")
+
+
+def get_predict_folder(wildcards):
+    return get_existing(get_photos(wildcards.dataset), f"datasets.{wildcards.dataset}.photos.path")
+
+
+def get_predict_spec(wildcards):
+    """What is predicted: the listing changes with any photo, so that a new one is seen wherever it lies."""
+    photos, data = get_photos(wildcards.dataset), CONFIG.datasets[wildcards.dataset]
+    seen = listing(photos) if get_predict_folder(wildcards) else None
+    return {"photos": photos, "listing": seen, "top": data.photos.top, "title": data.title}
+
+
+# Names in paths
+
+
+pathvars:
+    results=RESULTS,
+
+
+wildcard_constraints:
+    pool=r"[^/]+",
+    labels=r"[^/]+",
+    t2i=r"[^/]+",
+    clip=r"[^/]+",
+    classes=r"[^/]+",
+    dataset=r"[^/]+",
+    method=r"[^/]+",
+    variant=r"[^/]+",
+    part="test|train|validation",
+    protocol="(partial|few_shot|novel)(-search)?",
+    table=r"[^/]+",
+    sample=r"\d+",
+    shard=r"\d+",

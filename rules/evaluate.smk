@@ -26,8 +26,8 @@ rule evaluate:
     benchmark:
         "<results>/benchmarks/evaluate/{dataset}/{method}/{variant}.jsonl"
     wildcard_constraints:
-        method=one_of(get_first(1)),
-        variant=one_of(get_first(2)),
+        method=FIRST_METHODS,
+        variant=FIRST_VARIANTS,
     priority: FIRST
     conda:
         ENV
@@ -45,7 +45,7 @@ rule evaluate:
 
 use rule evaluate as evaluate_more with:
     wildcard_constraints:
-        method=r"[^/+]+",
+        method=OTHER_METHODS,
         variant=r"[^/]+",
     priority: 0
 
@@ -78,9 +78,6 @@ rule combine:
         "Combine: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/combine.py"
-
-
-ruleorder: combine > evaluate > evaluate_more
 
 
 rule search_settings:

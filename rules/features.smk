@@ -24,8 +24,8 @@ rule features_drawn:
         "<results>/benchmarks/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
     wildcard_constraints:
         clip=one_of([CONFIG.use.clip]),
-        pool=one_of(dataset.pool for dataset in CONFIG.datasets.values()),
-        t2i=one_of([CONFIG.use.text_to_image]),
+        pool=FIRST_IMAGES[0],
+        t2i=FIRST_IMAGES[1],
         sample=one_of(range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)),
     priority: FIRST
     conda:
@@ -46,14 +46,11 @@ rule features_drawn:
 
 use rule features_drawn as features_drawn_more with:
     wildcard_constraints:
-        clip=r"[^/]+",
+        clip=none_of(one_of([CONFIG.use.clip]), "images", *FIRST_IMAGES),
         pool=r"[^/]+",
         t2i=r"[^/]+",
         sample=r"\d+",
     priority: 0
-
-
-ruleorder: features_drawn > features_drawn_more
 
 
 rule features_labelled:
@@ -88,11 +85,8 @@ rule features_labelled:
 
 use rule features_labelled as features_labelled_more with:
     wildcard_constraints:
-        clip=r"[^/]+",
+        clip=none_of(one_of([CONFIG.use.clip])),
     priority: 0
-
-
-ruleorder: features_labelled > features_labelled_more
 
 
 rule features_captions:

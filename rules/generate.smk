@@ -11,6 +11,8 @@ Outputs:
     images/{test,train}/{dataset}-rejects.parquet       files that are no images, with the reason
 """
 
+FIRST_IMAGES = get_first_images()
+
 
 rule generate:
     input:
@@ -25,18 +27,19 @@ rule generate:
     benchmark:
         "<results>/benchmarks/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
     wildcard_constraints:
-        pool=one_of(dataset.pool for dataset in CONFIG.datasets.values()),
-        t2i=one_of([CONFIG.use.text_to_image]),
+        pool=FIRST_IMAGES[0],
+        t2i=FIRST_IMAGES[1],
         sample=one_of(range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)),
     priority: FIRST
     conda:
         ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=720,
         gpu=1,
         batch=get_draw_batch,
+        compile=get_draw_compile,
     params:
         spec=get_draw_spec,
     message:
@@ -47,13 +50,10 @@ rule generate:
 
 use rule generate as generate_more with:
     wildcard_constraints:
-        pool=r"[^/]+",
+        pool=none_of(*FIRST_IMAGES),
         t2i=r"[^/]+",
         sample=r"\d+",
     priority: 0
-
-
-ruleorder: generate > generate_more
 
 
 rule labelled_images:

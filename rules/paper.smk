@@ -134,6 +134,8 @@ rule sweep:
         "<results>/logs/sweep/{sweep}-{dataset}.log",
     benchmark:
         "<results>/benchmarks/sweep/{sweep}-{dataset}.jsonl"
+    wildcard_constraints:
+        sweep=one_of(PLAN.sweeps),
     conda:
         ENV
     threads: 1
@@ -156,6 +158,3 @@ for sweep in PLAN.sweeps:
         input:
             get_figures(sweep),
         localrule: True
-
-
-ruleorder: levels > sweep

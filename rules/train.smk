@@ -56,8 +56,8 @@ rule train:
     benchmark:
         "<results>/benchmarks/train/{dataset}/{method}/{variant}.jsonl"
     wildcard_constraints:
-        method=one_of(get_first(1)),
-        variant=one_of(get_first(2)),
+        method=FIRST_METHODS,
+        variant=FIRST_VARIANTS,
     priority: FIRST
     conda:
         ENV
@@ -76,9 +76,6 @@ rule train:
 
 use rule train as train_more with:
     wildcard_constraints:
-        method=r"[^/+]+",
+        method=OTHER_METHODS,
         variant=r"[^/]+",
     priority: 0
-
-
-ruleorder: train > train_more

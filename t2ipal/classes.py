@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,13 @@ def load_classes(name_or_path: str | Path) -> ClassList:
         UserError: no such list, or one that is malformed.
     """
     path = _locate(name_or_path)
+    state = path.stat()
+    return _load(path, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=32)
+def _load(path: Path, state: tuple[int, ...]) -> ClassList:
+    """The list of a file in the `state` that it has: every job and run asks for its own, and reading takes a while."""
     entries = _from_text(path) if path.suffix == ".txt" else _from_yaml(path)
     if not entries:
         raise UserError(f"{path}: no class; expected at least one")

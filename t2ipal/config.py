@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from t2ipal.errors import UserError
@@ -121,6 +121,14 @@ class FolderImages(_Part):
     labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
 
 
+class Photos(_Part):
+    """Photos without labels, to be predicted."""
+
+    source: Literal["folder"] = Field("folder", description="a folder of photos, and those below it")
+    path: str = Field(description="the folder, relative to data_dir")
+    top: Count = Field(5, description="labels shown per photo, a whole number >= 1")
+
+
 Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discriminator="source")]
 Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
 
@@ -136,10 +144,12 @@ class Dataset(_Part):
     cap: Count | None = Field(None, description="captions per class, counted at their rarest class; null: no limit")
     train: Images | None = Field(None, description="labelled training images, for methods that use them")
     validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
-    test: Images = Field(description="labelled test images")
+    test: Images | None = Field(None, description="labelled test images; null: no metrics, and `photos` instead")
+    photos: Photos | None = Field(None, description="photos without labels, to be predicted")
     paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
         None, description="the paper's data set whose values stand beside ours"
     )
+    settings: dict[str, dict[str, Any]] = Field({}, description="settings of methods that differ on this data set")
 
 
 class TextToImage(_Part):
@@ -161,6 +171,16 @@ class TextToImage(_Part):
     redraws: Annotated[int, Field(ge=0)] = Field(2, description="further seeds for a black, NaN or flagged image")
     encoding: Literal["png", "webp", "jpeg"] = Field("png", description="file format of the stored images")
     quality: Annotated[int, Field(ge=1, le=100)] = Field(92, description="quality of webp and jpeg, 1 to 100")
+    store_size: Pixels | None = Field(
+        None, description="pixels of the shorter side that images are stored at, a multiple of 8; null: as drawn"
+    )
+    compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """YAML 1.1 reads a bare on or off as true or false."""
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class Clip(_Part):
@@ -179,9 +199,13 @@ class Use(_Part):
     clip: str = Field(description="a key of clip")
 
 
+DATASETS = Field(None, min_length=1, description="keys of datasets that it is made for; null: all")
+
+
 class Sweep(_Part):
     """One setting of one method, varied around the base run."""
 
+    datasets: list[str] | None = DATASETS
     method: str = Field(description="one of methods")
     key: str = Field(description="a setting of the method, or samples: images per caption")
     values: list[float | int | str | bool] = Field(min_length=2, description="at least two values")
@@ -201,31 +225,6 @@ class Fuse(_Part):
     )
 
 
-class Partial(_Part):
-    """Table 2: a share of the labels is known."""
-
-    levels: list[Percent] = Field(min_length=1, description="percent of known labels, whole numbers from 1 to 100")
-    methods: list[str] = Field(min_length=1, description="methods that learn from labels")
-    fuse: Fuse | None = Field(None, description="fused rows")
-
-
-class FewShot(_Part):
-    """Table 4: a few labelled images per class, all classes being novel."""
-
-    levels: list[Count] = Field(min_length=1, description="images per class, whole numbers >= 1")
-    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot draws")
-    fuse: Fuse | None = Field(None, description="fused rows")
-
-
-class Novel(_Part):
-    """Table 3: a few labelled images per novel class, all labels of the other classes."""
-
-    levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
-    methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
-    zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
-    classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
-
-
 class UseInstead(_Part):
     """Other models or captions than those of `use`, for one row."""
 
@@ -233,6 +232,41 @@ class UseInstead(_Part):
     clip: str | None = Field(None, description="a key of clip")
     samples: Count | None = Field(None, description="images per caption, at most those of the text-to-image model")
     pool: str | None = Field(None, description="a key of pools, labelled by the data set's classes")
+
+
+class _Protocol(_Part):
+    """What the tables of methods that learn from labels have."""
+
+    datasets: list[str] | None = DATASETS
+    use: UseInstead = Field(UseInstead(), description="models that differ from those of `use`, for its methods")
+
+
+class Partial(_Protocol):
+    """Table 2: a share of the labels is known."""
+
+    levels: list[Percent] = Field(min_length=1, description="percent of known labels, whole numbers from 1 to 100")
+    methods: list[str] = Field(min_length=1, description="methods that learn from labels")
+    methods_of: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        {}, description="data sets that have some of the methods alone"
+    )
+    fuse: Fuse | None = Field(None, description="fused rows")
+
+
+class FewShot(_Protocol):
+    """Table 4: a few labelled images per class, all classes being novel."""
+
+    levels: list[Count] = Field(min_length=1, description="images per class, whole numbers >= 1")
+    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot draws")
+    fuse: Fuse | None = Field(None, description="fused rows")
+
+
+class Novel(_Protocol):
+    """Table 3: a few labelled images per novel class, all labels of the other classes."""
+
+    levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
+    methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
+    zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
+    classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
 
 
 class Variation(_Part):
@@ -256,8 +290,17 @@ class Ablation(_Part):
     """A table of rows that differ from a base run in a setting, a model or the captions."""
 
     title: str = Field(description="heading of the table")
+    datasets: list[str] | None = DATASETS
     rows: dict[Name, Variation] = Field(min_length=1, description="rows by name")
     notes: list[str] = Field([], description="sentences below the table")
+
+
+class Machine(_Part):
+    """What `snakemake plan` reckons with."""
+
+    gpu: str | None = Field(None, description="a kind of GPU that resources/unit_costs.yaml knows; null: CPU alone")
+    gpus: Count = Field(1, description="number of these GPUs, a whole number >= 1")
+    cores: Count = Field(2, description="CPU cores, a whole number >= 1")
 
 
 class Search(_Part):
@@ -270,7 +313,10 @@ class Search(_Part):
 class Config(_Part):
     """The whole of config.yaml."""
 
-    name: Name = Field(description="outputs go to results/{name}/")
+    name: Name = Field(description="outputs go to {results_dir}/{name}/")
+    results_dir: Annotated[str, Field(min_length=1, pattern=r"^[^{}<>]+$")] = Field(
+        "results", description="folder of all outputs, a path without braces or angle brackets"
+    )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every draw but training, >= 0")
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         [1, 2, 3], description="training seeds, at least one"
@@ -295,6 +341,7 @@ class Config(_Part):
         [101], description="seeds of searches: none of those of the runs"
     )
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
+    machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")
 
 
 def load_config(data: Mapping[str, Any]) -> Config:
@@ -310,6 +357,8 @@ def load_config(data: Mapping[str, Any]) -> Config:
     for ablation in (data.get("ablations") or {}).values():
         if isinstance(ablation, dict) and "rows" in ablation:
             ablation["rows"] = _without_dropped(ablation["rows"])
+    if isinstance(data.get("machine"), Mapping):
+        data["machine"] = {key: _from_command_line(value) for key, value in data["machine"].items()}
     config = validated(Config, data, "")
     _check_references(config)
     return config
@@ -359,9 +408,12 @@ def _check_references(config: Config) -> None:
         if dataset.pool not in config.pools:
             raise unknown(f"datasets.{name}.pool", dataset.pool, config.pools, "caption pool")
         try:
-            load_classes(dataset.classes)
+            classes = load_classes(dataset.classes)
         except UserError as error:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
+        _check_names(f"datasets.{name}.classes", classes.names)
+        if dataset.test is None and dataset.photos is None:
+            raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
     for name in config.pools.keys() & {"test", "train", "validation"}:
@@ -375,13 +427,40 @@ def _check_references(config: Config) -> None:
     if both := set(config.seeds) & set(config.search_seeds):
         raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
     lists = {"methods": config.methods}
+    places = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
+    places |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
     for protocol in ("partial", "novel", "few_shot"):
         part = getattr(config, protocol)
         if part is not None:
             lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
+            places[protocol] = part.datasets
+    for place, names in places.items():
+        for name in names or ():
+            if name not in config.datasets:
+                raise unknown(f"{place}.datasets", name, config.datasets, "data set")
+    _check_methods_of(config)
     for key, values in lists.items():
         if len(set(values)) < len(values):
             raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _check_methods_of(config: Config) -> None:
+    for dataset, methods in (config.partial.methods_of if config.partial else {}).items():
+        if dataset not in config.datasets:
+            raise unknown("partial.methods_of", dataset, config.datasets, "data set")
+        for method in methods:
+            if method not in config.partial.methods:
+                raise unknown(f"partial.methods_of.{dataset}", method, config.partial.methods, "method of this table")
+
+
+def _check_names(key: str, names: Sequence[str]) -> None:
+    """CLIP and the noun filter know no capitals: names that differ in them alone are one class twice."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(name.lower().split())
+        if plain in seen:
+            raise UserError(f"config: {key}: {seen[plain]!r} and {name!r} are one name (expected different names)")
+        seen[plain] = name
 
 
 def _without_dropped(value: Any) -> Any:
@@ -399,6 +478,13 @@ def _numbers(value: Any) -> Any:
         return [_numbers(item) for item in value]
     if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         return float(value)
+    return value
+
+
+def _from_command_line(value: Any) -> Any:
+    """What `--config 'machine={gpus: 4}'` means: Snakemake leaves numbers and null in a mapping as text."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else None if value == "null" else value
     return value
 
 

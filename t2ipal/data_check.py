@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from t2ipal.errors import UserError
+from t2ipal.features.variants import CACHE, SHA256, VARIANTS, address, file_name
 from t2ipal.layouts import Place, coco_pictures, coco_row, nuswide_pictures, pool_files, source_files, voc_row
+from t2ipal.store import sha256_file
 
 MODELS = {"clip": "clip", "text_to_image": "stable-diffusion-v1-5"}
 """The models that the paper used, by kind."""
@@ -108,17 +110,19 @@ def check_images(key: str, source: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _check_pictures(key, source)
 
 
-def check_model(kind: str, key: str, place: str) -> Finding:
-    """Finding on a model: a path is looked at and compared with its manifest, a name is left for when it is needed.
+def check_model(kind: str, key: str, place: str, revision: str | None = None) -> Finding:
+    """Finding on a model: a path is looked at and compared with its manifest, a name is looked for in its cache.
 
     Args:
         kind: "clip" or "text_to_image".
+        revision: of a model on the Hugging Face hub.
     """
     from t2ipal.images.manifest import verify
 
     path = Path(place)
-    if not path.exists() and place.count("/") < 2 and not path.suffix:
-        return Finding(key, f"{place}: looked up by name when it is needed", source=MODELS[kind])
+    if not path.exists() and (place in VARIANTS or (place.count("/") < 2 and not path.suffix)):
+        cached = _cached_clip(place) if kind == "clip" else _cached_pipeline(place, revision)
+        return Finding(key, f"{place}: {cached}", source=MODELS[kind])
     if not path.exists():
         return Finding(key, f"{place}: no such file or folder", missing=True, source=MODELS[kind])
     try:
@@ -126,6 +130,27 @@ def check_model(kind: str, key: str, place: str) -> Finding:
     except UserError as error:
         return Finding(key, str(error), missing=True)
     return Finding(key, f"{place}: there")
+
+
+def _cached_clip(name: str) -> str:
+    """Whether a model of OpenAI's is in the cache of its package; without a network, where to put it."""
+    if name not in VARIANTS:
+        return f"looked up by name when it is needed; OpenAI's are {', '.join(VARIANTS)}"
+    path = CACHE.expanduser() / file_name(name)
+    if not path.exists():
+        return f"fetched when it is needed; without a network, fetch {address(name)} elsewhere and place it at {path}"
+    whole = sha256_file(path) == SHA256[name]
+    return f"{path}, " + ("sha256 as published" if whole else "but its sha256 is not the published one: remove it")
+
+
+def _cached_pipeline(name: str, revision: str | None) -> str:
+    """Whether a pipeline is in the cache of the Hugging Face hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "model_index.json", revision=revision)
+    if isinstance(found, str):
+        return f"{Path(found).parent}: in the cache"
+    return "fetched when it is needed; without a network, put its folder elsewhere and give that as model"
 
 
 def report(findings: Sequence[Finding], sources: Mapping[str, Source]) -> str:

@@ -13,6 +13,8 @@ from t2ipal.seeds import seed_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from t2ipal.features.room import Room
+
 
 def draw_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
     """Up to `count` rows, drawn by the hash of their id, in the order of ids."""
@@ -53,12 +55,17 @@ def drawn_examples(
 
 
 def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list[dict[str, Any]]:
-    """The rows of some ids (first column), without decoding the others."""
+    """The rows of some ids (first column); of the other columns, only the row groups that hold one are read."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = store.read_parquet(path, columns)
-    return table.filter(pc.is_in(table[columns[0]], pa.array(sorted(wanted)))).to_pylist()
+    ids, found = pa.array(sorted(wanted)), []
+    with store.open_parquet(path, columns) as file:
+        for group in range(file.num_row_groups):
+            here = pc.is_in(file.read_row_group(group, list(columns[:1]))[columns[0]], ids)
+            if pc.any(here).as_py():
+                found += file.read_row_group(group, list(columns)).filter(here).to_pylist()
+    return found
 
 
 def seen_examples(
@@ -68,6 +75,7 @@ def seen_examples(
     spec: Mapping[str, Any],
     count: int,
     maps: int = 3,
+    room: Room | None = None,
 ) -> list[Seen]:
     """Test images with the heat maps of the classes that the first seed scores highest.
 
@@ -78,13 +86,14 @@ def seen_examples(
         spec: the crop that CLIP sees, the class names, the seed of the choice.
         count: how many images, of those with the most classes.
         maps: heat maps per image.
+        room: where the features go; None: into memory.
     """
     import torch
 
     from t2ipal import runs
     from t2ipal.features.cache import load_image_features
 
-    found = load_image_features(features)
+    found = load_image_features(features, room)
     method, tensors, _ = runs.read_model(model)
     table = store.read_parquet(images, ["image_id", "labels"])
     rich = [row for row in table.to_pylist() if row["labels"] and sum(label == 1 for label in row["labels"]) > 1]

@@ -12,9 +12,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from t2ipal.config import Ablation, Dataset, Variation, unknown
+from t2ipal.config import Ablation, Dataset, UseInstead, Variation, unknown
 from t2ipal.errors import UserError
-from t2ipal.plan import FEW_SHOT, NOVEL, PARTIAL, SHOTS, TRAIN, Run, is_deterministic, method_of, settings_of, title_of
+from t2ipal.plan import (
+    FEW_SHOT,
+    NOVEL,
+    PARTIAL,
+    SHOTS,
+    TRAIN,
+    Run,
+    is_deterministic,
+    labelled_datasets,
+    measured,
+    method_of,
+    settings_of,
+    title_of,
+)
 
 if TYPE_CHECKING:
     from t2ipal.plan import Planner
@@ -28,13 +41,18 @@ Printed = tuple[str, str | None, str]
 
 
 def make_tables(planner: Planner) -> dict[str, Spec]:
-    """The specification of every table that the config asks for, by name; their runs join the planner's."""
+    """The specification of every table that the config asks for, by name; their runs join the planner's.
+
+    None where no data set has labelled test images.
+    """
     config = planner.config
+    if not measured(config):
+        return {}
     tables = {"table1": _table1(planner)}
-    if _labelled(planner):
-        wanted = {"table2": (config.partial, _table2), "table3": (config.novel, _table3)}
-        wanted["table4"] = config.few_shot, _table4
-        tables |= {name: make(planner) for name, (part, make) in wanted.items() if part}
+    wanted = {"table2": (PARTIAL, _table2), "table3": (NOVEL, _table3), "table4": (FEW_SHOT, _table4)}
+    for name, (protocol, make) in wanted.items():
+        if getattr(config, protocol) and labelled_datasets(config, protocol):
+            tables[name] = make(planner)
     for name, ablation in config.ablations.items():
         if name in tables:
             raise UserError(f"config: ablations.{name}: there is a table of this name (expected another name)")
@@ -42,9 +60,9 @@ def make_tables(planner: Planner) -> dict[str, Spec]:
     return tables
 
 
-def _labelled(planner: Planner) -> dict[str, Dataset]:
-    """The data sets with training images: those that methods which learn from labels can be run on."""
-    return {name: dataset for name, dataset in planner.config.datasets.items() if dataset.train}
+def _labelled(planner: Planner, protocol: str) -> dict[str, Dataset]:
+    """The data sets of a protocol."""
+    return {name: planner.config.datasets[name] for name in labelled_datasets(planner.config, protocol)}
 
 
 def _table1(planner: Planner) -> Spec:
@@ -53,7 +71,7 @@ def _table1(planner: Planner) -> Spec:
     for name in sorted(config.methods, key=lambda name: not method_of(name).in_paper):
         cells = {
             data: _cell(planner.run(data, name), paper=_paper("T1", data_.paper, title_of(name), "zero-shot"))
-            for data, data_ in config.datasets.items()
+            for data, data_ in measured(config).items()
         }
         rows.append(_row(name, cells, against=[BASELINE] if BASELINE in config.methods and name != BASELINE else []))
     extra = {name: _varied(planner, "extra", name, row, "") for name, row in config.extra.items()}
@@ -70,7 +88,7 @@ def _table2(planner: Planner) -> Spec:
     partial = planner.config.partial
     columns = [_column(level, f"{level}%") for level in partial.levels]
     blocks = []
-    for data, dataset in _labelled(planner).items():
+    for data, dataset in _labelled(planner, PARTIAL).items():
         rows = _labelled_rows(planner, data, PARTIAL, ("T2", dataset.paper, "%"))
         blocks.append(_block(rows, dataset.title, dataset.paper))
     notes = ["Columns are shares of known labels. Fused rows add the scores of a method that has seen no label."]
@@ -81,9 +99,9 @@ def _table3(planner: Planner) -> Spec:
     novel = planner.config.novel
     columns = [_column(level, f"{level}-shot") for level in (0, *novel.levels)]
     blocks, chosen = [], []
-    for data, dataset in _labelled(planner).items():
+    for data, dataset in _labelled(planner, NOVEL).items():
         printed = ("T3", PAPER_NOVEL, "-shot")
-        runs = {name: planner.run(data, name, protocol=NOVEL) for name in novel.methods}
+        runs = {name: planner.run(data, name, use=novel.use, protocol=NOVEL, place=NOVEL) for name in novel.methods}
         rows = [_level_row(name, run, run.levels, printed) for name, run in runs.items()]
         for name in novel.zero_shot:
             _known(planner, "novel.zero_shot", name)
@@ -110,7 +128,7 @@ def _table4(planner: Planner) -> Spec:
     columns = [_column(level, f"{level}-shot") for level in (0, *few_shot.levels)]
     partners = few_shot.fuse.partners if few_shot.fuse else []
     blocks = []
-    for data, dataset in _labelled(planner).items():
+    for data, dataset in _labelled(planner, FEW_SHOT).items():
         printed = ("T4", dataset.paper, "-shot")
         zero = [name for name in planner.config.methods if name in ("zsclip", *partners)]
         rows = {name: _level_row(name, planner.run(data, name), (0,), printed) for name in zero}
@@ -124,7 +142,10 @@ def _table4(planner: Planner) -> Spec:
 def _labelled_rows(planner: Planner, data: str, protocol: str, printed: Printed) -> list[Spec]:
     """A row per label-trained method of a protocol, and one per fusion."""
     part, rows = getattr(planner.config, protocol), []
-    runs = {name: planner.run(data, name, protocol=protocol) for name in part.methods}
+    runs = {
+        name: planner.run(data, name, use=part.use, protocol=protocol, place=protocol)
+        for name in (part.methods_of.get(data, part.methods) if protocol == PARTIAL else part.methods)
+    }
     for name, run in runs.items():
         rows.append(_level_row(name, run, run.levels, printed))
     if part.fuse is None:
@@ -144,7 +165,7 @@ def _labelled_rows(planner: Planner, data: str, protocol: str, printed: Printed)
 def _ablation(planner: Planner, name: str, ablation: Ablation) -> Spec:
     number = re.fullmatch(r"table(\d+)", name)
     code, place = f"T{number[1]}" if number else "", f"ablations.{name}.rows"
-    rows = {key: _varied(planner, place, key, row, code) for key, row in ablation.rows.items()}
+    rows = {key: _varied(planner, place, key, row, code, ablation.datasets) for key, row in ablation.rows.items()}
     _check_against(place, rows, ablation.rows)
     groups: dict[str, list[Spec]] = {}
     for key, row in ablation.rows.items():
@@ -152,11 +173,13 @@ def _ablation(planner: Planner, name: str, ablation: Ablation) -> Spec:
             against = [other for other in row.against if rows[other]["cells"]]
             groups.setdefault(row.group, []).append(rows[key] | {"against": against})
     blocks = [_block(rows, title) for title, rows in groups.items()]
-    return _spec(name, ablation.title, _datasets(planner), blocks, notes=ablation.notes)
+    return _spec(name, ablation.title, _datasets(planner, ablation.datasets), blocks, notes=ablation.notes)
 
 
-def _varied(planner: Planner, place: str, key: str, row: Variation, code: str) -> Spec:
-    """A row of one method, changed, over the data sets."""
+def _varied(
+    planner: Planner, place: str, key: str, row: Variation, code: str, datasets: Sequence[str] | None = None
+) -> Spec:
+    """A row of one method, changed, over the data sets (None: all)."""
     try:
         method = method_of(row.method)
     except UserError as error:
@@ -166,11 +189,14 @@ def _varied(planner: Planner, place: str, key: str, row: Variation, code: str) -
             f"config: {place}.{key}.labels: there is no `partial` (expected it for a share of known labels)"
         )
     cells = {}
-    for data, dataset in planner.config.datasets.items():
+    for data, dataset in measured(planner.config, datasets).items():
         if dataset.train is None and _learns_from_labels(planner, row):
             continue
-        protocol, levels = (PARTIAL, [row.labels]) if row.labels is not None else ("", None)
-        run = planner.run(data, row.method, row.set, row.use, protocol, levels, f"{place}.{key}")
+        protocol, levels, use = "", None, row.use
+        if row.labels is not None:
+            protocol, levels = PARTIAL, [row.labels]
+            use = UseInstead(**{**planner.config.partial.use.model_dump(), **row.use.model_dump(exclude_none=True)})
+        run = planner.run(data, row.method, row.set, use, protocol, levels, f"{place}.{key}")
         run = planner.standardised(run) if row.scores == "sparc" else run
         printed = _paper(code, dataset.paper, *row.paper) if row.paper else None
         cells[data] = _cell(run, row.labels or 0, printed)
@@ -239,9 +265,10 @@ def _column(key: object, header: str) -> Spec:
     return {"key": str(key), "header": header}
 
 
-def _datasets(planner: Planner) -> list[Spec]:
+def _datasets(planner: Planner, chosen: Sequence[str] | None = None) -> list[Spec]:
     return [
-        {**_column(name, dataset.title), "paper": dataset.paper} for name, dataset in planner.config.datasets.items()
+        {**_column(name, dataset.title), "paper": dataset.paper}
+        for name, dataset in measured(planner.config, chosen).items()
     ]
 
 

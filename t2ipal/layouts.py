@@ -1,4 +1,4 @@
-"""Where the files of a data set lie: the official layout, and what mirrors make of it.
+"""Where files lie: the outputs; and those of a data set, in the official layout and what mirrors make of it.
 
 Path logic alone, no file is read: the workflow asks it for inputs, the readers for files, `check_data` for what is
 missing. Where nothing fits, the answer is the official place, so that the message that follows names it.
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from t2ipal.errors import UserError
+
 COCO_FOLDERS = ("train2017", "val2017", "train2014", "val2014")
 VOC_CLASSES = 20
 NUS_PICTURES = frozenset({"flickr", "images", "image"})
@@ -19,6 +21,23 @@ NUS_PICTURES = frozenset({"flickr", "images", "image"})
 
 DEPTH = 3
 """Folders below the root that are searched for what an unpacked archive nests."""
+
+
+def results_folder(root: str, name: str) -> str:
+    """The folder of a config's outputs: `root`, "~" for one's home, and its name.
+
+    Raises:
+        UserError: it is not a folder, or nothing can be written there.
+    """
+    folder = os.path.normpath(os.path.join(os.path.expanduser(root), name))
+    there = Path(folder).absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"config: results_dir: {there}: not a folder (expected one, or a place for it)")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"config: results_dir: {there}: no permission to write (expected a folder of one's own)")
+    return folder
 
 
 class Place(NamedTuple):

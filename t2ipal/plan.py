@@ -6,13 +6,14 @@ all its seeds and all the label shares or shots of its protocol; equal runs are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
-from t2ipal.config import Config, Fuse, UseInstead, unknown, validated
+from t2ipal.config import Config, Dataset, Fuse, UseInstead, unknown, validated
 from t2ipal.errors import UserError
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import PromptSettings
@@ -80,8 +81,8 @@ class Plan:
     Attributes:
         runs: by (dataset, method, variant).
         tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.layout`).
-        table1: (method, {dataset: run}) of the base runs, in the order of `methods`.
-        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values.
+        table1: (method, {dataset: run}) of the base runs, in the order of `methods`, for data sets without a test too.
+        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of measured data sets.
         novel: novel classes by data set, where the config has a protocol of them.
     """
 
@@ -101,6 +102,7 @@ def make_plan(config: Config) -> Plan:
     from t2ipal import layout
 
     _check_methods(config)
+    _check_classes(config)
     planner = Planner(config)
     table1 = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
     tables = layout.make_tables(planner)
@@ -109,17 +111,25 @@ def make_plan(config: Config) -> Plan:
             data: tuple(
                 (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
             )
-            for data in config.datasets
+            for data in measured(config, sweep.datasets)
         }
         for name, sweep in config.sweeps.items()
     }
-    labelled = [data for data, dataset in config.datasets.items() if dataset.train]
-    novel = {data: planner.novel_names(data) for data in labelled} if config.novel else {}
+    novel = {data: planner.novel_names(data) for data in labelled_datasets(config, NOVEL)} if config.novel else {}
     return Plan(planner.runs, tables, table1, sweeps, novel)
 
 
-def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "") -> Any:
-    """The validated settings of a method: its defaults, then `training`, then `settings`, then `override`.
+def measured(config: Config, chosen: Collection[str] | None = None) -> dict[str, Dataset]:
+    """The data sets with labelled test images, of those `chosen` if any are: the ones of a table or figure."""
+    return {
+        name: dataset for name, dataset in config.datasets.items() if dataset.test and (not chosen or name in chosen)
+    }
+
+
+def settings_of(
+    config: Config, name: str, override: Mapping[str, Any] | None = None, prefix: str = "", dataset: str = ""
+) -> Any:
+    """The validated settings of a method: its defaults, `training`, `settings`, those of a data set, `override`.
 
     `training` is not for methods with a schedule of their own.
     """
@@ -128,7 +138,16 @@ def settings_of(config: Config, name: str, override: Mapping[str, Any] | None = 
     shared = {key: value for key, value in shared.items() if key in model.model_fields}
     own = config.settings.get(name, {})
     validated(model, own, f"settings.{name}")
+    if dataset and name in config.datasets[dataset].settings:
+        here = config.datasets[dataset].settings[name]
+        validated(model, here, f"datasets.{dataset}.settings.{name}")
+        own = {**own, **here}
     return validated(model, {**shared, **own, **(override or {})}, prefix or f"settings.{name}")
+
+
+def labelled_datasets(config: Config, protocol: str) -> list[str]:
+    """The data sets of a protocol: those with labelled training and test images that it is made for."""
+    return [name for name, dataset in measured(config, getattr(config, protocol).datasets).items() if dataset.train]
 
 
 @cache
@@ -145,6 +164,39 @@ def title_of(name: str) -> str:
 def is_deterministic(name: str) -> bool:
     """Whether a method draws nothing, so that its seeds are one."""
     return len(method_of(name).seeds((0, 1))) < 2
+
+
+def pools_of(config: Config, plan: Plan) -> list[str]:
+    """The caption pools that runs read, in the config's order."""
+    used = {dataset.pool for dataset in config.datasets.values()} | {run.pool for run in plan.runs.values()}
+    return [pool for pool in config.pools if pool in used]
+
+
+def readers_of(config: Config, plan: Plan, pool: str) -> list[str]:
+    """The data sets whose classes are looked for in a pool."""
+    readers = {run.dataset for run in plan.runs.values() if run.pool == pool}
+    return [name for name, dataset in config.datasets.items() if dataset.pool == pool or name in readers]
+
+
+def labels_of(config: Config, dataset: str) -> str:
+    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
+    data = config.datasets[dataset]
+    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
+    return "".join((f"{Path(data.classes).stem}-{data.filter}", *limits))
+
+
+def drawings_of(plan: Plan, pool: str) -> list[tuple[str, int]]:
+    """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
+    runs = [run for run in plan.runs.values() if run.pool == pool and run.samples]
+    return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
+
+
+def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
+    """(part, data set) of all labelled images that the runs need."""
+    train = {run.dataset for run in plan.runs.values() if run.kinds & {TRAIN, SHOTS}}
+    found = [("test", name) for name in measured(config)]
+    found += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
+    return found + [("train", name) for name in config.datasets if name in train]
 
 
 class Planner:
@@ -178,11 +230,11 @@ class Planner:
         Raises:
             UserError: an unknown setting or model, or data that the method needs and the data set has not.
         """
-        base = settings_of(self.config, method)
+        base = settings_of(self.config, method, dataset=dataset)
         for key in changes or {}:
             if key not in type(base).model_fields:
                 raise unknown(place, key, type(base).model_fields, f"setting of {method}")
-        settings = settings_of(self.config, method, changes, place)
+        settings = settings_of(self.config, method, changes, place, dataset)
         changed = {key: value for key, value in (changes or {}).items() if getattr(settings, key) != getattr(base, key)}
         kinds = method_of(method).kinds(settings)
         used = self._used(dataset, kinds, use, place)
@@ -303,14 +355,31 @@ def _check_methods(config: Config) -> None:
         if not protocol and SHOTS in method.uses:
             raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
     known = {name for _, name, _ in places}
-    for name in config.settings:
-        if name not in known and name not in methods.names():
-            raise unknown("settings", name, sorted(known), "method")
+    settings = {f"datasets.{data}.settings": dataset.settings for data, dataset in config.datasets.items()}
+    for place, named in {"settings": config.settings, **settings}.items():
+        for name in named:
+            if name not in known and name not in methods.names():
+                raise unknown(place, name, sorted(known), "method")
     learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]
     for name in config.search:
         if name not in learners:
             raise unknown("search", name, learners, "label-trained method")
     validated(PromptSettings, config.training, "training")
+
+
+def _check_classes(config: Config) -> None:
+    """Prompts are learned by ranking classes against each other: one class alone teaches them nothing."""
+    from t2ipal.classes import load_classes
+
+    for data, dataset in config.datasets.items():
+        if len(load_classes(dataset.classes)) > 1:
+            continue
+        for name in config.methods:
+            if issubclass(method_of(name).Settings, PromptSettings) and method_of(name).uses:
+                raise UserError(
+                    f"config: datasets.{data}.classes: one class, but {name} learns by ranking classes against each "
+                    "other (expected two or more: add what is there instead, or methods: [zsclip])"
+                )
 
 
 def _variant(protocol: str, changes: Mapping[str, Any]) -> str:
@@ -338,5 +407,6 @@ __all__ = [
     "make_plan",
     "method_of",
     "settings_of",
+    "measured",
     "title_of",
 ]

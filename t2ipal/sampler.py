@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import torch
@@ -125,9 +126,9 @@ class Sampler:
         _, rows, samples = index.shape
         which = torch.arange(samples).expand(index.shape)
         pooled, local = self._gather(index.clamp(min=0).flatten(1), which.flatten(1))
-        share = valid / valid.sum(-1, keepdim=True)
+        share = (valid / valid.sum(-1, keepdim=True)).to(pooled.device)
         if self.rows.image_draw == "mean_loss":
-            weight = (share * is_caption[..., None]).flatten(1)
+            weight = (share * is_caption[..., None].to(share.device)).flatten(1)
             return Branch(pooled, local, None, labels.repeat_interleave(samples, 1), weight)
         pooled = torch.einsum("srk,srkd->srd", share, pooled.unflatten(1, (rows, samples)))
         local = torch.einsum("srk,srknd->srnd", share, local.unflatten(1, (rows, samples)))
@@ -139,10 +140,10 @@ class Sampler:
         found: list[Tensor] = []
         for name in (f"global_{self.rows.global_feature}", "local"):
             parts = [getattr(images, name) for images in self.data.synthetic.samples]
-            out = torch.empty(*rows.shape, *parts[0].shape[1:])
+            out = torch.empty(*rows.shape, *parts[0].shape[1:], device=parts[0].device)
             for k, part in enumerate(parts):
                 here = sample == k
-                out[here] = part[rows[here]].float()
+                out[here] = part[rows[here]].to(out.device).float()
             found.append(out)
         return found[0], found[1]
 
@@ -203,6 +204,15 @@ def gather_texts(
         flat_local[flat, : its_local.shape[1]] = its_local.float()
         flat_mask[flat, : its_mask.shape[1]] = its_mask
     return pooled, local, mask
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, each gathered while the one before is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
 
 
 def to_device(branch: Branch, device: torch.device) -> Branch:

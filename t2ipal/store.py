@@ -125,7 +125,8 @@ def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iter
 
     existing(path)
     try:
-        file = pq.ParquetFile(path)
+        # By default a whole file of columns is read ahead: a shard of images is gigabytes.
+        file = pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: damaged or not a parquet file: {error}") from error
     with file:
@@ -153,17 +154,36 @@ def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     Raises:
         UserError: the file is missing or damaged.
     """
+    with _open_tensors(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, _metadata(file)  # noqa: SIM118 - no mapping
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The metadata alone of what `write_tensors` wrote.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    with _open_tensors(path) as file:
+        return _metadata(file)
+
+
+@contextmanager
+def _open_tensors(path: str | Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     existing(path)
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-            header = file.metadata() or {}
+            yield file
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged or not a safetensors file: {error}") from error
+
+
+def _metadata(file: Any) -> dict[str, Any]:
+    header = file.metadata() or {}
     ours = _json_or_text(header.pop(HEADER, "{}"))
-    return tensors, {**{key: _json_or_text(value) for key, value in header.items()}, **ours}
+    return {**{key: _json_or_text(value) for key, value in header.items()}, **ours}
 
 
 def _json_or_text(value: str) -> Any:

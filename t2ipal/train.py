@@ -18,7 +18,7 @@ from t2ipal.device import pick_device
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method, MethodSettings, Tensors
 from t2ipal.records import peak_memory
-from t2ipal.sampler import Sampler
+from t2ipal.sampler import Sampler, ahead
 
 if TYPE_CHECKING:
     from t2ipal.features.clip_models import Clip
@@ -104,7 +104,9 @@ def _epoch(
     for group in optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     sums: dict[str, Tensor] = {}
-    for batch in sampler.epoch(epoch, device):
+    batches = sampler.epoch(epoch, device)
+    # A CPU that does not wait for a disk gains nothing from a second thread.
+    for batch in ahead(batches) if sampler.data.mapped or device.type == "cuda" else batches:
         optimizer.zero_grad(set_to_none=True)
         parts = model.loss(learned, batch)
         parts["loss"].sum().backward()

@@ -45,6 +45,7 @@ class TrainingData:
         shot_rows: rows of an epoch of shots, the same for all seeds, so that none depends on another's draw.
         novel: class indices that are to be scored, of which only the shots tell; None: all classes.
         dropped: counts of the rows left out, by reason.
+        mapped: whether features are in a scratch file, so that reading a batch may wait for the disk.
     """
 
     captions: TextFeatures | None = None
@@ -61,6 +62,7 @@ class TrainingData:
     shot_rows: int | None = None
     novel: tuple[int, ...] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    mapped: bool = False
 
 
 def join_rows(ids: Sequence[str], found: Sequence[str], what: str) -> Tensor:

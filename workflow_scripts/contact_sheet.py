@@ -1,8 +1,8 @@
-"""Draw captions beside the images drawn from them."""
+"""Draw captions beside the images drawn from them, and count what was drawn again or left out."""
 
 from typing import Any
 
-from job import run
+from job import log, run
 
 SHOWN = 24
 
@@ -10,12 +10,16 @@ SHOWN = 24
 def main(snakemake: Any) -> None:
     from t2ipal.examples import drawn_examples
     from t2ipal.gallery import contact_sheet
-    from t2ipal.store import atomic
+    from t2ipal.images.tally import tally, tally_csv, tally_line
+    from t2ipal.store import atomic, write_text
 
     spec = snakemake.params.spec
     rows = drawn_examples(snakemake.input.labelled, snakemake.input.images, spec["classes"], SHOWN, spec["seed"])
     with atomic(snakemake.output.png) as part:
         contact_sheet(rows).save(part, "PNG")
+    counts = tally_csv(tally(snakemake.input.images, spec["seed"]))
+    write_text(snakemake.output.counts, counts)
+    log.info("%s: %s", snakemake.wildcards.dataset, tally_line(counts))
 
 
 if __name__ == "__main__":

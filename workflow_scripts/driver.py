@@ -29,6 +29,11 @@ def code_of(root: str, *starts: str) -> list[str]:
     Snakemake compares inputs by content, scripts by time alone: declared as input, code decides reruns by what it says.
     Imports are followed statically, those inside functions too, those under `if TYPE_CHECKING:` not.
     """
+    return list(_code_of(root, starts))
+
+
+@cache
+def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
     found: set[str] = set()
     todo = list(starts)
     while todo:
@@ -36,7 +41,7 @@ def code_of(root: str, *starts: str) -> list[str]:
         if path not in found:
             found.add(path)
             todo.extend(_imports(root, path))
-    return sorted(os.path.relpath(os.path.join(root, path)) for path in found)
+    return tuple(sorted(os.path.relpath(os.path.join(root, path)) for path in found))
 
 
 @cache
@@ -64,12 +69,17 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _files(root: str, importer: str, name: tuple[str, ...]) -> Iterator[str]:
     """The files behind a dotted name: the module, and the __init__.py of every package above it."""
-    for start in {(), Path(importer).parent.parts}:
+    for start in {"", os.path.dirname(importer)}:
         for end in range(1, len(name) + 1):
-            place = Path(*start, *name[:end])
-            for file in (place / "__init__.py", place.with_suffix(".py")):
-                if file.name not in MACHINERY and Path(root, file).is_file():
-                    yield str(file)
+            place = os.path.join(start, *name[:end])
+            for file in (os.path.join(place, "__init__.py"), f"{place}.py"):
+                if os.path.basename(file) not in MACHINERY and _is_file(root, file):
+                    yield file
+
+
+@cache
+def _is_file(root: str, file: str) -> bool:
+    return os.path.isfile(os.path.join(root, file))
 
 
 def join_run(is_main: bool = True, folder: str = ".snakemake") -> IO[str] | None:

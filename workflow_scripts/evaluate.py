@@ -8,14 +8,16 @@ from job import log, run
 def main(snakemake: Any) -> None:
     from t2ipal import measure, methods, runs
     from t2ipal.features.cache import load_image_features
+    from t2ipal.features.room import Room
     from t2ipal.records import write_records
     from t2ipal.score_files import write_scores
     from t2ipal.store import read_parquet
 
     spec, files = snakemake.params.spec, snakemake.input
-    features = {"test": load_image_features(files.test)}
+    room = Room.of_job(snakemake.resources.get("mem_mb"))
+    features = {"test": load_image_features(files.test, room)}
     if files.validation:
-        features["validation"] = load_image_features(files.validation)
+        features["validation"] = load_image_features(files.validation, room)
     scores, header = measure.score(files.model, features)
     write_scores(snakemake.output.scores, scores)
     labels = measure.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})

@@ -1,23 +1,38 @@
 """Draw one image for each caption of a shard."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from job import progress, run
 
 
 def main(snakemake: Any) -> None:
+    # What one shard compiled, the next one finds: images/{pool}/{t2i}/sample{k}/shard lies five below the results.
+    results = Path(snakemake.output.images).resolve().parents[4]
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(results / "cache/inductor"))
+
+    import torch
+
     from t2ipal.images.flagged import write_flagged
     from t2ipal.images.generate import draw_shard, read_shard
     from t2ipal.images.pipeline import load_pipeline
-    from t2ipal.images.settings import DrawSettings
+    from t2ipal.images.settings import COMPILE, DrawSettings
+    from t2ipal.images.several import draw_on_several
 
-    spec, sample = snakemake.params.spec, int(snakemake.wildcards.sample)
+    spec, resources = snakemake.params.spec, snakemake.resources
     captions = read_shard(snakemake.input.captions, int(snakemake.wildcards.shard), spec["shards"])
-    painter = load_pipeline(DrawSettings(**spec["draw"], batch=snakemake.resources.batch))
-    with progress(f"sample {sample}", "images") as report:
-        counts = draw_shard(
-            painter, captions, snakemake.output.images, sample=sample, seed=spec["seed"], on_progress=report
-        )
+    settings = DrawSettings(**spec["draw"], batch=resources.batch, compile=COMPILE[resources.compile])
+    devices = min(torch.cuda.device_count(), resources.get("gpu", 1), -(-len(captions) // settings.batch))
+    work = {"sample": int(snakemake.wildcards.sample), "seed": spec["seed"]}
+    with progress(f"sample {work['sample']}", "images") as report:
+        if devices > 1:
+            counts = draw_on_several(
+                settings, captions, snakemake.output.images, processes=devices, on_progress=report, **work
+            )
+        else:
+            painter = load_pipeline(settings)
+            counts = draw_shard(painter, captions, snakemake.output.images, on_progress=report, **work)
     write_flagged(snakemake.output.images, snakemake.output.flagged)
     if counts.redrawn:
         report.warn(f"{counts.redrawn} of {counts.rows} images drawn again with their next seed")

@@ -30,7 +30,7 @@ def main(snakemake: Any) -> None:
     from statistics import mean
 
     from t2ipal.evaluate import modality_gap
-    from t2ipal.features.cache import load_image_features, load_text_features
+    from t2ipal.features.cache import load_global_features
     from t2ipal.figures import modality_gap as draw
     from t2ipal.figures import save
     from t2ipal.records import by_run, read_records, run_of
@@ -38,10 +38,10 @@ def main(snakemake: Any) -> None:
     from t2ipal.tables import MethodRow
 
     spec, files = snakemake.params.spec, snakemake.input
-    features = {"captions": load_text_features(files.captions).pooled.float().numpy()}
+    features = {"captions": load_global_features(files.captions, "global").float().numpy()}
     if files.synthetic:
-        features["synthetic images"] = load_image_features(files.synthetic).global_nopos.float().numpy()
-    features["test images"] = load_image_features(files.test).global_nopos.float().numpy()
+        features["synthetic images"] = load_global_features(files.synthetic, "global_nopos").float().numpy()
+    features["test images"] = load_global_features(files.test, "global_nopos").float().numpy()
     pairs = {f"{a} to {b}": modality_gap(features[a], features[b]) for a, b in combinations(features, 2)}
     prompts = prompt_distances(files.models, spec["prompts"], features["test images"])
     rows = list(pairs.items())

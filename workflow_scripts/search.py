@@ -12,16 +12,18 @@ def main(snakemake: Any) -> None:
     from t2ipal.device import pick_device
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.clip_models import load_clip
+    from t2ipal.features.room import Room
     from t2ipal.search import grid, try_settings
     from t2ipal.store import write_parquet
 
     spec, files = snakemake.params.spec, snakemake.input
+    room = Room.of_job(snakemake.resources.get("mem_mb"))
     data = runs.load_training_data(
-        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"])
+        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"]), room
     )
     known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
     data = known.of(data, spec["level"], spec["seeds"])
-    images = load_image_features(files.validation)
+    images = load_image_features(files.validation, room)
     labels = runs.labels_of(files.validation_images, images.ids).numpy()
     columns = [spec["classes"].index(name) for name in spec["novel"] or spec["classes"]]
     clip, method = load_clip(spec["clip"], pick_device()), methods.get(spec["method"])

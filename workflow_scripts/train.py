@@ -9,6 +9,7 @@ def main(snakemake: Any) -> None:
     from t2ipal import methods, protocols, runs
     from t2ipal.device import pick_device
     from t2ipal.features.clip_models import load_clip
+    from t2ipal.features.room import Room
     from t2ipal.store import write_parquet
     from t2ipal.train import fit
 
@@ -25,7 +26,10 @@ def main(snakemake: Any) -> None:
             train_images=files.train_images,
         ),
         len(spec["classes"]),
+        Room.of_job(snakemake.resources.get("mem_mb"), pick_device()),
     )
+    if data.mapped:
+        log.info("features: more than half of the job's mem_mb, so in a scratch file of TMPDIR")
     for name, count in data.dropped.items():
         if count:
             log.warning("%s: %d left out", name, count)

@@ -17,12 +17,23 @@ import torch
 from torch import Tensor
 
 from t2ipal.errors import UserError
+from t2ipal.features.room import Room
 from t2ipal.store import open_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA = ("clip_sha256", "clip_name", "dim", "kind", "grid")
+Paths = Sequence[str | Path] | str | Path
+
+PART = 8_000_000
+"""Bytes of a file that are in memory together."""
+
+TEXT_BYTES = 256
+"""Bytes per dimension that a long text takes, 77 tokens of float16 and more; sizes its parts."""
+
+ID_ROWS = 65_536
+"""Ids read together."""
 
 
 @dataclass(frozen=True)
@@ -97,85 +108,151 @@ def text_schema(dim: int, metadata: Mapping[str, str]) -> pa.Schema:
     return pa.schema([("id", pa.string()), *columns], metadata=dict(metadata))
 
 
-def load_image_features(paths: Sequence[str | Path] | str | Path) -> ImageFeatures:
-    """Read one file, or the shards of one set, as one.
+def load_image_features(paths: Paths, room: Room | None = None, in_steps: bool = False) -> ImageFeatures:
+    """Read one file, or the shards of one set, as one, a part of a file at a time.
+
+    Args:
+        paths: the file or files.
+        room: where the features go; None: into memory.
+        in_steps: whether a training reads of them in every step, which is what a GPU has room for.
 
     Raises:
         UserError: a file is missing, damaged or no file of image features; shards are of different models; an id is
-            twice.
+            twice; there is no room.
     """
-    columns = ("id", "global_pos", "global_nopos", "local")
-    metadata, batches = _read(paths, columns, "image")
-    dim, grid = int(metadata["dim"]), tuple(int(part) for part in metadata["grid"].split(","))
-    ids, order = _ids(batches, paths)
-    vectors = [_stack(batches, name, order) for name in columns[1:]]
-    sizes = [value.shape[1] for value in vectors]
-    if sizes != [dim, dim, dim * grid[0] * grid[1]]:
-        raise UserError(
-            f"{_first(paths)}: features of sizes {sizes}; expected {dim}, {dim}, {dim} x {grid[0]} x {grid[1]}"
-        )
-    return ImageFeatures(ids, vectors[0], vectors[1], vectors[2].unflatten(1, (-1, dim)), grid, metadata["clip_sha256"])
+    room, source = room or Room(), _Source.of(paths, ("global_pos", "global_nopos", "local"), "image")
+    dim, grid = source.dim, tuple(int(part) for part in source.metadata["grid"].split(","))
+    sizes = {"global_pos": dim, "global_nopos": dim, "local": dim * grid[0] * grid[1]}
+    found = _vectors(source, sizes, room, in_steps)
+    local = found["local"].unflatten(1, (-1, dim))
+    sha256 = source.metadata["clip_sha256"]
+    return ImageFeatures(source.ids, found["global_pos"], found["global_nopos"], local, grid, sha256)
 
 
-def load_text_features(paths: Sequence[str | Path] | str | Path) -> TextFeatures:
-    """Read one file, or several files of one kind, as one.
+def load_global_features(paths: Paths, column: str) -> Tensor:
+    """One global feature per image ("global_pos", "global_nopos") or text ("global"), [N, D], in the order of the ids.
+
+    Raises:
+        UserError: as `load_image_features`.
+    """
+    source = _Source.of(paths, (column,), "text" if column == "global" else "image")
+    return _vectors(source, {column: source.dim}, Room())[column]
+
+
+def load_text_features(paths: Paths, room: Room | None = None) -> TextFeatures:
+    """Read one file, or several files of one kind, as one, a part of a file at a time.
 
     Raises:
         UserError: as `load_image_features`, or a text with more local features than tokens, or fewer.
     """
-    columns = ("id", "global", "local", "tokens")
-    metadata, batches = _read(paths, columns, "text")
-    dim = int(metadata["dim"])
-    ids, order = _ids(batches, paths)
-    lengths = np.concatenate([np.diff(batch.column("tokens").offsets.to_numpy()) for batch in batches])
-    widths = np.concatenate([np.diff(batch.column("local").offsets.to_numpy()) for batch in batches])
-    if not np.array_equal(widths, lengths * dim):
-        raise UserError(
-            f"{_first(paths)}: local features of a text do not fit its tokens; expected {dim} numbers for each"
-        )
-    tokens = np.concatenate([batch.column("tokens").flatten().to_numpy() for batch in batches])
-    local = np.concatenate([batch.column("local").flatten().to_numpy().reshape(-1, dim) for batch in batches])
-    if order is not None:
-        starts = np.concatenate([[0], lengths.cumsum()[:-1]])[order]
-        lengths = lengths[order]
-        places = np.repeat(starts - (lengths.cumsum() - lengths), lengths) + np.arange(lengths.sum())
-        tokens, local = tokens[places], local[places]
-    offsets = torch.from_numpy(np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
-    pooled = _stack(batches, "global", order)
-    local, tokens = torch.from_numpy(_own(local)), torch.from_numpy(_own(tokens))
-    return TextFeatures(ids, pooled, local, tokens, offsets, metadata["clip_sha256"])
+    room, source = room or Room(), _Source.of(paths, ("global", "local", "tokens"), "text")
+    dim, widths = source.dim, [np.zeros(0, np.int64)]
+    for _, batch in source.batches(("tokens",), TEXT_BYTES):
+        widths.append(np.diff(batch.column("tokens").offsets.to_numpy()).astype(np.int64))
+    lengths = np.empty(len(source.ids), np.int64)
+    lengths[source.places] = np.concatenate(widths)
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    pooled = _vectors(source, {"global": dim}, room)["global"]
+    local, tokens = room.take((int(offsets[-1]), dim)), torch.empty(int(offsets[-1]), dtype=torch.int32)
+    for places, batch in source.batches(("local", "tokens"), TEXT_BYTES * dim):
+        sizes = np.diff(batch.column("tokens").offsets.to_numpy())
+        if not np.array_equal(np.diff(batch.column("local").offsets.to_numpy()), sizes * dim):
+            raise UserError(
+                f"{source.paths[0]}: local features of a text do not fit its tokens; expected {dim} numbers for each"
+            )
+        rows = np.repeat(offsets[places] - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
+        _fill(tokens, rows, batch.column("tokens").flatten().to_numpy())
+        _fill(local, rows, batch.column("local").flatten().to_numpy().reshape(-1, dim))
+    sha256 = source.metadata["clip_sha256"]
+    return TextFeatures(source.ids, pooled, local, tokens, torch.from_numpy(offsets), sha256)
 
 
-def _own(values: np.ndarray) -> np.ndarray:
-    """`values`, copied where torch may not write into them."""
-    return values if values.flags.writeable else values.copy()
+@dataclass(frozen=True)
+class _Source:
+    """The files of one set, read for their ids alone.
+
+    Attributes:
+        paths: the files.
+        metadata: what they share.
+        ids: [N], ascending.
+        places: [N] int64, where each row of the files, one after the other, is among the ids.
+    """
+
+    paths: tuple[str | Path, ...]
+    metadata: dict[str, str]
+    ids: tuple[str, ...]
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, paths: Paths, columns: Sequence[str], kind: str) -> _Source:
+        """Read the ids, and check that the files belong together and have the columns."""
+        paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
+        if not paths:
+            raise UserError(f"{kind} features: no file given; expected at least one")
+        first: dict[str, str] = {}
+        ids: list[str] = []
+        for path in paths:
+            with open_parquet(path, ("id", *columns)) as file:
+                metadata = _metadata(file.schema_arrow.metadata, path, kind)
+                first = first or metadata
+                differs = [key for key in METADATA if metadata[key] != first[key]]
+                if differs:
+                    key = differs[0]
+                    raise UserError(
+                        f"{path}: {key} is {metadata[key][:16]}, expected {first[key][:16]} as in {paths[0]}"
+                    )
+                for batch in _batches(file, ("id",), path, ID_ROWS):
+                    ids += batch.column("id").to_pylist()
+        if not ids:
+            raise UserError(f"{paths[0]}: no rows; expected {kind} features")
+        order = np.array(sorted(range(len(ids)), key=ids.__getitem__))
+        ids = [ids[row] for row in order]
+        twice = next((a for a, b in pairwise(ids) if a == b), None)
+        if twice is not None:
+            raise UserError(f"{paths[0]}: id {twice!r} is there twice; expected each once")
+        places = np.empty(len(ids), np.int64)
+        places[order] = np.arange(len(ids))
+        return cls(paths, first, tuple(ids), places)
+
+    @property
+    def dim(self) -> int:
+        return int(self.metadata["dim"])
+
+    def batches(self, columns: Sequence[str], row_bytes: int) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        """Parts of the files of about `PART` bytes, with the places of their rows."""
+        start = 0
+        for path in self.paths:
+            with open_parquet(path) as file:
+                for batch in _batches(file, columns, path, max(1, PART // row_bytes)):
+                    yield self.places[start : start + batch.num_rows], batch
+                    start += batch.num_rows
 
 
-def _first(paths: Sequence[str | Path] | str | Path) -> str:
-    return str(paths if isinstance(paths, str | Path) else paths[0])
+def _vectors(source: _Source, sizes: Mapping[str, int], room: Room, in_steps: bool = False) -> dict[str, Tensor]:
+    """Columns of fixed-size lists, of the sizes given, as a tensor [N, size] each."""
+    for path in source.paths:
+        with open_parquet(path) as file:
+            found = {name: getattr(file.schema_arrow.field(name).type, "list_size", None) for name in sizes}
+        if found != dict(sizes):
+            wanted = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise UserError(f"{path}: features of sizes {list(found.values())}; expected {wanted}")
+    out = {name: room.take((len(source.ids), size), in_steps=in_steps) for name, size in sizes.items()}
+    for places, batch in source.batches(tuple(sizes), 2 * sum(sizes.values())):
+        for name, size in sizes.items():
+            _fill(out[name], places, batch.column(name).flatten().to_numpy().reshape(-1, size))
+    return out
 
 
-def _read(
-    paths: Sequence[str | Path] | str | Path, columns: Sequence[str], kind: str
-) -> tuple[dict[str, str], list[pa.RecordBatch]]:
-    """Metadata that all files share, and their record batches without empty ones."""
-    paths = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not paths:
-        raise UserError(f"{kind} features: no file given; expected at least one")
-    first: dict[str, str] = {}
-    batches: list[pa.RecordBatch] = []
-    for path in paths:
-        with open_parquet(path, columns) as file:
-            metadata = _metadata(file.schema_arrow.metadata, path, kind)
-            first = first or metadata
-            differs = [key for key in METADATA if metadata[key] != first[key]]
-            if differs:
-                key = differs[0]
-                raise UserError(f"{path}: {key} is {metadata[key][:16]}, expected {first[key][:16]} as in {paths[0]}")
-            batches += [batch for batch in _batches(file, columns, path) if batch.num_rows]
-    if not batches:
-        raise UserError(f"{paths[0]}: no rows; expected {kind} features")
-    return first, batches
+def _fill(out: Tensor, rows: np.ndarray, values: np.ndarray) -> None:
+    """out[rows] = values, wherever `out` is."""
+    if not len(rows):
+        return
+    if out.device.type == "cpu":
+        target, first, count = out.numpy(), int(rows[0]), len(rows)
+        in_order = int(rows[-1]) - first == count - 1 and bool((np.diff(rows) == 1).all())
+        target[slice(first, first + count) if in_order else rows] = values
+    else:
+        out[torch.from_numpy(rows).to(out.device)] = torch.from_numpy(values.copy()).to(out.device)
 
 
 def _metadata(header: Mapping[bytes, bytes] | None, path: str | Path, kind: str) -> dict[str, str]:
@@ -187,35 +264,8 @@ def _metadata(header: Mapping[bytes, bytes] | None, path: str | Path, kind: str)
     return found
 
 
-def _batches(file: Any, columns: Sequence[str], path: str | Path) -> Iterator[pa.RecordBatch]:
+def _batches(file: Any, columns: Sequence[str], path: str | Path, rows: int) -> Iterator[pa.RecordBatch]:
     try:
-        yield from file.iter_batches(columns=list(columns))
+        yield from file.iter_batches(columns=list(columns), batch_size=rows)
     except OSError as error:
         raise UserError(f"{path}: damaged parquet file: {error}") from error
-
-
-def _ids(
-    batches: Sequence[pa.RecordBatch], paths: Sequence[str | Path] | str | Path
-) -> tuple[tuple[str, ...], np.ndarray | None]:
-    """Ids in ascending order, and the order that makes them so (None where they are)."""
-    ids = [value for batch in batches for value in batch.column("id").to_pylist()]
-    order = None
-    if any(a > b for a, b in pairwise(ids)):
-        order = np.array(sorted(range(len(ids)), key=ids.__getitem__))
-        ids = [ids[i] for i in order]
-    twice = next((a for a, b in pairwise(ids) if a == b), None)
-    if twice is not None:
-        raise UserError(f"{_first(paths)}: id {twice!r} is there twice; expected each once")
-    return tuple(ids), order
-
-
-def _stack(batches: Sequence[pa.RecordBatch], name: str, order: np.ndarray | None) -> Tensor:
-    """A column of fixed-size lists as one tensor [N, size], filled batch by batch."""
-    column = batches[0].column(name)
-    out = np.empty((sum(batch.num_rows for batch in batches), column.type.list_size), np.float16)
-    start = 0
-    for batch in batches:
-        stop = start + batch.num_rows
-        out[start:stop] = batch.column(name).flatten().to_numpy().reshape(batch.num_rows, -1)
-        start = stop
-    return torch.from_numpy(out if order is None else out[order])

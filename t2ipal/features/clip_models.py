@@ -16,6 +16,18 @@ import torch
 from torch import Tensor
 
 from t2ipal.errors import UserError
+from t2ipal.features.variants import (
+    CACHE,
+    SHA256,
+    VARIANTS,
+    address,
+    check_activation,
+    check_sizes,
+    file_name,
+    named_as,
+    recognise,
+    sizes_of,
+)
 from t2ipal.images.manifest import verify
 from t2ipal.store import existing, read_tensors, sha256_file
 
@@ -26,8 +38,6 @@ if TYPE_CHECKING:
 ROWS, IDS, TABLE = "token_embedding.rows", "token_embedding.ids", "token_embedding.weight"
 VOCABULARY = 49_408
 CONTEXT = 77
-CACHE = Path("~/.cache/clip")
-"""Where OpenAI's own package keeps what it downloads."""
 
 State = dict[str, Tensor]
 
@@ -42,6 +52,7 @@ class Clip:
         sha256: of the file of weights.
         dim: size D of the joint space.
         image_size: side in pixels that the model was trained at.
+        variant: the model of OpenAI's that has its sizes; "" for none.
     """
 
     model: CLIP
@@ -49,6 +60,7 @@ class Clip:
     sha256: str
     dim: int
     image_size: int
+    variant: str = ""
 
     @property
     def device(self) -> torch.device:
@@ -63,22 +75,31 @@ def load_clip(model: str | Path, device: str | torch.device = "cpu", sha256: str
             package; or the path of a .pt file (OpenAI's TorchScript archive or a state dict) or of a .safetensors file
             (a state dict, whose token table may be given as the rows in use and their ids, all other rows being zero).
         device: where the model goes.
-        sha256: what the file must have. A manifest beside the file and the hash in OpenAI's addresses are checked
-            anyway.
+        sha256: what the file must have. A manifest beside the file is checked anyway, and so is the hash in OpenAI's
+            addresses, for a name and for a file that has the name of one of OpenAI's (RN101.pt).
 
     Raises:
-        UserError: an unknown name, a file that is missing, damaged, not a CLIP, or not the one expected.
+        UserError: an unknown name, a file that is missing, damaged, not a CLIP, or not the one expected; sizes that are
+            not those of the model it is said to be.
     """
-    path, expected = _locate(str(model))
+    path, asked = _locate(str(model))
     found = sha256_file(path)
-    for wanted in filter(None, (sha256, expected)):
-        if found != wanted:
-            raise UserError(f"{path}: sha256 {found[:16]}, expected {wanted[:16]}: a damaged or different file")
+    expected = {"sha256": sha256, f"OpenAI's {path.name}": SHA256.get(asked or named_as(path.name))}
+    for whose, wanted in expected.items():
+        if wanted and found != wanted:
+            raise UserError(
+                f"{path}: sha256 {found[:16]}, expected {wanted[:16]} ({whose}): a damaged file, or a different one "
+                "(rename it, then)"
+            )
     verify(path)
-    built = build(read_state(path), str(path)).to(device)
+    state = read_state(path)
+    known = asked or next((name for name, value in SHA256.items() if value == found), "")
+    if known:
+        check_sizes(state, known, str(path))
+    built = build(state, str(path)).to(device)
+    variant = known or recognise(sizes_of({key: tuple(value.shape) for key, value in state.items()}))
     dim = built.text_projection.shape[1]
-    name = str(model) if expected else path.name
-    return Clip(built, name, found, dim, int(built.visual.input_resolution))
+    return Clip(built, asked or path.name, found, dim, int(built.visual.input_resolution), variant)
 
 
 def tokenize(texts: Sequence[str], truncate: bool = True) -> Tensor:
@@ -142,29 +163,31 @@ def build(state: State, origin: str = "CLIP") -> CLIP:
         raise UserError(f"{origin}: no tensor {error}; expected the state dict of OpenAI's CLIP") from error
     except (RuntimeError, ZeroDivisionError, AssertionError, IndexError) as error:
         raise UserError(f"{origin}: tensors do not make a CLIP: {str(error)[:300] or 'unexpected shapes'}") from error
+    check_activation(model, origin)
     return model.requires_grad_(False).eval()
 
 
-def _locate(model: str) -> tuple[Path, str | None]:
-    """The file of `model`, and for a name of OpenAI's the sha256 that is part of its address."""
+def _locate(model: str) -> tuple[Path, str]:
+    """The file of `model`, and the name of OpenAI's that it was asked for by ("" for a path)."""
     if Path(model).suffix or Path(model).exists():
-        return existing(model, "CLIP model"), None
-    from clip.clip import _MODELS as addresses
-
-    if model not in addresses:
-        raise UserError(f"CLIP model {model!r}: expected a file, or one of {', '.join(addresses)}")
-    address = addresses[model]
-    path, expected = CACHE.expanduser() / address.rsplit("/", 1)[1], address.split("/")[-2]
+        path = Path(model)
+        known = named_as(path.name)
+        if known and not path.exists():
+            raise UserError(f"{path}: no such CLIP model; fetch {address(known)} and place it there")
+        return existing(path, "CLIP model"), ""
+    if model not in VARIANTS:
+        raise UserError(f"CLIP model {model!r}: expected a file, or one of {', '.join(VARIANTS)}")
+    path = CACHE.expanduser() / file_name(model)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(address, str(path), hash_prefix=expected)
+            torch.hub.download_url_to_file(address(model), str(path), hash_prefix=SHA256[model])
         except (urllib.error.URLError, OSError, RuntimeError) as error:
             raise UserError(
-                f"CLIP model {model!r}: cannot be downloaded ({error}); fetch {address} where there is a network "
-                f"and place it at {path}"
+                f"CLIP model {model!r}: cannot be downloaded ({error}); fetch {address(model)} where there is a "
+                f"network and place it at {path}"
             ) from error
-    return path, expected
+    return path, model
 
 
 def _read_pt(path: Path) -> State:

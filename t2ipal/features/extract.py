@@ -68,7 +68,7 @@ def extract_images(
         done = 0
         with parquet_writer(target, schema) as writer:
             for table, pixels in _decoded(_batches(file, columns, batch, source), key, to_input, pool):
-                vectors = _encode(clip, torch.stack(pixels))
+                vectors = encode_images(clip, torch.stack(pixels))
                 ids = table.column(key).to_pylist()
                 vectors = [_half(value.flatten(1), ids, source) for value in vectors]
                 extra = [table.column("sample")] if with_sample else []
@@ -200,8 +200,8 @@ def _open(identity: str, image: dict[str, Any], to_input: Callable[[Any], Tensor
         raise UserError(f"image {identity}: {error}") from error
 
 
-def _encode(clip: Clip, pixels: Tensor) -> list[Tensor]:
-    """Dense features of a batch, on a CPU a few images at a time."""
+def encode_images(clip: Clip, pixels: Tensor) -> list[Tensor]:
+    """Dense features of a batch, as `encode_image_dense` has them; on a CPU a few images at a time."""
     size = len(pixels) if clip.device.type != "cpu" else max(1, CPU_PIXELS // pixels[0, 0].numel())
     with torch.inference_mode():
         parts = [encode_image_dense(clip, part) for part in pixels.split(size)]

@@ -1,38 +1,40 @@
-"""Is a drawn image an image?"""
+"""Are drawn images images? On the device that drew them: bytes travel from it, a quarter of the floats."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
+    from torch import Tensor
 
 FLAT = 2 / 255
 """An image whose channels vary by no more than this (two of 255 levels) shows nothing."""
 
 
-def flag(pixels: np.ndarray, unsafe: bool = False) -> str:
-    """Name what is wrong with an image: "nan", "flagged", "black" or "" for nothing.
+def flags(pixels: Tensor, unsafe: Sequence[bool]) -> list[str]:
+    """Name what is wrong with each image: "nan", "flagged", "black" or "" for nothing.
 
     Args:
-        pixels: [H, W, 3] float, nominally in [0, 1].
-        unsafe: a safety checker's verdict.
+        pixels: [N, H, W, 3] float, nominally in [0, 1].
+        unsafe: a safety checker's verdict on each.
 
     "black" means one flat colour, of which black is the usual: what an overflow in half precision leaves.
     """
-    import numpy as np
+    import torch
 
-    if not np.isfinite(pixels).all():
-        return "nan"
-    if unsafe:
-        return "flagged"
-    clipped = pixels.clip(0, 1)
-    spread = clipped.max(axis=(0, 1)) - clipped.min(axis=(0, 1))
-    return "black" if bool((spread <= FLAT).all()) else ""
+    clipped = pixels.clamp(0, 1)
+    flat = (clipped.amax((1, 2)) - clipped.amin((1, 2)) <= FLAT).all(1)
+    finite = pixels.isfinite().flatten(1).all(1)
+    found = torch.stack([~finite, flat]).tolist()
+    return [
+        "nan" if broken else "flagged" if bad else "black" if empty else ""
+        for broken, empty, bad in zip(*found, unsafe, strict=True)
+    ]
 
 
-def to_uint8(pixels: np.ndarray) -> np.ndarray:
-    """Round [..., H, W, 3] floats in [0, 1] to bytes; what is not finite becomes black."""
-    import numpy as np
+def to_uint8(pixels: Tensor) -> Tensor:
+    """Round [..., H, W, 3] floats in [0, 1] to bytes; what is not finite becomes black, or white where it is +inf."""
+    import torch
 
-    return (np.nan_to_num(pixels, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * 255).round().astype(np.uint8)
+    return (pixels.nan_to_num(0.0, 1.0, 0.0).clamp(0, 1) * 255).round().to(torch.uint8)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.images.upright import upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +26,27 @@ def encode(pixels: np.ndarray, encoding: Encoding = "png", quality: int = 92) ->
     return buffer.getvalue()
 
 
+def stored_size(height: int, width: int, shorter: int | None) -> tuple[int, int]:
+    """Height and width that an image is stored at: its shorter side `shorter` pixels, or its own if that is less."""
+    side = min(height, width)
+    if shorter is None or shorter >= side:
+        return height, width
+    return round(height * shorter / side), round(width * shorter / side)
+
+
+def shrink(pixels: np.ndarray, shorter: int | None) -> np.ndarray:
+    """[H, W, 3] uint8 pixels at their stored size, by the bicubic filter that CLIP's own resizing uses."""
+    import numpy as np
+    from PIL import Image
+
+    height, width = stored_size(*pixels.shape[:2], shorter)
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
 def decode(image: bytes | str | Path) -> Image:
-    """Decode file bytes, or the file at a path, fully and to RGB: grey-scale, CMYK and palette images too.
+    """Decode file bytes, or the file at a path, fully, to RGB (grey-scale, CMYK and palette images too) and upright.
 
     Raises:
         UserError: not a whole image; the line names the path where there is one.
@@ -36,7 +56,7 @@ def decode(image: bytes | str | Path) -> Image:
     name = "image bytes" if isinstance(image, bytes) else str(image)
     try:
         with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
-            return opened.convert("RGB")
+            return upright(opened.convert("RGB"), opened.getexif())
     except FileNotFoundError as error:
         raise UserError(f"{name}: no such image file") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -6,14 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
-from t2ipal.images.checks import flag, to_uint8
-from t2ipal.images.encode import encode
+from t2ipal.images.checks import flags, to_uint8
+from t2ipal.images.encode import encode, shrink, stored_size
 from t2ipal.images.pipeline import Painter
 from t2ipal.seeds import seed_of
 from t2ipal.store import parquet_writer, read_parquet
@@ -21,6 +22,9 @@ from t2ipal.store import parquet_writer, read_parquet
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from torch import Tensor
+
+    from t2ipal.images.settings import DrawSettings
 
 ROW_GROUP = 256
 """Images per row group: what a shard holds in memory."""
@@ -30,6 +34,9 @@ ENCODERS = 2
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
+
+Pixels = Callable[[], "np.ndarray"]
+"""Called for [H, W, 3] uint8 pixels that may still be on their way from a device."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def generate(
         for start in range(0, total, batch):
             chunk = captions[start : start + batch]
             drawn = [
-                (row, pool.submit(encode, pixels, painter.settings.encoding, painter.settings.quality))
+                (row, pool.submit(_to_file, pixels, painter.settings))
                 for row, pixels in _draw_batch(painter, chunk, sample, seed)
             ]
             yield from _finished(waiting)
@@ -126,26 +133,57 @@ def _finished(waiting: Iterable[tuple[Drawn, Future[bytes]]]) -> Iterator[Drawn]
         yield Drawn(**{**row.__dict__, "image": image.result()})
 
 
+def _to_file(pixels: Pixels, settings: DrawSettings) -> bytes:
+    """File bytes of an image, in a thread of their own: here, too, one waits for the pixels."""
+    return encode(shrink(pixels(), settings.store_size), settings.encoding, settings.quality)
+
+
+def _to_host(images: Tensor) -> Callable[[], np.ndarray]:
+    """Start to copy images off the device that drew them; call the answer for the copy.
+
+    From a GPU they go to pinned memory while it draws on; whoever needs them waits for them alone.
+    """
+    import torch
+
+    if images.device.type != "cuda":
+        return images.cpu().numpy
+    copy = torch.empty(images.shape, dtype=images.dtype, pin_memory=True).copy_(images, non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record()
+
+    def wait() -> np.ndarray:
+        arrived.synchronize()
+        return copy.numpy()
+
+    return wait
+
+
+def _one(copy: Callable[[], np.ndarray], position: int) -> Pixels:
+    return lambda: copy()[position]
+
+
 def _draw_batch(
     painter: Painter, captions: Sequence[tuple[str, str]], sample: int, seed: int
-) -> Iterator[tuple[Drawn, np.ndarray]]:
-    """Draw a batch with its redraws; yield each row (its image still empty) with its uint8 pixels."""
-    images: dict[int, tuple[np.ndarray, str, int]] = {}
+) -> Iterator[tuple[Drawn, Pixels]]:
+    """Draw a batch with its redraws; yield each row (its image still empty) with a call for its uint8 pixels."""
+    images: dict[int, tuple[Pixels, str, int]] = {}
+    size = (0, 0)
     todo = list(range(len(captions)))
     for redraw in range(painter.settings.redraws + 1):
         texts = [captions[index][1] for index in todo]
         seeds = [image_seed(seed, captions[index][0], sample, redraw) for index in todo]
         pixels, unsafe = painter.paint(texts, seeds)
-        for position, index in enumerate(todo):
-            images[index] = (to_uint8(pixels[position]), flag(pixels[position], unsafe[position]), redraw)
+        size = stored_size(*pixels.shape[1:3], painter.settings.store_size)
+        copy = _to_host(to_uint8(pixels))
+        for position, (index, problem) in enumerate(zip(todo, flags(pixels, unsafe), strict=True)):
+            images[index] = (_one(copy, position), problem, redraw)
         todo = [index for index in todo if images[index][1]]
         if not todo:
             break
     for index, (caption_id, _) in enumerate(captions):
         picture, problem, redraw = images[index]
-        height, width = picture.shape[:2]
         used = image_seed(seed, caption_id, sample, redraw)
-        yield Drawn(caption_id, sample, used, b"", width, height, problem, redraw), picture
+        yield Drawn(caption_id, sample, used, b"", size[1], size[0], problem, redraw), picture
 
 
 def shard_schema(metadata: dict[str, Any] | None = None) -> pa.Schema:
@@ -174,8 +212,11 @@ def draw_shard(
     sample: int,
     seed: int,
     on_progress: Progress | None = None,
+    opened: Callable[..., AbstractContextManager[Any]] = parquet_writer,
 ) -> DrawCounts:
     """Draw captions into one parquet file, sorted by caption_id; an interrupted shard leaves nothing behind.
+
+    `opened` makes the writer of a path and a schema.
 
     Raises:
         UserError: most images are NaN or of one colour even after redraws, so the model, its dtype or its settings
@@ -183,17 +224,17 @@ def draw_shard(
     """
     captions = sorted(captions)
     counts = DrawCounts(cut_prompts=painter.cut([text for _, text in captions]))
-    flags: Counter[str] = Counter()
-    facts = {"settings": asdict(painter.settings), "dtype": str(painter.dtype), "sample": sample, "seed": seed}
+    problems: Counter[str] = Counter()
+    facts = {"settings": painter.settings.deciding(), "dtype": str(painter.dtype), "sample": sample, "seed": seed}
     schema = shard_schema(facts)
     rows = generate(painter, captions, sample, seed, on_progress)
-    with parquet_writer(path, schema) as writer:
+    with opened(path, schema) as writer:
         while group := list(islice(rows, ROW_GROUP)):
             writer.write_table(_table(group, schema))
             counts.rows += len(group)
             counts.redrawn += sum(row.redraws > 0 for row in group)
-            flags.update(row.flag for row in group if row.flag)
-            broken = flags["nan"] + flags["black"]
+            problems.update(row.flag for row in group if row.flag)
+            broken = problems["nan"] + problems["black"]
             if broken >= 8 and broken > counts.rows / 2:
                 raise UserError(
                     f"text_to_image: {broken} of the first {counts.rows} images are NaN or one flat colour with"
@@ -201,7 +242,7 @@ def draw_shard(
                 )
         if counts.rows != len(captions):
             raise AssertionError(f"{path}: {len(captions)} captions in, {counts.rows} images out")
-    counts.flags = dict(sorted(flags.items()))
+    counts.flags = dict(sorted(problems.items()))
     return counts
 
 

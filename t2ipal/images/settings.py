@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Encoding = Literal["png", "webp", "jpeg"]
+COMPILE = ("off", "on", "auto")
+"""Values of `compile`; a job is told their place, for Snakemake's resources are numbers on their way to a cluster."""
+
+NOT_DECIDING = ("batch", "compile")
+"""Settings that change no image beyond rounding: no rerun follows from them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class DrawSettings:
         redraws: further seeds tried for an image that is NaN, of one colour, or flagged as unsafe.
         encoding: file format of the stored images.
         quality: quality of "webp" and "jpeg", 1-100.
+        store_size: pixels of the shorter side of stored images; larger ones are made smaller. None: as drawn.
+        compile: "on" compiles the denoiser and the decoder; "auto" does on a GPU. Rounding apart, no image changes.
     """
 
     model: str
@@ -44,3 +51,9 @@ class DrawSettings:
     redraws: int = 2
     encoding: Encoding = "png"
     quality: int = 92
+    store_size: int | None = None
+    compile: Literal["auto", "on", "off"] = "auto"
+
+    def deciding(self) -> dict[str, Any]:
+        """All that decides an image."""
+        return {key: value for key, value in asdict(self).items() if key not in NOT_DECIDING}

@@ -47,7 +47,7 @@ table { width: 100%; }
 td, th { vertical-align: middle; padding: .22rem .5rem; }
 thead th { border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); }
 th.text, td.text { text-align: left; padding-left: .4rem; width: 99%; }
-td.text { white-space: normal; min-width: 20rem; }
+tr.table th, td.text { white-space: normal; } td.text { min-width: 20rem; }
 thead th.plot { text-align: center; }
 tr.table th { text-align: left; padding: 1.1rem .4rem .15rem; font-weight: 700; vertical-align: bottom; }
 tr.table th.counts { font-size: .85rem; padding-left: .7rem; }
@@ -59,10 +59,9 @@ tr.claim > td { border-top: 1px solid var(--rule); }
 td.plot { position: relative; padding: 0; }
 td.plot svg.row { position: absolute; inset: 0; }
 td .data, td .extra { color: var(--pale); font-size: .82rem; }
-td .data { white-space: nowrap; }
 td .data::before { content: "\\00b7"; margin: 0 .4em; }
 td.paper { color: #555; }
-.levels { display: block; font-size: .76rem; line-height: 1.5; }
+.levels { display: flex; flex-wrap: wrap; font-size: .76rem; line-height: 1.5; }
 .levels span { white-space: nowrap; margin-right: .55rem; }
 .levels span small { color: var(--pale); font-size: 1em; }
 td.verdict, th.verdict { text-align: left; padding-left: .7rem; }

@@ -103,7 +103,9 @@ start() {
   fi
   stop # what a killed test left behind
   mkdir -p "$DIR"/{spool,state} "$CONF"
-  mknod "$DIR/probe" c 1 3 2>/dev/null || cannot "$DIR: no device can be made there (mknod)"
+  rm -f "$DIR/probe" # of a start that was killed here
+  local problem
+  problem=$(mknod "$DIR/probe" c 1 3 2>&1) || cannot "$DIR: no device can be made there ($problem)"
   rm -f "$DIR/probe"
   write_configuration "${SLURM_LOCAL_GPUS:-2}"
   start_munge

@@ -7,13 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from t2ipal.errors import UserError
-from t2ipal.images.checks import flag, to_uint8
-from t2ipal.images.encode import decode, encode
+from t2ipal.images import checks
+from t2ipal.images.encode import decode, encode, shrink, stored_size
 from t2ipal.images.manifest import verify
 from t2ipal.store import sha256_file, write_json
+
+
+def flag(picture: np.ndarray, unsafe: bool = False) -> str:
+    """What is wrong with one image, which stands between two good ones."""
+    good = np.random.default_rng(0).random(picture.shape, np.float32)
+    found = checks.flags(torch.from_numpy(np.stack([good, picture, good]).astype(np.float32)), [False, unsafe, False])
+    assert found[::2] == ["", ""]
+    return found[1]
+
+
+def to_uint8(pixels: np.ndarray) -> np.ndarray:
+    return checks.to_uint8(torch.from_numpy(pixels)).numpy()
 
 
 @pytest.fixture
@@ -49,6 +62,19 @@ def test_real_photos_are_not_black(real_data: object) -> None:
 def test_to_uint8(picture: np.ndarray) -> None:
     assert to_uint8(np.array([-1, 0, 0.5, 1, 2, np.nan, np.inf])).tolist() == [0, 0, 128, 255, 255, 0, 255]
     assert abs(to_uint8(picture) / 255 - picture).max() <= 0.5 / 255 + 1e-6
+
+
+def test_stored_smaller_but_never_larger(picture: np.ndarray) -> None:
+    pixels = to_uint8(picture)
+    assert shrink(pixels, None) is pixels
+    assert shrink(pixels, 48) is pixels
+    assert shrink(pixels, 400) is pixels
+    small = shrink(pixels, 24)
+    assert small.shape == (24, 32, 3) == (*stored_size(48, 64, 24), 3)
+    blocks = pixels.reshape(24, 2, 32, 2, 3).mean((1, 3))
+    assert abs(small - blocks).mean() < 2  # the same picture
+    assert stored_size(512, 512, 448) == (448, 448)
+    assert stored_size(768, 512, 224) == (336, 224)
 
 
 def test_formats(picture: np.ndarray) -> None:

@@ -92,6 +92,13 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("use.clip", "big", ["config: use.clip: unknown CLIP model 'big'", "micro"]),
         ("use.text_to_image", "sd", ["config: use.text_to_image: unknown text-to-image model 'sd'"]),
         ("text_to_image.micro.width", 65, ["config: text_to_image.micro.width: 65", "multiple of 8"]),
+        ("text_to_image.micro.store_size", 100, ["config: text_to_image.micro.store_size: 100", "multiple of 8"]),
+        (
+            "text_to_image.micro.compile",
+            "yes",
+            ["config: text_to_image.micro.compile: 'yes' is not 'auto', 'on' or 'off'"],
+        ),
+        ("results_dir", "a/{b}", ["config: results_dir: 'a/{b}'", "without braces"]),
         ("clip.micro.crop", "left", ["config: clip.micro.crop: 'left' is not 'center' or 'squash'"]),
         ("methods", ["zsclip", "t2i_pall"], ["config: methods.1: unknown method 't2i_pall'", "'t2i_pal'"]),
         ("methods", ["nowhere.Method"], ["config: methods.0", "nowhere"]),
@@ -144,6 +151,13 @@ def test_an_overlay_drops_an_entry_with_null(default: dict) -> None:
     assert list(load_config(data).datasets) == ["other"]
 
 
+def test_a_bare_on_or_off_is_read_as_meant(default: dict) -> None:
+    for text, expected in (("on", "on"), ("off", "off"), ("auto", "auto")):
+        value = yaml.safe_load(f"compile: {text}")["compile"]
+        config = load_config(changed(default, "text_to_image.micro.compile", value))
+        assert config.text_to_image["micro"].compile == expected
+
+
 def test_yaml_numbers_without_a_dot_are_numbers(default: dict) -> None:
     data = changed(default, "training.lr", yaml.safe_load("1e-3"))
     assert make_plan(load_config(data)).runs["micro", "t2i_pal", "base"].settings["lr"] == 1e-3
@@ -173,3 +187,32 @@ def test_every_field_of_the_schema_is_described() -> None:
     fields(schema)
     for name, part in schema["$defs"].items():
         fields(part, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        ("sweeps.fig3a.datasets", ["mirco"], ["config: sweeps.fig3a.datasets: unknown data set 'mirco'", "'micro'"]),
+        ("sweeps.fig3a.datasets", [], ["config: sweeps.fig3a.datasets"]),
+        ("ablations.table5.datasets", ["voc"], ["config: ablations.table5.datasets: unknown data set 'voc'"]),
+        ("few_shot.datasets", ["coco"], ["config: few_shot.datasets: unknown data set 'coco'"]),
+        ("partial.use", {"clip": "big"}, ["config: partial.use.clip: unknown clip 'big'"]),
+        ("partial.methods_of", {"nus": ["sarb"]}, ["config: partial.methods_of: unknown data set 'nus'"]),
+        ("partial.methods_of", {"micro": ["coop"]}, ["config: partial.methods_of.micro: unknown method", "'coop'"]),
+        ("datasets.micro.settings", {"tai_dpt": {"tau": 1}}, ["config: datasets.micro.settings.tai_dpt", "'tau'"]),
+        ("datasets.micro.settings", {"taidpt": {}}, ["config: datasets.micro.settings: unknown method 'taidpt'"]),
+        ("machine.gpus", 0, ["config: machine.gpus: 0 is not >= 1"]),
+    ],
+)
+def test_what_is_for_some_data_sets_alone_names_its_key(
+    default: dict, path: str, value: object, parts: list[str]
+) -> None:
+    line = error_of(changed(default, path, value))
+    for part in parts:
+        assert part in line
+
+
+def test_a_machine_may_come_from_the_command_line(default: dict) -> None:
+    found = load_config(changed(default, "machine", {"gpu": "H100", "gpus": "4", "cores": "32"})).machine
+    assert (found.gpu, found.gpus, found.cores) == ("H100", 4, 32)
+    assert load_config(changed(default, "machine", {"gpu": "null", "gpus": 1})).machine.gpu is None

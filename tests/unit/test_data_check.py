@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from docs_pages import ROOT, section, table_rows
+from overlays import check_overlay
 from test_datasets import photo, small_coco
 from test_docs import default, merged
 from test_nuswide import IMAGES, nested, tree
@@ -68,13 +69,7 @@ def test_an_overlay_is_valid_and_stands_on_real_models(name: str) -> None:
     assert (drawn.samples, drawn.steps, drawn.guidance) == (6, 50, 7.5)
     settings = runs[name, "t2i_pal", "base"].settings
     assert (settings["epochs"], settings["batch"], settings["lr"]) == (40, 64, 1e-4)
-    for entries in (config.pools, config.datasets, config.text_to_image, config.clip):
-        assert "micro" not in entries
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line and line[0].isalpha():
-            assert lines[number - 1].startswith("#"), line
-    assert all(len(line) <= 120 for line in lines)
+    check_overlay(config, text)
 
 
 def test_the_overlays_follow_the_paper() -> None:
@@ -196,3 +191,22 @@ def test_real_samples(real_data: object) -> None:
     assert [finding.text for finding in check_images("k", coco)][-1] == "55 of 55 listed images are there"
     voc = {"source": "voc", "root": str(real_data("VOCdevkit")), "split": "test"}
     assert [finding.text for finding in check_images("k", voc)][-1].startswith("5 of 4,952 listed images are there")
+
+
+def test_a_model_by_name_is_looked_for_in_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from t2ipal.features.variants import SHA256
+    from t2ipal.store import sha256_file
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, file in (("RN101", "RN101.pt"), ("ViT-L/14@336px", "ViT-L-14-336px.pt")):
+        found = check_model("clip", "k", name)
+        assert not found.missing
+        assert f"/{file} elsewhere and place it at {tmp_path}/.cache/clip/{file}" in found.text
+    path = tmp_path / ".cache/clip/RN101.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert "not the published one" in check_model("clip", "k", "RN101").text
+    monkeypatch.setitem(SHA256, "RN101", sha256_file(path))
+    assert "sha256 as published" in check_model("clip", "k", "RN101").text
+    pipeline = check_model("text_to_image", "k", "stable-diffusion-v1-5/stable-diffusion-v1-5", "0" * 40)
+    assert "put its folder elsewhere and give that as model" in pipeline.text

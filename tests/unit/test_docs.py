@@ -1,5 +1,6 @@
 """The pages say what is: keys, settings, commands, files, columns and links are those of the project."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, 
 from pydantic import BaseModel
 
 from t2ipal import __version__, methods
+from t2ipal.__main__ import make_parser
 from t2ipal.config import Config, load_config
 from t2ipal.plan import make_plan, settings_of
 
@@ -163,6 +165,9 @@ def targets() -> set[str]:
     return plain | tables | sweeps | set(default()["sweeps"]) | {"all"}
 
 
+OWN = {"mine.yaml", "my.yaml", "data/toys/config.yaml", "rehearsal/rehearsal.yaml"}
+"""Configs that a reader makes."""
+
 WITH_VALUE = {"--cores", "--configfile", "--report", "--workflow-profile", "--config", "--resources"}
 
 
@@ -178,6 +183,11 @@ def test_every_command_exists(page: Path) -> None:
             assert all(re.search(rf"^{word}:", makefile, re.MULTILINE) for word in words if "=" not in word), line
         elif command == "snakemake":
             check_snakemake(line, words)
+        elif command == "python":
+            assert words[0] == "-m", line
+            assert importlib.util.find_spec(words[1]) is not None, line
+            if words[1] == "t2ipal":
+                make_parser().parse_args(words[2:])  # a wrong option ends the test
         else:
             assert line == "source .venv/bin/activate", line
 
@@ -185,7 +195,7 @@ def test_every_command_exists(page: Path) -> None:
 def check_snakemake(line: str, words: list[str]) -> None:
     previous = ""
     for word in words:
-        if previous in ("--configfile", "--workflow-profile") and word != "mine.yaml":
+        if previous in ("--configfile", "--workflow-profile") and word not in OWN:
             assert (ROOT / word).exists(), line
         elif previous not in WITH_VALUE and not word.startswith("-"):
             assert word in targets(), line

@@ -1,17 +1,9 @@
 """One finished small run of the whole workflow, shared by all tests here; each test that changes it gets a copy."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from project import Project, copy_project, copy_sources, make_models
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (pytest -n): one has the whole workflow, so that its small run is made once."""
-    for item in items:
-        workflow = Path(__file__).parent in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("workflow" if workflow else str(item.path)))
+from project import Project, copy_project, copy_sources, make_models, one_error
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +25,4 @@ def project(finished: Project, tmp_path: Path) -> Project:
 @pytest.fixture
 def broken(project: Project):
     """Assert that a run ends with an error of one line that holds `parts`, and return the line."""
-
-    def check(result: subprocess.CompletedProcess[str], *parts: str) -> str:
-        assert result.returncode != 0, result.stdout
-        lines = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
-        assert len(lines) == 1, result.stdout
-        assert "Traceback" not in result.stdout, result.stdout
-        for part in parts:
-            assert part in lines[0], lines[0]
-        return lines[0]
-
-    return check
+    return one_error

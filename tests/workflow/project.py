@@ -136,6 +136,17 @@ class Project:
         return {rule: int(count) for rule, count in rows.items() if rule != "all"}
 
 
+def one_error(result: subprocess.CompletedProcess[str], *parts: str) -> str:
+    """Assert that a run ended with an error of one line that holds all `parts`, and return the line."""
+    assert result.returncode != 0, result.stdout
+    lines = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.stdout
+    assert "Traceback" not in result.stdout, result.stdout
+    for part in parts:
+        assert part in lines[0], lines[0]
+    return lines[0]
+
+
 def copy_sources(path: Path) -> Project:
     """The project's own files, without the zoo's weights, in a new folder."""
     path.mkdir(parents=True)

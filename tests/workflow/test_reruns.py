@@ -79,6 +79,7 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     ("novel.classes", 5, {"protocol": 1, **one_of_table(1, combine=1, levels=0)}),
     ("text_to_image.micro.samples", 2, {**DRAWN, **PAL}),
     ("text_to_image.micro.steps", 3, {**DRAWN, **PAL}),
+    ("text_to_image.micro.store_size", 16, {**DRAWN, **PAL}),
     ("datasets.micro.title", "a world", {**TEXTS, **CURVES, **GAP}),
     ("datasets.micro.test.size", 160, {"labelled_images": 1, "features_labelled": 1, **MEASURED, **HEAT}),
     ("datasets.micro.validation.size", 70, {"labelled_images": 1, "features_labelled": 1, **MEASURED}),
@@ -117,7 +118,7 @@ CODE: list[tuple[str, dict[str, int]]] = [
 
 
 NOTHING_KEYS: dict[str, Any] = {
-    "text_to_image": {"micro": {"batch": 4}},
+    "text_to_image": {"micro": {"batch": 4, "compile": "off"}},
     "clip": {"micro": {"batch": 16}},
     "data_dir": "elsewhere",
     "pools": {"unused": {"source": "micro", "size": 5}},

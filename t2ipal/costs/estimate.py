@@ -1,0 +1,109 @@
+"""From work to GPU-hours, disk and time on a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from t2ipal.costs.units import CPU, Cost, Units
+from t2ipal.costs.workload import STAGES, Work
+from t2ipal.errors import UserError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to run on: kind of GPU (None: none), how many, and CPU cores."""
+
+    gpu: str | None
+    gpus: int
+    cores: int
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What a stage costs.
+
+    Attributes:
+        stage: its name.
+        jobs: how many.
+        gpu_hours: hours that GPUs are held, over all jobs; 0 without one.
+        core_hours: hours that cores are held, over all jobs.
+        longest: hours of the longest job.
+        disk: bytes that are written.
+        wall: hours, if nothing but this stage runs.
+    """
+
+    stage: str
+    jobs: int
+    gpu_hours: float
+    core_hours: float
+    longest: float
+    disk: float
+    wall: float
+
+
+def seconds_of(work: Work, units: Units, machine: Machine) -> float:
+    """Seconds of one job: what the GPU does, and what a core does beside."""
+    return sum(units.of(name, on).seconds * amount for name, on, amount in _amounts(work, machine))
+
+
+def _amounts(work: Work, machine: Machine) -> Iterator[tuple[str, str, float]]:
+    """What one job does: (work, the device it is done on, amount)."""
+    device = machine.gpu if machine.gpu and work.gpu else CPU
+    for items, on in ((work.items, device), (work.on_cpu, CPU)):
+        for name, amount in items.items():
+            yield name, on, amount
+
+
+def estimate(works: Sequence[Work], units: Units, machine: Machine) -> list[StageCost]:
+    """The cost of each stage, in order.
+
+    A job that holds a GPU holds it while a core reads for it as well. Time is that of jobs packed without gaps, and at
+    least that of the longest job; stages follow each other.
+
+    Raises:
+        UserError: a kind of GPU that the table does not know.
+    """
+    if machine.gpu and machine.gpu not in units.gpus:
+        raise UserError(f"config: machine.gpu: unknown GPU {machine.gpu!r} (expected one of: {', '.join(units.gpus)})")
+    found = []
+    for stage in STAGES:
+        mine = [(work, seconds_of(work, units, machine) / 3600) for work in works if work.stage == stage]
+        on_gpu = [(work, hours) for work, hours in mine if work.gpu and machine.gpu]
+        on_cores = [(work, hours) for work, hours in mine if not (work.gpu and machine.gpu)]
+        gpu_hours, core_hours = _sum(on_gpu), _sum(on_cores)
+        longest = max((hours for work, hours in mine if work.jobs), default=0.0)
+        wall = max(gpu_hours / machine.gpus, core_hours / machine.cores, longest)
+        disk = sum(work.jobs * work.size for work, _ in mine)
+        jobs = sum(work.jobs for work, _ in mine)
+        found.append(StageCost(stage, jobs, gpu_hours, core_hours + gpu_hours, longest, disk, wall))
+    return found
+
+
+def total(stages: Sequence[StageCost]) -> StageCost:
+    """All stages, one after the other."""
+    sums = {name: sum(getattr(stage, name) for stage in stages) for name in ("gpu_hours", "core_hours", "disk", "wall")}
+    return StageCost("all", sum(stage.jobs for stage in stages), longest=max(s.longest for s in stages), **sums)
+
+
+def used_costs(works: Sequence[Work], units: Units, machine: Machine) -> list[tuple[Cost, float]]:
+    """The unit costs that an estimate stands on, and the hours that each accounts for, most first."""
+    hours: dict[tuple[str, str], float] = {}
+    for work in works:
+        for name, on, amount in _amounts(work, machine):
+            seconds = units.of(name, on).seconds * amount * work.jobs
+            hours[name, on] = hours.get((name, on), 0.0) + seconds / 3600
+    found = [(units.of(name, on), value) for (name, on), value in hours.items() if value]
+    return sorted(found, key=lambda item: -item[1])
+
+
+def _sum(works: Iterable[tuple[Work, float]]) -> float:
+    return sum(work.jobs * hours for work, hours in works)
+
+
+def by_what(works: Sequence[Work], units: Units, machine: Machine) -> Mapping[str, float]:
+    """Hours by what the jobs are, most first."""
+    found: dict[str, float] = {}
+    for work in works:
+        found[work.what] = found.get(work.what, 0) + work.jobs * seconds_of(work, units, machine) / 3600
+    return dict(sorted(found.items(), key=lambda item: -item[1]))

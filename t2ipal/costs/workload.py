@@ -1,0 +1,230 @@
+"""A config as work: which jobs there will be, and how much of what each does. A pure function of config and plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2ipal.classes import load_classes
+from t2ipal.costs.counts import Count, captions_of, images_of, kept_of
+from t2ipal.features.variants import GFLOPS, VARIANTS, named_as
+from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
+from t2ipal.plan import drawings_of, labelled_images, labels_of, pools_of, readers_of
+
+if TYPE_CHECKING:
+    from t2ipal.config import Config
+    from t2ipal.plan import Plan, Run
+
+STAGES = ("captions", "images", "features", "training", "evaluation", "paper and report")
+MICRO = "micro"
+TOKENS = 12
+"""Tokens of a caption that are stored, start and end mark among them (measured: 11 to 14)."""
+HALF = 2
+"""Bytes of a number in half precision."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Jobs of one kind and size.
+
+    Attributes:
+        stage: one of `STAGES`.
+        what: what a person would call them.
+        jobs: how many.
+        items: amount of each work (a key of the unit costs) in one job, on a GPU where there is one.
+        on_cpu: the same, of what needs a core even where there is a GPU: reading, decoding.
+        size: bytes that one job writes.
+        gpu: whether the jobs hold a GPU, if the machine has one.
+    """
+
+    stage: str
+    what: str
+    jobs: int
+    items: Mapping[str, float] = field(default_factory=dict)
+    on_cpu: Mapping[str, float] = field(default_factory=dict)
+    size: float = 0
+    gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Vision:
+    """What counts of a CLIP: operations in billions per image, joint space, cells of its local map."""
+
+    gflops: float
+    dim: int
+    cells: int
+
+
+def vision_of(model: str, image_size: int) -> Vision:
+    """A CLIP's sizes by its name or its file's, without reading it; one that is not known counts as RN101."""
+    if is_micro(model):
+        return Vision(0.11 * (image_size / 96) ** 2, 128, (image_size // 32) ** 2)
+    name = model if model in VARIANTS else named_as(Path(model).name.removeprefix("random-"))
+    sizes = VARIANTS[name or "RN101"]
+    gflops = GFLOPS.get(name or "RN101", GFLOPS["ViT-L/14"]) * (image_size / sizes.resolution) ** 2
+    return Vision(gflops, sizes.dim, (image_size // (sizes.patch or 32)) ** 2)
+
+
+def is_micro(model: str) -> bool:
+    """Whether a model is one of the embedded ones."""
+    return "zoo" in Path(model).parts
+
+
+class Workload:
+    """All jobs of a config, and what had to be assumed to count them."""
+
+    def __init__(self, config: Config, plan: Plan, sizes: Mapping[str, float], results: Path, pages: int) -> None:
+        """
+        Args:
+            config, plan: what is to be run.
+            sizes: bytes of one item on disk, by name.
+            results: folder of the config's results: what is there is counted instead of assumed.
+            pages: jobs of tables, figures and report.
+        """
+        self.config, self.plan, self.sizes, self.results, self.pages = config, plan, sizes, results, pages
+        self.assumed: list[str] = []
+
+    def all(self) -> list[Work]:
+        """The jobs by stage."""
+        works = [*self._captions(), *self._images(), *self._features(), *self._runs()]
+        return [*works, Work(STAGES[5], "tables, figures, pictures", self.pages, {}, {"page": 1}, 2e5)]
+
+    def _note(self, count: Count) -> int:
+        if count.how and count.how not in self.assumed:
+            self.assumed.append(count.how)
+        return count.items
+
+    def _kept(self, pool: str, dataset: str) -> int:
+        return self._note(kept_of(self.config, pool, dataset, labels_of(self.config, dataset), self.results))
+
+    def _drawn(self, pool: str) -> int:
+        """Captions that any data set keeps: at least those of the one that keeps most, which is what is counted."""
+        return max((self._kept(pool, dataset) for dataset in readers_of(self.config, self.plan, pool)), default=0)
+
+    def _rows(self, dataset: str, part: str) -> int:
+        return self._note(images_of(self.config, dataset, part, self.results))
+
+    def _captions(self) -> Iterator[Work]:
+        for pool in pools_of(self.config, self.plan):
+            every = self._note(captions_of(self.config, pool, self.results))
+            yield Work(STAGES[0], f"read {pool}", 1, {}, {"start_light": 1, "read_caption": every}, every * 80)
+            lists = {labels_of(self.config, dataset) for dataset in readers_of(self.config, self.plan, pool)}
+            for name in sorted(lists):
+                yield Work(STAGES[0], f"nouns of {name}", 1, {}, {"start": 1, "noun_filter": every}, every * 60)
+            yield Work(STAGES[0], f"list {pool}", 1, {}, {"start_light": 1}, self._drawn(pool) * 40)
+
+    def _images(self) -> Iterator[Work]:
+        for pool in pools_of(self.config, self.plan):
+            for t2i, samples in drawings_of(self.plan, pool):
+                model, shards = self.config.text_to_image[t2i], self.config.pools[pool].shards
+                images = self._drawn(pool) / shards
+                passes = model.steps * (2 if model.guidance > 1 else 1)
+                if is_micro(model.model):  # any other counts as Stable Diffusion 1.5
+                    items, size = {"micro_pass": images * passes}, self.sizes["micro_image"]
+                else:
+                    area = (model.width or 512) * (model.height or 512) / 512**2
+                    items = {"unet_pass": images * passes * area, "vae_decode": images * area}
+                    size = self.sizes[model.encoding] * area
+                what = f"draw {pool} with {t2i}"
+                yield Work(STAGES[1], what, samples * shards, items, {"start": 1}, images * size, gpu=True)
+        for part, dataset in labelled_images(self.config, self.plan):
+            rows = self._rows(dataset, part)
+            micro = getattr(self.config.datasets[dataset], part).source == MICRO
+            items = {"start_light": 1, "list_image": rows}
+            size = self.sizes["micro_scene"] if micro else 60
+            yield Work(STAGES[1], f"list {part} images of {dataset}", 1, {}, items, rows * size)
+
+    def _encode(self, what: str, jobs: int, clip: str, images: float, photographs: bool) -> Work:
+        model = self.config.clip[clip]
+        vision = vision_of(model.model, model.image_size)
+        size = images * (vision.cells + 2) * vision.dim * HALF
+        reads = {"start": 1, "read_photograph" if photographs else "read_drawn": images}
+        return Work(STAGES[2], what, jobs, {"clip_gflop": images * vision.gflops}, reads, size, gpu=True)
+
+    def _texts(self, what: str, clip: str, texts: int) -> Work:
+        dim = vision_of(self.config.clip[clip].model, self.config.clip[clip].image_size).dim
+        items = {"caption_features": texts * (0.1 if is_micro(self.config.clip[clip].model) else 1)}
+        size = texts * (TOKENS + 1) * dim * HALF
+        return Work(STAGES[2], what, 1, items, {"start": 1}, size, gpu=True)
+
+    def _features(self) -> Iterator[Work]:
+        trained = [run for run in self.plan.runs.values() if not run.sources]
+        for clip, pool in sorted({(run.clip, run.pool) for run in trained if run.kinds & {CAPTIONS, SYNTHETIC}}):
+            yield self._texts(f"captions of {pool} by {clip}", clip, self._drawn(pool))
+        wanted = [run for run in trained if CAPTIONS in run.kinds and run.settings.get("templates", True)]
+        for clip, classes in sorted({(run.clip, self.config.datasets[run.dataset].classes) for run in wanted}):
+            texts = 89 * len(load_classes(classes).names)
+            yield self._texts(f"templates of {Path(classes).stem} by {clip}", clip, texts)
+        drawn = {(run.clip, run.pool, run.t2i) for run in trained if run.samples}
+        for clip, pool, t2i in sorted(drawn):
+            most = max(run.samples for run in trained if (run.clip, run.pool, run.t2i) == (clip, pool, t2i))
+            shards = self.config.pools[pool].shards
+            micro = is_micro(self.config.text_to_image[t2i].model)
+            what = f"drawn images of {pool} ({t2i}) by {clip}"
+            work = self._encode(what, most * shards, clip, self._drawn(pool) / shards, photographs=False)
+            yield work if not micro else _without_reading(work)
+        for clip, part, dataset in sorted(self._labelled(trained)):
+            micro = getattr(self.config.datasets[dataset], part).source == MICRO
+            work = self._encode(f"{part} images of {dataset} by {clip}", 1, clip, self._rows(dataset, part), True)
+            yield work if not micro else _without_reading(work)
+
+    def _labelled(self, trained: list[Run]) -> set[tuple[str, str, str]]:
+        """(CLIP, part, data set) of the labelled images that are encoded."""
+        found = {(run.clip, "test", run.dataset) for run in trained}
+        found |= {(run.clip, "train", run.dataset) for run in trained if run.kinds & {TRAIN, SHOTS}}
+        return found | {(clip, "validation", data) for clip, _, data in found if self.config.datasets[data].validation}
+
+    def _runs(self) -> Iterator[Work]:
+        protocols = {(run.dataset, run.protocol) for run in self.plan.runs.values() if run.protocol and not run.sources}
+        for dataset, protocol in sorted(protocols):
+            yield Work(STAGES[3], f"draw {protocol} of {dataset}", 1, {}, {"start": 1}, 1e5)
+        for run in self.plan.runs.values():
+            if not run.sources:
+                yield self._training(run)
+        for run in self.plan.runs.values():
+            yield self._evaluation(run)
+
+    def _training(self, run: Run) -> Work:
+        settings, classes = run.settings, len(load_classes(self.config.datasets[run.dataset].classes).names)
+        seeds, levels = len(run.seeds), len(run.levels)
+        epochs, batch = settings.get("epochs", settings.get("op_epochs", 0)), settings.get("batch", 64)
+        rows = self._training_rows(run, classes)
+        steps = epochs * math.ceil(rows / batch) if run.kinds else 0
+        items: dict[str, float] = {}
+        if "n_ctx" in settings:
+            sides = 1 if run.method == "coop" else 2
+            micro = "micro_" if is_micro(self.config.clip[run.clip].model) else ""
+            kind = "own_prompt" if settings.get("class_specific") else "prompt"
+            items[micro + kind] = steps * seeds * levels * sides * classes
+        elif run.kinds:
+            work = f"row_{run.method}" if run.method in ("ssgrl", "sarb", "gcn_ml", "partial_bce") else "row_linear"
+            vision = vision_of(self.config.clip[run.clip].model, self.config.clip[run.clip].image_size)
+            scale = classes / 80 * (vision.cells / 196 if run.method in ("ssgrl", "sarb") else 1)
+            items[work] = steps * batch * seeds * levels * scale
+        what = f"{run.method} on {run.dataset}"
+        return Work(STAGES[3], what, 1, items, {"start": 1}, seeds * levels * 2e5, gpu=True)
+
+    def _training_rows(self, run: Run, classes: int) -> int:
+        """Rows of an epoch."""
+        if run.kinds & {CAPTIONS, SYNTHETIC}:
+            return self._kept(run.pool, run.dataset) + run.settings.get("templates", 89) * classes
+        if SHOTS in run.kinds and run.protocol != "novel":
+            return max(run.levels) * classes
+        return self._rows(run.dataset, "train") if run.kinds else 0
+
+    def _evaluation(self, run: Run) -> Work:
+        data = self.config.datasets[run.dataset]
+        classes = len(load_classes(data.classes).names)
+        rows = self._rows(run.dataset, "test") + (self._rows(run.dataset, "validation") if data.validation else 0)
+        scores = rows * len(run.seeds) * len(run.levels)
+        what = f"{run.method} on {run.dataset}"
+        items = {"start": 1, "score": scores * classes / 20}
+        return Work(STAGES[4], what, 1, {}, items, scores * (classes * 4 + 2))
+
+
+def _without_reading(work: Work) -> Work:
+    """Images of 64 pixels are read in no time."""
+    return Work(**{**vars(work), "on_cpu": {"start": 1}})

@@ -1,0 +1,53 @@
+"""How many images were drawn, drawn again with another seed, and left out in the end: what the safety policy did."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from t2ipal.images.generate import image_seed
+from t2ipal.store import read_parquet
+
+FLAGS = ("black", "nan", "flagged")
+COLUMNS = ("sample", "images", "redrawn", *FLAGS)
+
+
+def tally(shards: Iterable[str | Path], seed: int) -> list[dict[str, int]]:
+    """Counts by sample: images; `redrawn`, whose first seed gave a black, NaN or flagged one; and what still is that.
+
+    An image was drawn again if its seed is not the first one of its caption and sample.
+
+    Args:
+        shards: files of drawn images.
+        seed: the global seed of draws.
+    """
+    counts: dict[int, Counter[str]] = {}
+    for shard in shards:
+        for row in read_parquet(shard, ["caption_id", "sample", "seed", "flag"]).to_pylist():
+            found = counts.setdefault(row["sample"], Counter())
+            found["images"] += 1
+            found["redrawn"] += row["seed"] != image_seed(seed, row["caption_id"], row["sample"])
+            if row["flag"]:
+                found[row["flag"]] += 1
+    return [{"sample": sample, **{name: counts[sample][name] for name in COLUMNS[1:]}} for sample in sorted(counts)]
+
+
+def tally_csv(rows: Iterable[Mapping[str, int]]) -> str:
+    """The counts as a CSV file."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def tally_line(text: str) -> str:
+    """The counts of a CSV file in one line: "5,748 images drawn, 12 of them again; left out: 0"."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    sums = {name: sum(int(row[name]) for row in rows) for name in COLUMNS[1:]}
+    kinds = [f"{sums[name]:,} {name}" for name in FLAGS if sums[name]]
+    left = f"{sum(sums[name] for name in FLAGS):,}" + (f" ({', '.join(kinds)})" if kinds else "")
+    return f"{sums['images']:,} images drawn, {sums['redrawn']:,} of them again with another seed; left out: {left}"

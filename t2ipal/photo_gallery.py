@@ -1,0 +1,163 @@
+"""A page of photos with their labels, scores and heat maps, which works from a file and needs no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from t2ipal.errors import UserError
+from t2ipal.store import write_text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from t2ipal.predict import Prediction
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "gallery.html"
+SIDE = 224
+"""Pixels of a thumbnail's longer side."""
+
+QUALITY = 78
+EMBEDDED = 1000
+"""Photos up to which thumbnails are in the page itself, which then has less than 20 MB; of more they lie beside it."""
+
+
+def thumbnail_folder(page: str | Path) -> Path:
+    """Where the thumbnails of many photos lie, beside the page."""
+    page = Path(page)
+    return page.with_name(f"{page.stem}-thumbnails")
+
+
+class Gallery:
+    """Collects predictions, and writes their page.
+
+    Args:
+        page: the HTML file.
+        header: of the recogniser.
+        photos: how many there will be.
+        top: labels that a photo shows; those at or above the threshold are shown anyway.
+        title: heading of the page.
+        template: the page without its data.
+    """
+
+    def __init__(
+        self,
+        page: str | Path,
+        header: Mapping[str, Any],
+        photos: int,
+        top: int = 5,
+        title: str = "Predictions",
+        template: str | Path = TEMPLATE,
+    ) -> None:
+        self.page, self.header, self.top, self.title = Path(page), header, top, title
+        self.template = Path(template)
+        self.rows: list[dict[str, Any]] = []
+        self.unreadable: list[tuple[str, str]] = []
+        self.low, self.high = np.inf, -np.inf
+        self.grid: tuple[int, int] | None = None
+        self.folder = thumbnail_folder(page)
+        self.embedded = photos <= EMBEDDED
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
+        if not self.embedded:
+            self.folder.mkdir(parents=True)
+
+    def add(self, prediction: Prediction) -> None:
+        """Take one more photo; its prediction must have a thumbnail."""
+        name = os.fsencode(prediction.path.absolute().as_posix()).decode("utf-8", "replace")
+        if prediction.scores is None:
+            self.unreadable.append((name, prediction.problem))
+            return
+        if prediction.thumbnail is None:
+            raise UserError(f"gallery: {name} comes without a thumbnail")
+        scores = prediction.scores
+        self.low, self.high = min(self.low, float(scores.min())), max(self.high, float(scores.max()))
+        shown = max(self.top, len(prediction.labels or ()))
+        row: dict[str, Any] = {
+            "name": name,
+            "link": self._link(prediction.path),
+            "width": prediction.width,
+            "height": prediction.height,
+            "top": [[index, round(float(scores[index]), 5)] for index in prediction.order(shown)],
+            "thumbnail": self._thumbnail(prediction.thumbnail),
+        }
+        if prediction.heat:
+            self.grid = next(iter(prediction.heat.values())).shape
+            row["maps"] = {index: _bytes(heat) for index, heat in prediction.heat.items()}
+        self.rows.append(row)
+
+    def write(self) -> None:
+        """Write the page.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        header = self.header
+        names = [*(row["name"] for row in self.rows), *(name for name, _ in self.unreadable)]
+        shared = len(os.path.commonpath([os.path.dirname(name) for name in names])) if names else 0
+        photos = [{**row, "name": row["name"][shared:].lstrip("/")} for row in self.rows]
+        data = {
+            "title": self.title,
+            "facts": self._facts(),
+            "meaning": self._meaning(),
+            "classes": list(header["classes"]),
+            "threshold": header.get("threshold"),
+            "scale": [self.low, self.high] if self.rows else [0, 1],
+            "crop": header["clip"]["crop"],
+            "grid": self.grid,
+            "heat": self.grid is not None,
+            "photos": sorted(photos, key=lambda row: row["name"]),
+            "unreadable": self.unreadable,
+        }
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        write_text(self.page, self.template.read_text(encoding="utf-8").replace("/*DATA*/", text))
+
+    def _facts(self) -> str:
+        from t2ipal import methods
+
+        header, read = self.header, len(self.rows)
+        seeds, bad = len(header["seeds"]), len(self.unreadable)
+        photos = f"{read:,} of {read + bad:,} photos read" if bad else _counted(read, "photo")
+        parts = [photos, _counted(len(header["classes"]), "class", "classes"), methods.get(header["method"]).title]
+        return " · ".join([*parts, f"CLIP {Path(header['clip']['name']).name}", _counted(seeds, "training seed")])
+
+    def _meaning(self) -> str:
+        threshold = self.header.get("threshold")
+        seeds = len(self.header["seeds"])
+        mean = f"is the mean over {seeds} training seeds: it " if seeds > 1 else ""
+        text = f"A score {mean}ranks, and is no probability. Bars go from the lowest to the highest score of all."
+        text += f" A bold label counts for its class: among a photo's first {self.top}, with at least the score"
+        if threshold is None:
+            return f"{text} set below, at first the middle (no threshold is known without labelled validation images)."
+        return f"{text} set below, at first {threshold:.3g}: the threshold of the best OF1 on validation images."
+
+    def _link(self, path: Path) -> str:
+        """The photo as seen from the page."""
+        return quote(os.fsencode(Path(os.path.relpath(path, self.page.parent)).as_posix()))
+
+    def _thumbnail(self, image: Image) -> str:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=QUALITY)
+        if self.embedded:
+            return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        path = self.folder / f"{len(self.rows):06d}.jpg"
+        path.write_bytes(buffer.getvalue())
+        return f"{quote(self.folder.name)}/{path.name}"
+
+
+def _bytes(heat: np.ndarray) -> str:
+    """A map of largest value 1 as base64 of a byte per cell, row by row."""
+    return base64.b64encode(np.clip(heat * 255, 0, 255).round().astype(np.uint8).tobytes()).decode()
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

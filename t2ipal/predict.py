@@ -1,0 +1,238 @@
+"""Predictions for photos, without Snakemake:
+
+    from t2ipal.predict import Recogniser
+
+    recogniser = Recogniser.load("recogniser.safetensors")
+    for photo in recogniser.predict("photos"):
+        print(photo.path, photo.top(3))
+
+Photos stream: a batch of them is in memory at a time. Scores are those of the workflow's evaluation, through the same
+functions: features rounded to float16, the method's own scores, and the mean over its seeds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from t2ipal.errors import UserError
+from t2ipal.photos import Photo, find_photos, read_photo
+from t2ipal.recogniser import Loaded, load_recogniser, mean_scores
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from t2ipal.features.cache import ImageFeatures
+
+OnProgress = Callable[[int, int], None]
+"""Called with (photos done, photos in all)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recogniser says of one photo.
+
+    Attributes:
+        path: the file.
+        classes: names, in the order of the scores.
+        scores: [C] float32, higher is likelier; None for a photo that could not be read.
+        problem: why it could not; "" for one that could.
+        width, height: pixels, upright.
+        threshold: scores from here on mean that a class is there; None: not known.
+        thumbnail: the photo, small; only if asked for.
+        heat: where classes look (eq. 4), [h, w] by class index, largest 1; only if asked for.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    scores: np.ndarray | None = None
+    problem: str = ""
+    width: int | None = None
+    height: int | None = None
+    threshold: float | None = None
+    thumbnail: Image | None = None
+    heat: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def order(self, count: int) -> list[int]:
+        """Indices of the `count` classes of the highest scores, the highest first; of equal ones the lower index."""
+        return [] if self.scores is None else _highest(self.scores, count)
+
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """The `count` classes of the highest scores, with these."""
+        return [(self.classes[index], float(self.scores[index])) for index in self.order(count)]
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The classes at or above the threshold, the highest score first; None where no threshold is known."""
+        if self.scores is None or self.threshold is None:
+            return None
+        return [name for name, score in self.top(len(self.classes)) if score >= self.threshold]
+
+
+class Recogniser:
+    """A trained recogniser with its CLIP, ready to see photos."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.method, self.tensors, self.clip = loaded.method, loaded.tensors, loaded.clip
+        self.header = dict(loaded.header)
+        self.classes: tuple[str, ...] = tuple(loaded.header["classes"])
+
+    @classmethod
+    def load(cls, path: str | Path, clip: str | Path | None = None, device: str = "auto") -> Recogniser:
+        """Read a recogniser's file; arguments and errors as `t2ipal.recogniser.load_recogniser`."""
+        return cls(load_recogniser(path, clip, device))
+
+    def predict(
+        self,
+        photos: str | Path | Iterable[str | Path],
+        *,
+        batch: int | None = None,
+        workers: int = 2,
+        thumbnails: int = 0,
+        maps: int = 0,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Prediction]:
+        """Yield a prediction for each photo, in the order of `find_photos`: named files and folders, each file once.
+
+        Args:
+            photos: a file or folder, or several.
+            batch: photos in memory, and encoded together; None: as many as when the recogniser was made. Scores of
+                other batches are equal up to the rounding of features to float16.
+            workers: threads that decode photos.
+            thumbnails: pixels of the longer side of the thumbnails; 0: none.
+            maps: heat maps of the highest-scored classes; 0, or a method that has none: none.
+            on_progress: called after each batch.
+
+        Raises:
+            UserError: a place that does not exist, or not one photo that can be read.
+        """
+        paths = find_photos([photos] if isinstance(photos, str | Path) else photos)
+        size = batch or int(self.header["clip"]["batch"])
+        done, failed = 0, 0
+        first: Prediction | None = None
+        for group in self._read(paths, size, workers, thumbnails):
+            for prediction in self._scored(group, maps):
+                failed += bool(prediction.problem)
+                first = first or (prediction if prediction.problem else None)
+                yield prediction
+            done += len(group)
+            if on_progress:
+                on_progress(done, len(paths))
+        if first and failed == len(paths):
+            raise UserError(f"not one of {failed} photos could be read; the first is {first.path}: {first.problem}")
+
+    def table(self, photos: str | Path | Iterable[str | Path], top: int = 5, **options: Any) -> pa.Table:
+        """The predictions as a table, as the Parquet file has them; `options` as `predict`."""
+        from t2ipal.prediction_files import prediction_table
+
+        return prediction_table(list(self.predict(photos, **options)), self.classes, top)
+
+    def _read(self, paths: Sequence[Path], size: int, workers: int, thumbnails: int) -> Iterator[list[_Read]]:
+        """Groups of photos with `size` readable ones each, in order; photos ahead are read meanwhile."""
+        from t2ipal.features.preprocess import preprocess
+
+        about = self.header["clip"]
+        to_input = preprocess(about["image_size"], about["crop"])
+        waiting: deque[Future[_Read]] = deque()
+        group: list[_Read] = []
+        readable = 0
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                todo = iter(paths)
+                while True:
+                    for path in todo:
+                        waiting.append(pool.submit(_open, path, about["image_size"], to_input, thumbnails))
+                        if len(waiting) >= size + workers:
+                            break
+                    if not waiting:
+                        break
+                    group.append(waiting.popleft().result())
+                    readable += group[-1].pixels is not None
+                    if readable == size:
+                        yield group
+                        group, readable = [], 0
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+        if group:
+            yield group
+
+    def _scored(self, group: Sequence[_Read], maps: int) -> Iterator[Prediction]:
+        import torch
+
+        rows = [read for read in group if read.pixels is not None]
+        common = {"classes": self.classes, "threshold": self.header.get("threshold")}
+        found: dict[int, dict[str, Any]] = {}
+        if rows:
+            features = self._features(rows)
+            with torch.no_grad():
+                scores = mean_scores(self.method.scores(self.tensors, features).cpu().numpy())
+            heat = self._heat(features, scores, maps)
+            found = {id(read): {"scores": scores[row], "heat": heat[row]} for row, read in enumerate(rows)}
+        for read in group:
+            about = {name: getattr(read, name) for name in ("path", "problem", "width", "height", "thumbnail")}
+            yield Prediction(**common, **about, **found.get(id(read), {}))
+
+    def _features(self, rows: Sequence[_Read]) -> ImageFeatures:
+        """What the workflow's feature files would hold of these photos."""
+        import torch
+
+        from t2ipal.features.cache import ImageFeatures
+        from t2ipal.features.dense import grid_of
+        from t2ipal.features.extract import encode_images
+
+        parts = encode_images(self.clip, torch.stack([read.pixels for read in rows]))
+        if not all(bool(part.isfinite().all()) for part in parts):
+            raise UserError(f"{self.clip.name}: features that are not finite; expected numbers: is the model damaged?")
+        ids = tuple(str(read.path) for read in rows)
+        grid = grid_of(self.clip, self.header["clip"]["image_size"])
+        return ImageFeatures(ids, *(part.half() for part in parts), grid, self.clip.sha256)
+
+    def _heat(self, features: ImageFeatures, scores: np.ndarray, maps: int) -> list[dict[int, np.ndarray]]:
+        """By photo: the maps of the highest-scored classes, each divided by its maximum."""
+        rows: list[dict[int, np.ndarray]] = []
+        if not maps or not hasattr(self.method, "heat_maps"):
+            return [{} for _ in scores]
+        device = next(iter(self.tensors.values())).device
+        for start in range(0, len(scores), 64):
+            local = features.local[start : start + 64].to(device)
+            heat = self.method.heat_maps(self.tensors, local).mean(0).unflatten(-1, features.grid).cpu().numpy()
+            for row, values in enumerate(heat, start):
+                best = _highest(scores[row], maps)
+                rows.append({index: values[index] / max(float(values[index].max()), 1e-12) for index in best})
+        return rows
+
+
+def _highest(scores: np.ndarray, count: int) -> list[int]:
+    return np.argsort(-scores, kind="stable")[:count].tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A photo that was read, or why it was not."""
+
+    path: Path
+    problem: str = ""
+    pixels: Tensor | None = None
+    width: int | None = None
+    height: int | None = None
+    thumbnail: Image | None = None
+
+
+def _open(path: Path, side: int, to_input: Callable[[Image], Tensor], thumbnails: int) -> _Read:
+    try:
+        photo: Photo = read_photo(path, side)
+    except UserError as error:
+        return _Read(path, str(error))
+    small = None
+    if thumbnails:
+        small = photo.image.copy()
+        small.thumbnail((thumbnails, thumbnails))
+    return _Read(path, "", to_input(photo.image), photo.width, photo.height, small)

@@ -1,0 +1,139 @@
+"""A recogniser: one safetensors file that knows all that predicting needs, and where its CLIP is.
+
+Tensors are what a run learned, seeds first. The header has, beside what a run's own has (method, settings, classes,
+seeds, levels, clip_sha256): `clip` {name, path, relative, image_size, crop, batch}, `threshold` and `scores`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2ipal import runs, store
+from t2ipal.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from t2ipal.features.clip_models import Clip
+    from t2ipal.methods.base import Method, Tensors
+
+SCORES = "mean over the seeds"
+"""What a score of a recogniser is."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recogniser read from its file, on one device.
+
+    Attributes:
+        method: with its settings.
+        tensors: what it learned, [S, ...] each.
+        header: see above.
+        clip: the model that it learned with.
+    """
+
+    method: Method
+    tensors: Tensors
+    header: Mapping[str, Any]
+    clip: Clip
+
+
+def write_recogniser(
+    path: str | Path, run: str | Path, clip: Mapping[str, Any], threshold: float | None, version: str
+) -> None:
+    """Make a recogniser of a run.
+
+    Args:
+        path: of the new file.
+        run: the model of a run that knew all labels or none.
+        clip: model (a path or a name of OpenAI's), image_size, crop and batch, as the run's features were made.
+        threshold: scores from here on mean that a class is there; None: not known.
+        version: of t2ipal.
+
+    Raises:
+        UserError: the run's file is missing or damaged, or holds a model per share of labels.
+    """
+    tensors, header = store.read_tensors(run)
+    if header.get("levels") != [0]:
+        raise UserError(f"{run}: models of label levels {header.get('levels')}; expected a run that knows one ([0])")
+    model = Path(clip["model"])
+    where: dict[str, Any] = {"path": None, "relative": None}
+    if model.exists():
+        full = model.resolve()
+        where = {"path": str(full), "relative": os.path.relpath(full, Path(path).resolve().parent)}
+    about = {"name": str(clip["model"]), **where, **{key: clip[key] for key in ("image_size", "crop", "batch")}}
+    more = {"clip": about, "threshold": threshold, "scores": SCORES, "t2ipal": version}
+    store.write_tensors(path, tensors, {**header, **more})
+    Path(path).chmod(0o644)  # safetensors leaves it to its owner alone, and it is made to be given away
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The header of a recogniser, without its tensors.
+
+    Raises:
+        UserError: the file is missing, damaged or no recogniser.
+    """
+    header = store.read_header(path)
+    if not isinstance(header.get("clip"), dict):
+        what = "the weights of a run, without its CLIP" if "method" in header else "no recogniser of t2ipal"
+        raise UserError(f"{path}: {what} (expected a file of results/.../recognisers/, see docs/own_data.md)")
+    return header
+
+
+def load_recogniser(path: str | Path, clip: str | Path | None = None, device: str = "auto") -> Loaded:
+    """Read a recogniser and load its CLIP.
+
+    Args:
+        path: the file.
+        clip: where its CLIP is, if not where it was: a checkpoint. Its sha256 is compared with the recorded one.
+        device: "auto" is a GPU where there is one.
+
+    Raises:
+        UserError: a file is missing, damaged, no recogniser, or another CLIP.
+    """
+    from t2ipal.device import pick_device
+    from t2ipal.features.clip_models import load_clip
+
+    header = read_header(path)
+    place = pick_device(device)
+    model = load_clip(str(clip) if clip is not None else _find_clip(path, header["clip"]), place)
+    if model.sha256 != header["clip_sha256"]:
+        found, wanted = model.sha256[:12], header["clip_sha256"][:12]
+        raise UserError(f"{clip or header['clip']['path']}: a CLIP of sha256 {found}, but {path} learned with {wanted}")
+    method, tensors, _ = runs.read_model(path)
+    return Loaded(method, {name: value.to(place) for name, value in tensors.items()}, header, model)
+
+
+def _find_clip(path: str | Path, about: Mapping[str, Any]) -> str:
+    """Where the CLIP lies: at its recorded path, or there as seen from the recogniser; a name stays a name."""
+    if about["path"] is None:
+        return str(about["name"])
+    for place in (Path(about["path"]), Path(path).resolve().parent / about["relative"]):
+        if place.exists():
+            return str(place)
+    raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
+
+
+def mean_scores(values: np.ndarray) -> np.ndarray:
+    """Scores [N, C] of a recogniser from those of its seeds [S, N, C]: their mean, in float32."""
+    return values.mean(0, dtype="float32")
+
+
+def threshold_of(run: str | Path, features: str | Path, images: str | Path) -> float:
+    """The one threshold of the greatest OF1 on labelled validation images.
+
+    Raises:
+        UserError: a file is missing or damaged, or made with another CLIP.
+    """
+    from t2ipal import measure
+    from t2ipal.evaluate import best_threshold
+    from t2ipal.features.cache import load_image_features
+    from t2ipal.score_files import VALIDATION
+
+    found, _ = measure.score(run, {VALIDATION: load_image_features(features)})
+    truth = runs.labels_of(images, found.ids[VALIDATION]).numpy()
+    return best_threshold(mean_scores(found.values[VALIDATION]), truth)

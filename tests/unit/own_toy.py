@@ -1,0 +1,71 @@
+"""A small recogniser with a CLIP of random weights, and photos, for tests of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+NAMES = ("dog", "cat", "traffic light")
+CLIP = {"image_size": 64, "crop": "center", "batch": 4}
+
+
+def write_clip(path: Path) -> Path:
+    """The tiny CLIP as a checkpoint."""
+    from tiny_clip import tiny_clip
+
+    from t2ipal.store import write_tensors
+
+    write_tensors(path, tiny_clip().model.state_dict())
+    return path
+
+
+def write_run(
+    path: Path, clip: Path, names: Sequence[str] = NAMES, method: str = "t2i_pal", seeds: Sequence[int] = (1, 2)
+) -> Path:
+    """The model of a run whose prompts are as drawn."""
+    import torch
+
+    from t2ipal import methods, runs
+    from t2ipal.features.clip_models import load_clip
+
+    loaded, kind = load_clip(clip), methods.get(method)
+    settings = kind.Settings(**({"n_ctx": 4} if method == "t2i_pal" else {}))
+    made = kind(settings, names)
+    made.prepare(loaded, torch.device("cpu"))
+    used = kind.seeds(seeds)
+    tensors = made.finish(made.start(used))
+    about = {"seeds": list(used), "levels": [0], "classes": list(names), "clip": loaded.name}
+    runs.write_model(path, tensors, method, settings.model_dump(), **about, clip_sha256=loaded.sha256)
+    return path
+
+
+def write_recogniser(folder: Path, threshold: float | None = None, **options: object) -> Path:
+    """clip.safetensors, run.safetensors and m.safetensors in a folder; the path of the last, the recogniser."""
+    from t2ipal import recogniser
+
+    clip = write_clip(folder / "clip.safetensors")
+    run = write_run(folder / "run.safetensors", clip, **options)
+    recogniser.write_recogniser(folder / "m.safetensors", run, {"model": str(clip), **CLIP}, threshold, "0")
+    return folder / "m.safetensors"
+
+
+def picture(seed: int, size: tuple[int, int] = (90, 70)) -> Image.Image:
+    """Coloured blocks."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+
+
+def write_photos(folder: Path, count: int = 7) -> list[Path]:
+    """Photos of several sizes, modes and formats, in the order of their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        image = picture(number, (90 + 7 * number, 70 + 11 * (number % 3)))
+        image = image.convert("L") if number % 5 == 3 else image
+        path = folder / f"{number:03d}.{('jpg', 'png')[number % 2]}"
+        image.save(path)
+        paths.append(path)
+    return paths

@@ -1,0 +1,226 @@
+"""The page of predictions: what it holds, how large it is, and what a real browser makes of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from t2ipal import photo_gallery
+from t2ipal.photo_gallery import SIDE, Gallery, thumbnail_folder
+from t2ipal.predict import Prediction
+
+CLASSES = ("dog", "cat", "traffic light", "</script><b>x", "größe 5")
+HEADER = {"method": "t2i_pal", "seeds": [1, 2], "classes": list(CLASSES), "threshold": 0.6,
+          "clip": {"name": "a/clip.pt", "crop": "center", "image_size": 64, "batch": 4}}  # fmt: skip
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def prediction(number: int, folder: Path, heat: bool = True) -> Prediction:
+    """A photo of noise, the hardest to compress, whose scores are drawn."""
+    rng = np.random.default_rng(number)
+    scores = rng.random(len(CLASSES)).astype(np.float32)
+    size = (SIDE, SIDE * 3 // 4) if number % 2 else (SIDE * 2 // 3, SIDE)
+    noise = rng.integers(0, 256, (size[1] // 2, size[0] // 2, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).resize(size)
+    order = np.argsort(-scores)[:3].tolist()
+    maps = {index: rng.random((2, 2)) for index in order} if heat else {}
+    return Prediction(
+        folder / f"photo {number:03d} é#1.jpg", CLASSES, scores, "", 4 * size[0], 4 * size[1], 0.6, image, maps
+    )
+
+
+def write_page(
+    folder: Path, count: int, header: dict | None = None, heat: bool = True
+) -> tuple[Path, list[Prediction]]:
+    page, photos = folder / "out put/page.html", folder / "my photos"
+    photos.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery(page, header or HEADER, count, 3, "My <photos>")
+    found = [prediction(number, photos, heat) for number in range(count)]
+    for each in found:
+        gallery.add(each)
+    gallery.add(Prediction(photos / "bad <one>.jpg", CLASSES, problem="not an image file"))
+    gallery.write()
+    return page, found
+
+
+def data_of(page: Path) -> dict:
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"))[1]
+    )
+
+
+def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
+    page, found = write_page(tmp_path, 4)
+    assert not re.findall(r"""(?:src|href)=["']https?://|url\(""", page.read_text("utf-8"))
+    data = data_of(page)
+    assert data["classes"] == list(CLASSES)
+    assert data["unreadable"] == [[str(tmp_path / "my photos/bad <one>.jpg"), "not an image file"]]
+    assert [photo["name"] for photo in data["photos"]] == [each.path.name for each in found]
+    for photo, each in zip(data["photos"], found, strict=True):
+        above = [index for index in np.argsort(-each.scores) if each.scores[index] >= 0.6]
+        assert [index for index, _ in photo["top"]][: len(above)] == above
+        assert len(photo["top"]) == max(3, len(above))
+        assert photo["link"] == f"../my%20photos/photo%20{photo['name'][6:9]}%20%C3%A9%231.jpg"
+        assert photo["thumbnail"].startswith("data:image/jpeg;base64,")
+        assert set(photo["maps"]) == {str(index) for index in each.heat}
+    assert data["facts"] == "4 of 5 photos read · 5 classes · T2I-PAL · CLIP clip.pt · 2 training seeds"
+    assert not thumbnail_folder(page).exists()
+
+
+def test_hundreds_of_photos_stay_below_20_mb(tmp_path: Path) -> None:
+    page, _ = write_page(tmp_path, 300)
+    assert page.stat().st_size < 20e6
+    # noise is the worst case; as many as are embedded still fit
+    assert page.stat().st_size / 300 * photo_gallery.EMBEDDED < 40e6
+
+
+def test_thumbnails_of_many_photos_lie_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_gallery, "EMBEDDED", 3)
+    page, found = write_page(tmp_path, 4)
+    data = data_of(page)
+    for photo in data["photos"]:
+        path = page.parent / photo["thumbnail"].replace("%20", " ")
+        with Image.open(path) as image:
+            assert max(image.size) == SIDE
+    assert len(list(thumbnail_folder(page).iterdir())) == len(found)
+    monkeypatch.setattr(photo_gallery, "EMBEDDED", 9)
+    write_page(tmp_path, 2)
+    assert not thumbnail_folder(page).exists()  # what an earlier page left
+
+
+# In a browser
+
+Shown = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser: install one of {', '.join(BROWSERS)}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Prediction]]:
+    return write_page(tmp_path_factory.mktemp("gallery"), 300)
+
+
+@pytest.fixture
+def shown(browser: str, large: tuple[Path, list[Prediction]], tmp_path: Path) -> Shown:
+    """What the browser makes of the page of 300 photos: at an address, after a script that acts as a person would."""
+
+    def run(address: str = "", script: str = "", picture: Path | None = None, chunk: str = "CHUNK = 1000") -> str:
+        page = large[0]
+        if script:
+            copy, text = page.with_name(f"{tmp_path.name}.html"), page.read_text("utf-8").replace("CHUNK = 1000", chunk)
+            copy.write_text(text.replace("</body>", f"<script>{{{script}}}</script></body>"), "utf-8")
+            page = copy
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+        command += ["--virtual-time-budget=10000", "--timeout=200000", "--window-size=1300,900"]
+        command += [f"--screenshot={picture}" if picture else "--dump-dom", page.as_uri() + address]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+        return re.sub(r"<script.*?</script>", "", result.stdout, flags=re.DOTALL)
+
+    return run
+
+
+def names(dom: str) -> list[str]:
+    return re.findall(r'<a href="[^"]*" title="[^"]*">([^<]*)</a>', dom)
+
+
+def count(dom: str) -> str:
+    return re.search(r'<output[^>]*id="count"[^>]*>([^<]*)</output>', dom)[1]
+
+
+def test_a_browser_shows_the_photos_best_first(
+    shown: Shown, large: tuple[Path, list[Prediction]], tmp_path: Path
+) -> None:
+    dom = shown()
+    best = sorted(large[1], key=lambda each: -each.scores.max())
+    assert count(dom) == "300 of 300 photos"
+    assert names(dom)[:20] == [each.path.name for each in best[:20]]
+    assert "1 photo could not be read" in dom
+    assert "My &lt;photos&gt;" in dom
+    shown(picture=tmp_path / "page.png")
+    with Image.open(tmp_path / "page.png") as image:
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 1000, "an empty page"
+
+
+def test_a_class_filters_and_sorts(shown: Shown, large: tuple[Path, list[Prediction]]) -> None:
+    dom = shown("#class=traffic+light&sort=score-up")
+    index = CLASSES.index("traffic light")
+    wanted = [each for each in large[1] if each.scores[index] >= 0.6]
+    wanted = sorted(wanted, key=lambda each: each.scores[index])
+    assert count(dom) == f"{len(wanted)} of 300 photos"
+    assert names(dom)[:20] == [each.path.name for each in wanted[:20]]
+    assert f"traffic light ({len(wanted)})" in dom
+
+
+def test_controls_do_what_a_person_asks(shown: Shown) -> None:
+    act = """
+      const set = (id, value, type) => { const e = document.getElementById(id); e.value = value;
+        e.dispatchEvent(new Event(type, {bubbles: true})); };
+      set("search", "PHOTO 01", "input"); set("sort", "name", "change");"""
+    dom = shown(script=act)
+    assert count(dom) == "10 of 300 photos"
+    assert names(dom) == [f"photo 01{number} é#1.jpg" for number in range(10)]
+    dom = shown(script=act + 'set("search", "nothing like it", "input");')
+    assert count(dom) == "0 of 300 photos"
+    assert '<p id="none">' in dom
+    dom = shown(script=act + 'set("search", "", "input"); set("class", "0", "change"); set("cut", "0.99", "input");')
+    few = int(count(dom).split()[0])
+    assert few == int(re.search(r">dog \((\d+)\)<", dom)[1]) < 20
+
+
+def test_heat_maps_come_by_pointer_by_key_and_for_all(shown: Shown, large: tuple[Path, list[Prediction]]) -> None:
+    """A script acts, and after each act notes which cards show a map, and the class that the first badge names."""
+    dom = shown(
+        script="""
+      const found = [], cards = () => [...document.querySelectorAll("figure")];
+      const note = () => found.push([cards().flatMap((card, at) => card.querySelector(".hot") ? [at] : []),
+        cards()[0].querySelector(".badge").textContent]);
+      const send = (target, type) => { target.dispatchEvent(new MouseEvent(type)); note(); };
+      const key = name => document.activeElement.dispatchEvent(
+        new KeyboardEvent("keydown", {key: name, bubbles: true}));
+      const photo = cards()[0].querySelector(".photo"), label = cards()[0].querySelectorAll("li button")[1];
+      note();
+      send(photo, "mouseenter"); send(photo, "mouseleave");
+      send(label, "mouseenter"); send(label, "mouseleave");
+      photo.click(); note(); photo.click(); note();
+      label.click(); note(); label.click(); note();
+      key("ArrowRight"); key("ArrowRight"); document.activeElement.click(); note(); document.activeElement.click();
+      key("h"); found.push(cards().every(card => card.querySelector(".hot canvas"))); key("h"); note();
+      document.body.append(Object.assign(document.createElement("pre"), {textContent: JSON.stringify(found)}));"""
+    )
+    found = json.loads(html.unescape(re.search(r"<pre>(.*)</pre>", dom)[1]))
+    best = max(large[1], key=lambda each: each.scores.max())
+    first, second = (CLASSES[index] for index in best.order(2))
+    hovered = [[[], ""], [[0], first], [[], first], [[0], second], [[], second]]
+    clicked = [[[0], first], [[], first], [[0], second], [[], second]]
+    assert found == [*hovered, *clicked, [[1], second], True, [[], first]]
+
+
+def test_more_photos_than_a_thousand_come_as_one_scrolls(shown: Shown) -> None:
+    assert len(names(shown())) == 300
+    scroll = "const down = () => { scrollTo(0, document.body.scrollHeight); setTimeout(down, 50); }; down();"
+    assert 40 < len(names(shown(script=scroll, chunk="CHUNK = 40"))) <= 300
+
+
+def test_a_page_without_heat_maps_or_threshold_works(browser: str, tmp_path: Path) -> None:
+    page, _ = write_page(tmp_path, 3, {**HEADER, "threshold": None}, heat=False)
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    result = subprocess.run([*command, "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
+                            capture_output=True, text=True, timeout=300, check=True)  # fmt: skip
+    assert count(result.stdout) == "3 of 3 photos"
+    assert "no threshold is known" in result.stdout
+    assert re.search(r'<label id="heat-label" hidden', result.stdout)

@@ -1,0 +1,359 @@
+"""A recogniser and its predictions: the workflow's scores, whatever the photos are."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_toy import CLIP, NAMES, picture, write_clip, write_photos, write_recogniser, write_run
+from PIL import Image
+
+from t2ipal import measure, predict, recogniser
+from t2ipal.classes import ClassEntry, ClassList
+from t2ipal.errors import UserError
+from t2ipal.predict import Recogniser
+from t2ipal.prediction_files import Counts, prediction_schema, written
+from t2ipal.store import read_parquet
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recogniser and seven photos."""
+    folder = tmp_path_factory.mktemp("own")
+    write_recogniser(folder)
+    write_photos(folder / "photos")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(made: Path) -> Recogniser:
+    return Recogniser.load(made / "m.safetensors")
+
+
+def evaluated(folder: Path, photos: Path) -> dict[str, np.ndarray]:
+    """Scores by photo as the workflow makes them: images, features, scores of each seed, their mean."""
+    from t2ipal.datasets import write_image_set
+    from t2ipal.features.cache import load_image_features
+    from t2ipal.features.clip_models import load_clip
+    from t2ipal.features.extract import extract_images
+
+    classes = ClassList("own", tuple(map(ClassEntry, NAMES)))
+    source = {"source": "folder", "path": str(photos), "labels": None}
+    write_image_set(source, classes, folder / "images.parquet", folder / "rejects.parquet")
+    clip = load_clip(folder / "clip.safetensors")
+    extract_images(folder / "images.parquet", folder / "features.parquet", clip, **CLIP)
+    scores, _ = measure.score(
+        folder / "run.safetensors", {"test": load_image_features(folder / "features.parquet")}, "cpu"
+    )
+    means = scores.values["test"].mean(0, dtype=np.float32)
+    return dict(zip(scores.ids["test"], means, strict=True))
+
+
+def test_scores_are_those_of_the_evaluation(made: Path, loaded: Recogniser) -> None:
+    photos = made / "mixed"
+    paths = write_photos(photos)
+    (photos / "001b.jpg").write_bytes(paths[0].read_bytes()[:500])  # in no batch of either
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(9).save(photos / "turned.jpg", exif=exif)
+    wanted = evaluated(made, photos)
+    found = {photo.path.name: photo.scores for photo in loaded.predict(photos) if not photo.problem}
+    assert found.keys() == wanted.keys()
+    assert len(found) == 8
+    for name, scores in wanted.items():
+        assert np.abs(found[name] - scores).max() < 1e-6, name
+        assert scores.std() > 0
+
+
+def test_other_batches_and_orders_change_scores_by_rounding_alone(made: Path, loaded: Recogniser) -> None:
+    paths = write_photos(made / "photos")
+    base = {photo.path: photo.scores for photo in loaded.predict(paths)}
+    for options in ({"batch": 1}, {"batch": 7, "workers": 1}):
+        for photo in loaded.predict(reversed(paths), **options):
+            assert np.abs(photo.scores - base[photo.path]).max() < 1e-3
+
+
+def test_a_batch_at_a_time_is_in_memory(
+    made: Path, loaded: Recogniser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = picture(0)
+    paths = [tmp_path / f"{number:04d}.png" for number in range(60)]
+    for path in paths:
+        image.save(path)
+    opened: list[Path] = []
+    real = predict.read_photo
+
+    def counted(path: Path, side: int) -> object:
+        opened.append(path)
+        return real(path, side)
+
+    monkeypatch.setattr(predict, "read_photo", counted)
+    done: list[int] = []
+    found = loaded.predict(paths, batch=4, workers=2, on_progress=lambda count, total: done.append(count))
+    for number, _ in enumerate(found):
+        assert len(opened) <= number + 3 * 4 + 2
+    assert len(opened) == 60
+    assert done == list(range(4, 61, 4))
+
+
+def test_photos_that_cannot_be_read_are_listed_in_their_place(made: Path, loaded: Recogniser, tmp_path: Path) -> None:
+    paths = write_photos(tmp_path / "a b", 3)
+    bad = tmp_path / "a b/001a.jpg"
+    bad.write_bytes(b"nothing")
+    counts = Counts()
+    files = {"parquet": tmp_path / "p.parquet", "table": tmp_path / "p.csv"}
+    for photo in written(loaded.predict(tmp_path / "a b"), NAMES, 2, **files):
+        counts.add(photo)
+    assert counts.text() == f"3 of 4 photos read, 1 unreadable: {bad} (not an image file)"
+    table = read_parquet(files["parquet"])
+    assert table.schema.equals(prediction_schema(NAMES))
+    assert table.schema.metadata == {b"classes": "\n".join(NAMES).encode()}
+    rows = table.to_pylist()
+    assert [row["photo"] for row in rows] == [str(path) for path in (*paths[:2], bad, paths[2])]
+    assert (rows[2]["problem"], rows[2]["scores"], rows[2]["top"]) == ("not an image file", None, None)
+    with files["table"].open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == ["photo", "problem", "top", "labels", *(f"score:{name}" for name in NAMES)]
+    for row, line in zip(rows, lines, strict=True):
+        assert line["photo"] == row["photo"]
+        numbers = [line[f"score:{name}"] for name in NAMES]
+        assert numbers == [""] * 3 if row["scores"] is None else np.float32(numbers).tolist() == row["scores"]
+        assert line["top"] == "; ".join(row["top"] or [])
+    best = NAMES[int(np.argmax(rows[0]["scores"]))]
+    assert rows[0]["top"][0] == best
+    assert (rows[0]["width"], rows[0]["height"]) == Image.open(paths[0]).size
+
+
+def test_not_one_readable_photo_is_an_error_and_leaves_no_file(loaded: Recogniser, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"not one of 2 photos could be read; the first is .*a\.jpg: not an image"):
+        list(written(loaded.predict(tmp_path), NAMES, 2, tmp_path / "p.parquet", tmp_path / "p.csv"))
+    assert not list(tmp_path.glob("p.*"))
+
+
+def test_labels_are_those_above_the_threshold(made: Path, tmp_path: Path) -> None:
+    base = next(iter(Recogniser.load(made / "m.safetensors").predict(made / "photos")))
+    assert base.labels is None
+    threshold = float(np.sort(base.scores)[1])
+    path = write_recogniser(tmp_path, threshold)
+    photo = next(iter(Recogniser.load(path).predict(made / "photos")))
+    assert photo.labels == [name for name, _ in photo.top(2)]
+
+
+def test_the_threshold_is_that_of_validation_images(made: Path, tmp_path: Path) -> None:
+    evaluated(made, made / "photos")
+    found = read_parquet(made / "images.parquet")
+    labels = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1], [0, 1, 1]]
+    import pyarrow as pa
+
+    from t2ipal.store import write_parquet
+
+    column = found.schema.get_field_index("labels")
+    write_parquet(found.set_column(column, found.schema.field("labels"), pa.array(labels, pa.list_(pa.int8()))),
+                  tmp_path / "images.parquet")  # fmt: skip
+    threshold = recogniser.threshold_of(
+        made / "run.safetensors", made / "features.parquet", tmp_path / "images.parquet"
+    )
+    from t2ipal.evaluate import best_threshold
+
+    means = np.stack(list(evaluated(made, made / "photos").values()))
+    assert threshold == best_threshold(means, np.array(labels))
+    with pytest.raises(UserError, match="images without labels"):
+        recogniser.threshold_of(made / "run.safetensors", made / "features.parquet", made / "images.parquet")
+
+
+def test_heat_maps_are_the_methods_own(made: Path, loaded: Recogniser) -> None:
+    photos = list(loaded.predict(made / "photos", maps=2, thumbnails=32))
+    for photo in photos:
+        assert set(photo.heat) == set(photo.order(2))
+        assert max(photo.thumbnail.size) == 32
+        for heat in photo.heat.values():
+            assert heat.shape == (2, 2)
+            assert heat.max() == pytest.approx(1)
+    assert next(iter(loaded.predict(made / "photos"))).heat == {}
+
+
+# The file of a recogniser and its CLIP
+
+
+def test_one_file_knows_all(made: Path, loaded: Recogniser) -> None:
+    header = recogniser.read_header(made / "m.safetensors")
+    assert header["classes"] == list(NAMES)
+    assert header["seeds"] == [1, 2]
+    assert header["settings"]["n_ctx"] == 4
+    assert header["clip"] == {"name": str(made / "clip.safetensors"), "path": str(made / "clip.safetensors"),
+                              "relative": "clip.safetensors", **CLIP}  # fmt: skip
+    assert loaded.classes == NAMES
+
+
+def test_a_folder_that_moves_keeps_its_clip(made: Path, tmp_path: Path) -> None:
+    write_recogniser(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert Recogniser.load(tmp_path / "new/m.safetensors").classes == NAMES
+
+
+def test_a_missing_clip_is_one_line_and_clip_names_another_place(made: Path, tmp_path: Path) -> None:
+    path = write_recogniser(tmp_path)
+    (tmp_path / "clip.safetensors").rename(tmp_path / "moved.safetensors")
+    with pytest.raises(UserError, match=r"m\.safetensors: its CLIP is not at .*clip\.safetensors.*--clip"):
+        Recogniser.load(path)
+    assert Recogniser.load(path, tmp_path / "moved.safetensors").classes == NAMES
+
+
+def test_another_clip_is_one_line(made: Path, tmp_path: Path) -> None:
+    from tiny_clip import tiny_clip
+
+    from t2ipal.store import write_tensors
+
+    write_tensors(tmp_path / "other.safetensors", tiny_clip(seed=1).model.state_dict())
+    with pytest.raises(
+        UserError, match=r"other\.safetensors: a CLIP of sha256 \w{12}, but .*m\.safetensors learned with"
+    ):
+        Recogniser.load(made / "m.safetensors", tmp_path / "other.safetensors")
+
+
+def test_a_file_that_is_no_recogniser_is_one_line(made: Path, tmp_path: Path) -> None:
+    for name, what in (("run", "the weights of a run"), ("clip", "no recogniser of t2ipal")):
+        with pytest.raises(UserError, match=rf"{name}\.safetensors: {what}.*recognisers"):
+            Recogniser.load(made / f"{name}.safetensors")
+    (tmp_path / "x.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"x\.safetensors: damaged or not a safetensors file"):
+        Recogniser.load(tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match=r"none\.safetensors: no such file"):
+        Recogniser.load(tmp_path / "none.safetensors")
+
+
+def test_a_run_of_several_label_shares_makes_no_recogniser(made: Path, tmp_path: Path) -> None:
+    from t2ipal.store import read_tensors, write_tensors
+
+    tensors, header = read_tensors(made / "run.safetensors")
+    write_tensors(tmp_path / "run.safetensors", tensors, {**header, "levels": [10, 50]})
+    clip = {"model": str(made / "clip.safetensors"), **CLIP}
+    with pytest.raises(UserError, match=r"models of label levels \[10, 50\]"):
+        recogniser.write_recogniser(tmp_path / "m.safetensors", tmp_path / "run.safetensors", clip, None, "0")
+
+
+# Few classes and many
+
+
+@pytest.mark.parametrize(("count", "method"), [(1, "zsclip"), (500, "zsclip"), (500, "t2i_pal")])
+def test_one_class_and_five_hundred(tmp_path: Path, count: int, method: str) -> None:
+    from t2ipal.photo_gallery import Gallery
+
+    names = [f"thing number {number}" for number in range(count)]
+    path = write_recogniser(tmp_path, names=names, method=method, seeds=(1,))
+    found = Recogniser.load(path)
+    write_photos(tmp_path / "photos", 2)
+    photos = list(found.predict(tmp_path / "photos", maps=5, thumbnails=64))
+    assert [photo.scores.shape for photo in photos] == [(count,)] * 2
+    assert len(photos[0].top(5)) == min(5, count)
+    gallery = Gallery(tmp_path / "page.html", found.header, 2)
+    for photo in photos:
+        gallery.add(photo)
+    gallery.write()
+    assert f"{count} class{'es' if count > 1 else ''}" in (tmp_path / "page.html").read_text()
+
+
+def test_a_photo_of_100_megapixels_is_predicted(loaded: Recogniser, tmp_path: Path) -> None:
+    small = picture(4, (100, 100))
+    small.resize((10_000, 10_000), Image.Resampling.NEAREST).save(tmp_path / "large.jpg", quality=90)
+    small.save(tmp_path / "small.png")
+    large, plain = loaded.predict(tmp_path)
+    assert (large.width, large.problem) == (10_000, "")
+    assert np.abs(large.scores - plain.scores).max() < 0.3 * np.ptp(plain.scores) + 0.05
+
+
+# The command
+
+
+def command(*arguments: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    line = [sys.executable, "-m", "t2ipal", *map(str, arguments)]
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_without_arguments_the_commands_are_listed() -> None:
+    result = command()
+    assert result.returncode == 0
+    for name in ("predict", "classes", "show", "example"):
+        assert f"\n    {name} " in result.stdout
+
+
+@pytest.mark.parametrize("name", ["predict", "classes", "show", "example"])
+def test_help_fits_a_terminal_and_shows_every_option(name: str) -> None:
+    result = command(name, "--help")
+    assert result.returncode == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert name == "show" or "example" in result.stdout
+
+
+def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "mes photos é"
+    paths = write_photos(photos, 3)
+    (photos / "bad one.jpg").write_bytes(b"x")
+    model = made / "m.safetensors"
+    plain = command("predict", "--model", model, "--top", 2, photos)
+    assert plain.returncode == 0, plain.stderr
+    assert [line.partition(": ")[0] for line in plain.stdout.splitlines()] == [str(path) for path in paths]
+    assert plain.stdout.splitlines()[0].count(", ") == 1
+    last = plain.stderr.splitlines()[-1]
+    assert last == f"3 of 4 photos read, 1 unreadable: {photos / 'bad one.jpg'} (not an image file)"
+    names = {"--csv": "a b.csv", "--parquet": "p.parquet", "--gallery": "page.html"}
+    files = [part for option, name in names.items() for part in (option, tmp_path / "out dir" / name)]
+    result = command("predict", "--model", model, *files, "--batch", 2, "--workers", 1, photos)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert {path.name for path in (tmp_path / "out dir").iterdir()} == set(names.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["{model}", "{bad}"], 1, "error: not one of 1 photos could be read; the first is "),
+        (["{model}", "nowhere"], 1, "error: nowhere: no such photo or folder"),
+        (["none.safetensors", "{good}"], 1, "error: none.safetensors: no such file"),
+        (["{model}", "--top", "0", "{good}"], 2, "'0' is not a whole number >= 1"),
+        (["{model}"], 2, "the following arguments are required: PHOTO"),
+    ],
+)
+def test_mistakes_end_in_one_line(made: Path, tmp_path: Path, arguments: list[str], code: int, line: str) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"x")
+    (good,) = write_photos(tmp_path / "good", 1)
+    words = {"model": made / "m.safetensors", "bad": tmp_path / "bad.jpg", "good": good}
+    result = command("predict", "--model", *(word.format(**words) for word in arguments))
+    assert result.returncode == code
+    assert line in result.stderr
+    assert "Traceback" not in result.stderr
+    if code == 1:
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_show_says_what_a_recogniser_is(made: Path) -> None:
+    result = command("show", made / "m.safetensors")
+    assert result.returncode == 0, result.stderr
+    for text in ("t2i_pal", "3: dog, cat, traffic light", "64 pixels, crop center", "mean over the seeds"):
+        assert text in result.stdout
+
+
+def test_three_lines_of_python(made: Path) -> None:
+    recogniser_ = Recogniser.load(made / "m.safetensors")
+    table = recogniser_.table(made / "photos", top=1)
+    assert table.column_names == prediction_schema(NAMES).names
+    assert [len(row) for row in table["top"].to_pylist()] == [1] * 7
+
+
+def test_zero_shot_has_no_heat_maps(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.safetensors")
+    run = write_run(tmp_path / "run.safetensors", clip, method="zsclip")
+    recogniser.write_recogniser(tmp_path / "m.safetensors", run, {"model": str(clip), **CLIP}, None, "0")
+    write_photos(tmp_path / "photos", 2)
+    assert all(
+        not photo.heat for photo in Recogniser.load(tmp_path / "m.safetensors").predict(tmp_path / "photos", maps=3)
+    )

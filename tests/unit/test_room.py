@@ -1,0 +1,195 @@
+"""Where features lie changes no number: memory, a scratch file or a device."""
+
+import dataclasses
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from test_train import NAMES, clip, settings, toy
+
+from t2ipal import methods
+from t2ipal.errors import UserError
+from t2ipal.features import cache
+from t2ipal.features.cache import (
+    image_schema,
+    load_global_features,
+    load_image_features,
+    load_text_features,
+    text_schema,
+)
+from t2ipal.features.room import DEVICE_SHARE, MEMORY_SHARE, Room
+from t2ipal.methods.base import CAPTIONS, SYNTHETIC, Rows
+from t2ipal.runs import TrainingFiles, load_training_data
+from t2ipal.sampler import Sampler, ahead
+from t2ipal.store import parquet_writer, write_parquet
+from t2ipal.train import fit
+
+DIM, CELLS, COUNT = 8, 4, 50
+FACTS = {"clip_sha256": "0", "clip_name": "made", "dim": str(DIM), "grid": "2,2"}
+
+
+def fixed(values: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+
+
+def write_images(path: Path, ids: list[str], seed: int, rows: int = 7) -> None:
+    draw = np.random.default_rng(seed)
+    schema = image_schema(DIM, CELLS, False, {**FACTS, "kind": "image"})
+    with parquet_writer(path, schema) as writer:
+        for start in range(0, len(ids), rows):
+            part = ids[start : start + rows]
+            vectors = [draw.standard_normal((len(part), n)).astype(np.float16) for n in (DIM, DIM, CELLS * DIM)]
+            writer.write_table(pa.Table.from_arrays([pa.array(part), *map(fixed, vectors)], schema=schema))
+
+
+def write_texts(path: Path, ids: list[str], seed: int = 0) -> None:
+    draw = np.random.default_rng(seed)
+    schema = text_schema(DIM, {**FACTS, "kind": "text", "grid": ""})
+    lengths = draw.integers(2, 9, len(ids))
+    starts = np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
+    local = draw.standard_normal(starts[-1] * DIM).astype(np.float16)
+    columns = [
+        pa.array(ids),
+        fixed(draw.standard_normal((len(ids), DIM)).astype(np.float16)),
+        pa.ListArray.from_arrays(pa.array(starts * np.int32(DIM)), pa.array(local)),
+        pa.ListArray.from_arrays(pa.array(starts), pa.array(np.arange(starts[-1], dtype=np.int32))),
+    ]
+    write_parquet(pa.Table.from_arrays(columns, schema=schema), path, row_group_size=9)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> TrainingFiles:
+    """Captions with two samples of images, each in three shards whose ids lie between each other."""
+    ids = [f"c{row:03d}" for row in range(COUNT)]
+    samples = []
+    for sample in range(2):
+        samples.append([str(tmp_path / f"{sample}-{shard}.parquet") for shard in range(3)])
+        for shard, path in enumerate(samples[-1]):
+            write_images(Path(path), ids[shard::3], 10 * sample + shard)
+    write_texts(tmp_path / "captions.parquet", ids)
+    labels = {"caption_id": ids, "positive": [[row % 3] for row in range(COUNT)], "unknown": [[]] * COUNT}
+    schema = pa.schema(
+        [("caption_id", pa.string()), ("positive", pa.list_(pa.int32())), ("unknown", pa.list_(pa.int32()))]
+    )
+    write_parquet(pa.table(labels, schema), tmp_path / "labelled.parquet")
+    return TrainingFiles(
+        labelled=[str(tmp_path / "labelled.parquet")], captions=[str(tmp_path / "captions.parquet")], images=samples
+    )
+
+
+def batches(data: object) -> list[torch.Tensor]:
+    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), image_draw="one"), (1, 2), 8, False)
+    found = [batch for epoch in range(2) for batch in sampler.epoch(epoch, torch.device("cpu"))]
+    return [value for batch in found for branch in batch.values() for value in (branch.pooled, branch.local)]
+
+
+@pytest.mark.parametrize("part", [cache.PART, 300])
+def test_a_scratch_file_gives_the_same_batches_as_memory(
+    files: TrainingFiles, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    plain = load_training_data(files, 3)
+    monkeypatch.setattr(cache, "PART", part)
+    room = Room(memory=0)
+    mapped = load_training_data(files, 3, room)
+    assert mapped.mapped
+    assert not plain.mapped
+    text = int(mapped.captions.local.numel()) + COUNT * DIM
+    assert room.mapped == 2 * (text + 2 * COUNT * DIM * (2 + CELLS))
+    assert all(map(torch.equal, batches(plain), batches(mapped)))
+
+
+def test_shards_that_lie_between_each_other_are_sorted_by_id(files: TrainingFiles) -> None:
+    found = load_image_features(files.images[0], Room(memory=0))
+    assert list(found.ids) == sorted(found.ids)
+    for shard, path in enumerate(files.images[0]):
+        alone = load_image_features(path)
+        assert torch.equal(found.local[shard::3], alone.local)
+        assert torch.equal(found.global_pos[shard::3], alone.global_pos)
+    assert torch.equal(load_global_features(files.images[0], "global_nopos"), found.global_nopos)
+
+
+def test_texts_out_of_order_in_a_scratch_file(tmp_path: Path) -> None:
+    ids = [f"t{row:02d}" for row in np.random.default_rng(1).permutation(30)]
+    write_texts(tmp_path / "texts.parquet", ids)
+    memory, mapped = (load_text_features(tmp_path / "texts.parquet", room) for room in (None, Room(memory=0)))
+    assert list(memory.ids) == sorted(ids)
+    assert torch.equal(memory.local, mapped.local)
+    assert torch.equal(memory.offsets, mapped.offsets)
+    first = ids.index("t00")  # tokens count up through the file
+    assert memory.tokens[0] == sum(np.random.default_rng(0).integers(2, 9, 30)[:first])
+
+
+def test_room_shrinks_and_leaves_no_file(tmp_path: Path) -> None:
+    room = Room(memory=1000, folder=str(tmp_path))
+    small, large = room.take((400,)), room.take((2, 300))
+    assert room.memory == 200
+    assert room.mapped == 1200
+    large.fill_(2)
+    small.fill_(1)
+    assert large.sum() == 1200
+    assert list(tmp_path.iterdir()) == []
+    assert room.take((0, 5)).shape == (0, 5)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"nowhere: no such file or directory: 0.0 GB of features fit neither"):
+        Room(memory=0, folder=str(tmp_path / "nowhere")).take((4,))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "as a full disk says")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"no space left on device: .* larger mem_mb, or a TMPDIR with room"):
+        Room(memory=0, folder=str(tmp_path)).take((4,))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_room_of_a_job_follows_its_memory_and_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Room.of_job(4000).memory == MEMORY_SHARE * 4e9
+    assert Room.of_job(None) == Room.of_job(None, torch.device("cpu")) == Room()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
+    room = Room.of_job(4000, torch.device("cuda"))
+    assert room.device_memory == DEVICE_SHARE * 1000
+    # what does not fit on the device, and what is not read in every step, is not put there
+    assert room.take((501,), torch.uint8, in_steps=True).device.type == room.take((4,)).device.type == "cpu"
+    room.device = torch.device("meta")  # stands for a GPU: a tensor there is none of memory
+    assert room.take((250,), in_steps=True).device.type == "meta"
+    assert room.device_memory == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: features stay in memory")
+def test_features_on_a_gpu_give_the_same_batches(files: TrainingFiles) -> None:
+    room = Room.of_job(4000, torch.device("cuda"))
+    there = load_training_data(files, 3, room)
+    assert there.synthetic.samples[0].local.is_cuda
+    found = zip(batches(load_training_data(files, 3)), batches(there), strict=True)
+    assert all(torch.equal(a, b.cpu()) for a, b in found)
+
+
+def test_batches_gathered_ahead_are_the_same_and_errors_pass(files: TrainingFiles) -> None:
+    sampler = Sampler(load_training_data(files, 3), Rows(frozenset({SYNTHETIC})), (1,), 8, False)
+    plain, early = (list(how(sampler.epoch(0, torch.device("cpu")))) for how in (iter, ahead))
+    assert len(plain) == len(early) == sampler.steps
+    assert all(torch.equal(a[SYNTHETIC].local, b[SYNTHETIC].local) for a, b in zip(plain, early, strict=True))
+
+    def torn() -> object:
+        yield plain[0]
+        raise UserError("torn")
+
+    with pytest.raises(UserError, match="torn"):
+        list(ahead(torn()))
+
+
+def test_training_is_the_same_with_batches_gathered_ahead() -> None:
+    data, method = toy(), methods.get("t2i_pal")
+    first, second = (
+        fit(method, settings("t2i_pal"), clip(), NAMES, dataclasses.replace(data, mapped=mapped), (1, 2), device="cpu")[
+            0
+        ]
+        for mapped in (False, True)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,26 @@
+"""Say which words stood for each class, and how many captions they found."""
+
+from typing import Any
+
+from job import log, run
+
+SAID = 40
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.class_words import class_words, count_captions, lines, warnings, words_table
+    from t2ipal.store import read_parquet, write_parquet
+
+    labels = read_parquet(snakemake.input.labelled, ["positive"])["positive"].to_pylist()
+    rows = class_words(snakemake.params.spec["classes"], count_captions(labels))
+    for line in lines(rows, more=False)[:SAID]:
+        log.info("%s", line)
+    if len(rows) > SAID:
+        log.info("and %d classes more: see %s", len(rows) - SAID, snakemake.output.words)
+    for warning in warnings(rows):
+        log.warning("warning: %s", warning)
+    write_parquet(words_table(rows), snakemake.output.words)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)

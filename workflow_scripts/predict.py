@@ -1,0 +1,32 @@
+"""Say what is in a folder of photos: tables, and a page to look at."""
+
+from pathlib import Path
+from typing import Any
+
+from job import progress, run
+
+
+def main(snakemake: Any) -> None:
+    from t2ipal.photo_gallery import SIDE, Gallery
+    from t2ipal.photos import find_photos
+    from t2ipal.predict import Recogniser
+    from t2ipal.prediction_files import Counts, written
+
+    spec, output = snakemake.params.spec, snakemake.output
+    paths, recogniser, counts = find_photos([spec["photos"]]), Recogniser.load(snakemake.input.model), Counts()
+    gallery = Gallery(output.html, recogniser.header, len(paths), spec["top"], spec["title"], snakemake.input.page)
+    with progress(f"{snakemake.wildcards.method} {snakemake.wildcards.dataset}", "photos") as report:
+        found = recogniser.predict(
+            paths, workers=snakemake.threads, thumbnails=SIDE, maps=spec["top"], on_progress=report
+        )
+        for prediction in written(found, recogniser.classes, spec["top"], output.parquet, output.csv):
+            counts.add(prediction)
+            gallery.add(prediction)
+    gallery.write()
+    Path(output.thumbnails).mkdir(exist_ok=True)
+    if counts.problems:
+        report.warn(counts.text())
+
+
+if __name__ == "__main__":
+    run(main, snakemake)
