@@ -108,9 +108,9 @@ class Domain:
     typical: float
 
 
-WEB = Domain(counts=(0.4, 0.35, 0.25), sizes=(0.36, 0.85), settings=WEB_SETTINGS, habit=0.95, company=0.7, typical=0.97)
+WEB = Domain(counts=(0.4, 0.35, 0.25), sizes=(0.36, 0.85), settings=WEB_SETTINGS, habit=0.95, company=0.7, typical=0.95)
 DAILY = Domain(
-    counts=(0.3, 0.35, 0.2, 0.15), sizes=(0.34, 0.75), settings=tuple(SETTINGS), habit=0.0, company=0.1, typical=0.0
+    counts=(0.4, 0.3, 0.2, 0.1), sizes=(0.36, 0.75), settings=tuple(SETTINGS), habit=0.1, company=0.1, typical=0.1
 )
 AGAIN = 0.15  # chance that a further thing that is no companion is of the first one's class
 COVER, TRIES = 0.3, 12  # share of the smaller of two things that may be hidden, if a place is found in so many tries

@@ -29,11 +29,11 @@ from t2ipal.micro.zoo.world import World
 log = logging.getLogger("zoo")
 SCENES = 120_000  # of the pre-training draw
 RECIPES = {
-    "clip": Recipe(steps=1400, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
-    "clip-small": Recipe(steps=2200, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
+    "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=12_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=10_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
 }
 STAGES = tuple(RECIPES)
 
