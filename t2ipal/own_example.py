@@ -14,6 +14,7 @@ SIDE = 240
 CONFIG = """\
 # Written by `python -m t2ipal example`: the micro world as data of one's own. All keys: config/own_data.yaml.
 name: {name}
+seeds: [1, 2, 3]
 pools:
   micro: null
   captions: {{source: text, path: {folder}/captions.txt}}
@@ -28,7 +29,7 @@ data_dir: .
 methods: [t2i_pal]
 text_to_image: {{steps-2: null, steps-4: null, micro: {{samples: 2}}}}
 clip: {{small: null}}
-extra: {{zsclip_sparc: null, tai_dpt_sparc: null, t2i_pal_sparc: null, t2i_pal_class_specific: null}}
+extra: {{zsclip_sparc: null, tai_dpt_sparc: null, t2i_pal_sparc: null, t2i_pal_shared: null}}
 partial: null
 novel: null
 few_shot: null

@@ -96,7 +96,7 @@ def make_overlay(
         },
         "use": {"text_to_image": "sd15", "clip": "rn101"},
         "methods": ["zsclip", "tai_dpt", "t2i_pal"],
-        "extra": gone(("zsclip_sparc", "tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_class_specific")),
+        "extra": gone(("zsclip_sparc", "tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_shared")),
         "partial": None,
         "novel": None,
         "few_shot": None,

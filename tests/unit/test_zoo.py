@@ -15,7 +15,7 @@ from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.zoo.clip import ARCHITECTURES, LENGTH, export, micro_clip
 from t2ipal.micro.zoo.loop import Recipe, Stage, train
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
-from t2ipal.micro.zoo.text_to_image import prompt_ids
+from t2ipal.micro.zoo.text_to_image import micro_text_encoder, prompt_ids
 from t2ipal.micro.zoo.tokens import Vocabulary, write_tokenizer
 
 ZOO = Path(__file__).resolve().parents[2] / "resources/zoo"
@@ -49,6 +49,25 @@ def test_prompt_ids_are_those_of_the_pipelines_tokenizer(tmp_path: Path):
     texts = [*TEXTS, "", " ".join(["dog"] * 60)]
     wanted = tokenizer(texts, padding="max_length", max_length=PROMPT, truncation=True)["input_ids"]
     assert np.array_equal(prompt_ids(vocabulary.compact(texts, LENGTH)), np.array(wanted))
+
+
+def test_the_text_encoder_starts_with_the_hidden_states_of_clip():
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.of_grammar()
+    clip = micro_clip(len(vocabulary.ids)).eval()
+    state = export(clip, vocabulary)
+    rounded = {key: state[key].float() for key in clip.state_dict() if key in state}
+    rounded["token_embedding.weight"] = state["token_embedding.rows"].float()
+    rounded["positional_embedding"] = rounded["positional_embedding"][:LENGTH]
+    clip.load_state_dict(rounded)
+    tokens = vocabulary.compact(TEXTS[:20], LENGTH)
+    with torch.inference_mode():
+        hidden = micro_text_encoder(state).eval()(torch.from_numpy(prompt_ids(tokens))).last_hidden_state
+        x = clip.token_embedding(torch.from_numpy(tokens)) + clip.positional_embedding
+        wanted = clip.ln_final(clip.transformer(x.permute(1, 0, 2)).permute(1, 0, 2))
+    for row, line in enumerate(tokens):
+        length = min(int((line > 0).sum()), PROMPT - 1)  # after the end mark the two pad differently
+        torch.testing.assert_close(hidden[row, :length], wanted[row, :length], atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

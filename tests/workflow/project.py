@@ -44,7 +44,7 @@ TINY: dict[str, Any] = {
     },
     "clip": {"micro": {"model": "models/clip.safetensors", "image_size": 32, "batch": 32}, "small": None},
     "methods": ["zsclip", "tai_dpt", "t2i_pal"],
-    "extra": NONE(("tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_class_specific")),
+    "extra": NONE(("tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_shared")),
     "partial": {"levels": [50, 90], "methods": ["partial_bce", "dualcoop"]},
     "novel": {"levels": [1], "methods": ["laso"], "zero_shot": ["tai_dpt"]},
     "few_shot": {"levels": [1, 2]},

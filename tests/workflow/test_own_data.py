@@ -40,7 +40,7 @@ OWN: dict[str, Any] = {
     "few_shot": None,
     "ablations": NONE(("table5", "table6", "supplement")),
     "sweeps": NONE(("fig3a", "fig3b", "fig3c", "fig4")),
-    "extra": NONE(("zsclip_sparc", "tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_class_specific")),
+    "extra": NONE(("zsclip_sparc", "tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_shared")),
     "training": {"epochs": 2, "batch": 4, "templates": 2},
 }
 

@@ -33,7 +33,7 @@ RECIPES = {
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=10_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=7_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
 }
 STAGES = tuple(RECIPES)
 
@@ -69,9 +69,9 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     stages: dict[str, Callable] = {
         "clip": lambda: ClipStage(work, size, scaled["clip"]),
         "clip-small": lambda: ClipStage(work, size, scaled["clip-small"], "clip-small"),
-        "judge": lambda: JudgeStage(work, size, scaled["judge"]),
+        "judge": lambda: JudgeStage(work, size // 4, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
-        "text-to-image": lambda: TextToImageStage(work, size, scaled["text-to-image"]),
+        "text-to-image": lambda: TextToImageStage(work, size, work / "clip.safetensors", scaled["text-to-image"]),
     }
     started = time.time()
     result = train(stages[name](), work, processes)

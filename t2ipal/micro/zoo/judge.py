@@ -35,7 +35,7 @@ class Judge(nn.Sequential):
 
 @dataclass(frozen=True)
 class JudgeStage(Stage):
-    """Binary cross-entropy per class on real renders."""
+    """Binary cross-entropy per class on real renders of the training stream, whose scenes are like those it judges."""
 
     work: Path
     size: int
@@ -46,7 +46,7 @@ class JudgeStage(Stage):
         return Judge()
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
-        world = World(self.work, "pretrain", self.size)
+        world = World(self.work, "train", self.size)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
         x = to_unit(world.images[rows], device).contiguous(memory_format=torch.channels_last)
         x = x + 0.1 * rng.random() * torch.randn_like(x)  # the generator's grain must not decide

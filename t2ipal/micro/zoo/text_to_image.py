@@ -1,13 +1,15 @@
 """The micro text-to-image model: a small Stable Diffusion pipeline.
 
-Its text encoder is CLIP's kind of transformer, trained along from nothing: the micro CLIP has read alt-texts only, and
-this model is to draw what sentences say.
+Its text encoder starts as the micro CLIP's and is trained along: CLIP has read alt-texts only, and this model is to draw
+what sentences say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal import store
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
-from t2ipal.micro.zoo.tokens import Vocabulary, small_vocabulary, write_tokenizer
+from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
 if TYPE_CHECKING:
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
 LENGTH = 32  # token positions of a prompt
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 8
-SENTENCES = 0.5  # share of sentences in training; the others are alt-texts
+SENTENCES = 0.95  # share of sentences in training, the others are alt-texts: as Betker et al. 2023 re-caption
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 
 
 def micro_unet() -> UNet2DConditionModel:
-    """Two resolutions, 8 x 8 and 4 x 4 latents; the text is attended to at the lower one."""
+    """Two resolutions, 8 x 8 and 4 x 4 latents; the text is attended to at the lower one, and pooled into every block."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -48,6 +51,8 @@ def micro_unet() -> UNet2DConditionModel:
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,  # diffusers reads this as the number of heads
         norm_num_groups=16,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=TEXT_WIDTH // 64,
     )
 
 
@@ -65,14 +70,21 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def micro_text_encoder() -> CLIPTextModel:
-    """The text encoder that Stable Diffusion expects, for the small vocabulary and prompts of 32 tokens."""
+def micro_text_encoder(clip: Mapping[str, Tensor]) -> CLIPTextModel:
+    """The text tower of a micro CLIP as the module that Stable Diffusion expects, for prompts of 32 tokens.
+
+    Args:
+        clip: what `clip.export` gives.
+
+    Returns:
+        A model with the same hidden states, for the ids of the small tokenizer.
+    """
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    size = len(small_vocabulary(Vocabulary.of_grammar())[2])
-    return CLIPTextModel(
+    ids = small_vocabulary(Vocabulary.of_grammar())[2]
+    model = CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=size,
+            vocab_size=len(ids),
             hidden_size=TEXT_WIDTH,
             intermediate_size=4 * TEXT_WIDTH,
             projection_dim=TEXT_WIDTH,
@@ -80,11 +92,29 @@ def micro_text_encoder() -> CLIPTextModel:
             num_attention_heads=TEXT_WIDTH // 64,
             max_position_embeddings=LENGTH,
             hidden_act="quick_gelu",
-            bos_token_id=size - 2,
-            eos_token_id=size - 1,
-            pad_token_id=size - 1,
+            bos_token_id=len(ids) - 2,
+            eos_token_id=len(ids) - 1,
+            pad_token_id=len(ids) - 1,
         )
     )
+    table = torch.zeros(END + 1, TEXT_WIDTH)
+    table[clip["token_embedding.ids"].long()] = clip["token_embedding.rows"].float()
+    state = {
+        "embeddings.token_embedding.weight": table[torch.from_numpy(ids)],
+        "embeddings.position_embedding.weight": clip["positional_embedding"][:LENGTH],
+        "final_layer_norm.weight": clip["ln_final.weight"],
+        "final_layer_norm.bias": clip["ln_final.bias"],
+    }
+    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj"}
+    names |= {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
+    for layer, kind in product(range(TEXT_LAYERS), ("weight", "bias")):
+        old, new = f"transformer.resblocks.{layer}.", f"encoder.layers.{layer}."
+        state |= {f"{new}{to}.{kind}": clip[f"{old}{name}.{kind}"] for name, to in names.items()}
+        parts = zip("qkv", clip[f"{old}attn.in_proj_{kind}"].chunk(3), strict=True)
+        state |= {f"{new}self_attn.{letter}_proj.{kind}": part for letter, part in parts}
+    prefix = "text_model." if any(key.startswith("text_model.") for key in model.state_dict()) else ""
+    model.load_state_dict({prefix + key: value.float() for key, value in state.items()})
+    return model
 
 
 class Denoiser(nn.Module):
@@ -105,12 +135,13 @@ class TextToImageStage(Stage):
 
     work: Path
     size: int
+    clip: Path
     recipe: Recipe
     name: str = "text-to-image"
     channels_last = False
 
     def build(self) -> nn.Module:
-        return Denoiser(micro_unet(), micro_text_encoder())
+        return Denoiser(micro_unet(), micro_text_encoder(store.read_tensors(self.clip)[0]))
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world, components = World(self.work, "pretrain", self.size), _components(self.work, self.size, device)
