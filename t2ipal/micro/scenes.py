@@ -1,7 +1,8 @@
 """Scenes of the micro world: things of the 20 VOC2007 classes before a plain background, some shapes that are none.
 
-Two domains, as a model's web images and the images it is used on: pre-training scenes have few, large things, where
-they usually are; all other streams have more of them, smaller, half hidden, anywhere, also in places never seen before.
+Three domains: the images of the web that CLIP learns from have few, large things, where they usually are; the curated
+ones of a text-to-image model show each thing whole; those that both are used on have more things, smaller, half hidden,
+anywhere, also in places never seen before.
 A scene is drawn from (stream, index, seed) alone, and its pixels from the scene alone.
 """
 
@@ -21,7 +22,7 @@ CLASSES: tuple[str, ...] = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-STREAMS = ("pretrain", "captions", "train", "validation", "test")
+STREAMS = ("pretrain", "curated", "captions", "train", "validation", "test")
 COLOURS: dict[str, Colour] = {
     "red": (210, 45, 45), "blue": (50, 90, 205), "green": (60, 150, 75), "yellow": (240, 205, 50),
     "orange": (240, 135, 40), "purple": (135, 70, 165), "pink": (240, 140, 180), "brown": (130, 80, 45),
@@ -98,6 +99,10 @@ class Domain:
         habit: chance that the largest thing is where it usually is.
         company: chance that a further thing is a companion of the first.
         typical: chance that a thing has the typical colour of its class; else it is any of its palette.
+        shared: whether things share the picture: their sides are divided by the square root of their number.
+        cover: share of the smaller of two things that may be hidden, if a place is found in `tries`.
+        tries: places tried for a thing.
+        clutter: most shapes that are no thing.
     """
 
     counts: tuple[float, ...]
@@ -106,15 +111,22 @@ class Domain:
     habit: float
     company: float
     typical: float
+    shared: bool = False
+    cover: float = 0.3
+    tries: int = 12
+    clutter: int = 2
 
 
 WEB = Domain(counts=(0.4, 0.35, 0.25), sizes=(0.36, 0.85), settings=WEB_SETTINGS, habit=0.95, company=0.7, typical=0.95)
+CURATED = Domain(
+    counts=(0.35, 0.35, 0.3), sizes=(0.55, 0.9), settings=tuple(SETTINGS), habit=0.3, company=0.3, typical=0.5,
+    shared=True, cover=0.05, tries=40, clutter=0,
+)  # fmt: skip
 DAILY = Domain(
     counts=(0.4, 0.3, 0.2, 0.1), sizes=(0.36, 0.75), settings=tuple(SETTINGS), habit=0.1, company=0.1, typical=0.1
 )
 AGAIN = 0.15  # chance that a further thing that is no companion is of the first one's class
-COVER, TRIES = 0.3, 12  # share of the smaller of two things that may be hidden, if a place is found in so many tries
-CLUTTER = 2  # most shapes that are no thing
+DOMAINS = {"pretrain": WEB, "curated": CURATED}  # of all other streams: DAILY
 
 
 @dataclass(frozen=True)
@@ -172,8 +184,7 @@ def scene_of(stream: str, index: int, seed: int = 0) -> Scene:
     """
     if stream not in STREAMS:
         raise ValueError(f"no stream {stream!r}; there are {', '.join(STREAMS)}")
-    domain = WEB if stream == "pretrain" else DAILY
-    return draw_scene(np.random.default_rng(seed_of("micro", stream, index, seed)), domain)
+    return draw_scene(np.random.default_rng(seed_of("micro", stream, index, seed)), DOMAINS.get(stream, DAILY))
 
 
 def draw_scene(rng: np.random.Generator, domain: Domain) -> Scene:
@@ -197,7 +208,7 @@ def draw_scene(rng: np.random.Generator, domain: Domain) -> Scene:
         setting=str(rng.choice(USUAL[largest.name] if usual else domain.settings)),
         horizon=float(rng.uniform(0.5, 0.68)),
         tints=(_jitter(rng), _jitter(rng)),
-        clutter=tuple(_shape(rng) for _ in range(int(rng.integers(CLUTTER + 1)))),
+        clutter=tuple(_shape(rng) for _ in range(int(rng.integers(domain.clutter + 1)))),
     )
 
 
@@ -206,8 +217,8 @@ def _things(chosen: Sequence[int], domain: Domain, rng: np.random.Generator) -> 
     placed: list[Thing] = []
     for cls in chosen:
         tries = []
-        while len(tries) < TRIES and (not tries or tries[-1][0] > COVER):
-            thing = _thing(cls, domain, rng)
+        while len(tries) < domain.tries and (not tries or tries[-1][0] > domain.cover):
+            thing = _thing(cls, domain, len(chosen) if domain.shared else 1, rng)
             tries.append((max((_hidden(thing, other) for other in placed), default=0.0), thing))
         placed.append(min(tries, key=lambda found: found[0])[1])
     return tuple(sorted(placed, key=lambda thing: thing.x + thing.size / 2))
@@ -221,9 +232,9 @@ def _hidden(a: Thing, b: Thing) -> float:
     return width * height / min(a.size, b.size) ** 2
 
 
-def _thing(cls: int, domain: Domain, rng: np.random.Generator) -> Thing:
+def _thing(cls: int, domain: Domain, sharers: int, rng: np.random.Generator) -> Thing:
     name = CLASSES[cls]
-    size = float(np.exp(rng.uniform(*np.log(domain.sizes))))
+    size = float(np.exp(rng.uniform(*np.log(domain.sizes)))) / sharers**0.5
     top = float(rng.uniform(max(size, 0.5), 1.0)) - size
     if name in FLYING:
         top *= float(rng.uniform(0.2, 1.0))

@@ -33,7 +33,7 @@ RECIPES = {
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=7_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=16_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
 }
 STAGES = tuple(RECIPES)
 
@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     work, out, size = options.work, options.out, options.scenes
-    World(work, "pretrain", size, os.cpu_count() or 1)
-    World(work, "validation", 2000, os.cpu_count() or 1)
+    for stream, count in (("pretrain", size), ("curated", size // 2), ("train", size // 4), ("validation", 2000)):
+        World(work, stream, count, os.cpu_count() or 1)
     scaled = {name: _scaled(recipe, options.steps) for name, recipe in RECIPES.items()}
     stages: dict[str, Callable] = {
         "clip": lambda: ClipStage(work, size, scaled["clip"]),

@@ -1,7 +1,7 @@
 """The micro text-to-image model: a small Stable Diffusion pipeline.
 
-Its text encoder starts as the micro CLIP's and is trained along: CLIP has read alt-texts only, and this model is to draw
-what sentences say.
+It learns from curated pictures with true sentences, as such models are tuned on (Betker et al. 2023 re-caption
+theirs). Its text encoder starts as the micro CLIP's, which has read alt-texts only, and is trained along.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2ipal import store
-from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
-from t2ipal.micro.zoo.world import World
+from t2ipal.micro.zoo.world import CAPTIONS, World
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -32,12 +31,11 @@ if TYPE_CHECKING:
 LENGTH = 32  # token positions of a prompt
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 8
-SENTENCES = 0.95  # share of sentences in training, the others are alt-texts: as Betker et al. 2023 re-caption
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 
 
 def micro_unet() -> UNet2DConditionModel:
-    """Two resolutions, 8 x 8 and 4 x 4 latents; the text is attended to at the lower one, and pooled into every block."""
+    """Two resolutions, 8 x 8 and 4 x 4 latents; text is attended to at the lower one, and pooled into every block."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -144,11 +142,10 @@ class TextToImageStage(Stage):
         return Denoiser(micro_unet(), micro_text_encoder(store.read_tensors(self.clip)[0]))
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
-        world, components = World(self.work, "pretrain", self.size), _components(self.work, self.size, device)
+        world, components = World(self.work, "curated", self.size // 2), _components(self.work, self.size, device)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
         z = components.encode(to_unit(world.images[rows], device))
-        told = np.where(rng.random(batch) < SENTENCES, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
-        tokens = world.tokens[rows, told].astype(np.int64)
+        tokens = world.tokens[rows, rng.integers(CAPTIONS, size=batch)].astype(np.int64)
         tokens[rng.random(batch) < DROP_TEXT] = _empty()
         ids = torch.from_numpy(prompt_ids(tokens)).to(device)
         noise, schedule = torch.randn_like(z), _scheduler()

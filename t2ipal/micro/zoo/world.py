@@ -1,4 +1,4 @@
-"""The pre-training draw of the micro world: rendered once, kept as memory-mapped arrays that all processes share."""
+"""Draws of the micro world to train on: rendered once, kept as memory-mapped arrays that all processes share."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from t2ipal import store
-from t2ipal.micro.grammar import ALT_TEXTS
 
 log = logging.getLogger(__name__)
 SIDE = 64  # pixels
 LENGTH = 40  # token positions that pre-training captions may fill
 CHUNK = 2000
-CAPTIONS = ALT_TEXTS + 1  # per scene: what CLIP reads, and a sentence that the text-to-image model reads too
+CAPTIONS = 2  # per scene
 
 
 class World:
-    """`size` scenes of one stream with three captions and the true labels each.
+    """`size` scenes of one stream with two captions and the true labels each.
 
     Attributes:
         images: uint8 [size, 64, 64, 3].
-        tokens: uint16 [size, 3, 40], CLIP's byte-pair ids replaced by their place in `ids`; 0 pads.
+        tokens: uint16 [size, 2, 40], CLIP's byte-pair ids replaced by their place in `ids`; 0 pads.
         labels: bool [size, 20], the classes drawn.
-        said: bool [size, 3, 20], the classes that each caption names.
+        said: bool [size, 2, 20], the classes that each caption names.
         ids: CLIP's ids in use, ascending: [0, ..., SOT, EOT].
     """
 
