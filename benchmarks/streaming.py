@@ -6,7 +6,7 @@ Features are made up, on disk as the workflow writes them: N captions x 6 images
 has 1,000 captions, D = 128 and maps of 3 x 3 cells; --wide has D = 512 and 7 x 7. Each line is a process of its own:
 
 plain:   each file read as a table and put together in memory, as one would write it first; no batches.
-memory:  `t2ipal.runs.load_training_data` with as much room as it wants.
+memory:  `t2ipal.training.runs.load_training_data` with as much room as it wants.
 scratch: the same without room, all in scratch files; their pages that are in memory belong to the system, which takes
          them back when they are wanted.
 
@@ -155,7 +155,7 @@ def make(folder: str, count: str, dim: str, side: str) -> list[str]:
 def read(folder: str, way: str, steps: str) -> list[str]:
     """Load the features and draw batches."""
     from t2ipal.features.room import Room
-    from t2ipal.runs import TrainingFiles, load_training_data
+    from t2ipal.training.runs import TrainingFiles, load_training_data
 
     samples = [[f"{folder}/images-{k}-{i}.parquet" for i in range(SHARDS)] for k in range(SAMPLES)]
     # what is read of the disk shall be read of the disk
@@ -201,7 +201,7 @@ def _steps(data: Any, steps: int) -> float:
 
     from t2ipal.methods.base import CAPTIONS as TEXTS
     from t2ipal.methods.base import SYNTHETIC, Rows
-    from t2ipal.sampler import Sampler
+    from t2ipal.training.sampler import Sampler
 
     sampler = Sampler(data, Rows(frozenset({TEXTS, SYNTHETIC})), SEEDS, BATCH, True)
     batches = sampler.epoch(0, torch.device("cpu"))

@@ -156,10 +156,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run_predict(options: argparse.Namespace) -> int:
     """Photos to labels and scores."""
-    from t2ipal.photo_gallery import SIDE, Gallery
-    from t2ipal.photos import find_photos
-    from t2ipal.predict import Recogniser
-    from t2ipal.prediction_files import Counts, written
+    from t2ipal.prediction.files import Counts, written
+    from t2ipal.prediction.gallery import SIDE, Gallery
+    from t2ipal.prediction.photos import find_photos
+    from t2ipal.prediction.predict import Recogniser
 
     paths = find_photos(options.photos)
     recogniser = Recogniser.load(options.model, options.clip, options.device)
@@ -187,7 +187,7 @@ def run_predict(options: argparse.Namespace) -> int:
 
 def run_classes(options: argparse.Namespace) -> int:
     """A class list with its words."""
-    from t2ipal.class_words import as_yaml, class_words, find_captions, lines, warnings
+    from t2ipal.captions.class_words import as_yaml, class_words, find_captions, lines, warnings
     from t2ipal.classes import load_classes
 
     counts = None
@@ -203,7 +203,7 @@ def run_classes(options: argparse.Namespace) -> int:
 
 def run_show(options: argparse.Namespace) -> int:
     """A recogniser's header."""
-    from t2ipal.recogniser import read_header
+    from t2ipal.prediction.recogniser import read_header
 
     header = read_header(options.model)
     clip, threshold = header["clip"], header["threshold"]
@@ -224,7 +224,7 @@ def run_show(options: argparse.Namespace) -> int:
 
 def run_example(options: argparse.Namespace) -> int:
     """Example data, and what to do with it."""
-    from t2ipal.own_example import write_example
+    from t2ipal.micro.own_example import write_example
 
     paths = write_example(options.folder, options.photos, options.captions)
     for path in paths:

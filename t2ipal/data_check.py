@@ -13,7 +13,7 @@ from typing import Any
 
 from t2ipal.errors import UserError
 from t2ipal.features.variants import CACHE, SHA256, VARIANTS, address, file_name
-from t2ipal.layouts import Place, coco_pictures, coco_row, nuswide_pictures, pool_files, source_files, voc_row
+from t2ipal.paths import Place, coco_pictures, coco_row, nuswide_pictures, pool_files, source_files, voc_row
 from t2ipal.store import sha256_file
 
 MODELS = {"clip": "clip", "text_to_image": "stable-diffusion-v1-5"}

@@ -90,8 +90,8 @@ def seen_examples(
     """
     import torch
 
-    from t2ipal import runs
     from t2ipal.features.cache import load_image_features
+    from t2ipal.training import runs
 
     found = load_image_features(features, room)
     method, tensors, _ = runs.read_model(model)

@@ -80,7 +80,7 @@ class Plan:
 
     Attributes:
         runs: by (dataset, method, variant).
-        tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.layout`).
+        tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.table_cells`).
         table1: (method, {dataset: run}) of the base runs, in the order of `methods`, for data sets without a test too.
         sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of measured data sets.
         novel: novel classes by data set, where the config has a protocol of them.
@@ -99,13 +99,13 @@ def make_plan(config: Config) -> Plan:
     Raises:
         UserError: an unknown method or setting, a value out of range, or data a method needs and no data set has.
     """
-    from t2ipal import layout
+    from t2ipal import table_cells
 
     _check_methods(config)
     _check_classes(config)
     planner = Planner(config)
     table1 = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
-    tables = layout.make_tables(planner)
+    tables = table_cells.make_tables(planner)
     sweeps = {
         name: {
             data: tuple(

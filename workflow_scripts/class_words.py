@@ -8,7 +8,7 @@ SAID = 40
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.class_words import class_words, count_captions, lines, warnings, words_table
+    from t2ipal.captions.class_words import class_words, count_captions, lines, warnings, words_table
     from t2ipal.store import read_parquet, write_parquet
 
     labels = read_parquet(snakemake.input.labelled, ["positive"])["positive"].to_pylist()

@@ -6,9 +6,9 @@ from job import log, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal import measure
-    from t2ipal.records import write_records
-    from t2ipal.score_files import read_scores, write_scores
+    from t2ipal.metrics import measure
+    from t2ipal.metrics.records import write_records
+    from t2ipal.metrics.score_files import read_scores, write_scores
 
     spec, files = snakemake.params.spec, snakemake.input
     scores = measure.combined([read_scores(path) for path in files.scores], spec["combine"])

@@ -6,12 +6,14 @@ from job import log, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal import measure, methods, runs
+    from t2ipal import methods
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.room import Room
-    from t2ipal.records import write_records
-    from t2ipal.score_files import write_scores
+    from t2ipal.metrics import measure
+    from t2ipal.metrics.records import write_records
+    from t2ipal.metrics.score_files import write_scores
     from t2ipal.store import read_parquet
+    from t2ipal.training import runs
 
     spec, files = snakemake.params.spec, snakemake.input
     room = Room.of_job(snakemake.resources.get("mem_mb"))

@@ -9,7 +9,7 @@ SHOWN = 1000
 
 def prompt_distances(paths: list[str], methods: list[dict[str, Any]], test: Any) -> list[tuple[Any, list[float]]]:
     """For each method with class prompts, the distance of their mean to that of the test images [N, D], by seed."""
-    from t2ipal.evaluate import modality_gap
+    from t2ipal.metrics.evaluate import modality_gap
     from t2ipal.store import read_tensors
     from t2ipal.tables import MethodRow
 
@@ -29,11 +29,11 @@ def main(snakemake: Any) -> None:
     from itertools import combinations
     from statistics import mean
 
-    from t2ipal.evaluate import modality_gap
     from t2ipal.features.cache import load_global_features
     from t2ipal.figures import modality_gap as draw
     from t2ipal.figures import save
-    from t2ipal.records import by_run, read_records, run_of
+    from t2ipal.metrics.evaluate import modality_gap
+    from t2ipal.metrics.records import by_run, read_records, run_of
     from t2ipal.store import write_text
     from t2ipal.tables import MethodRow
 

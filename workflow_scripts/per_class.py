@@ -7,7 +7,7 @@ from job import run
 
 def main(snakemake: Any) -> None:
     from t2ipal.figures import per_class, save
-    from t2ipal.records import by_run, read_records, run_of
+    from t2ipal.metrics.records import by_run, read_records, run_of
     from t2ipal.tables import MethodRow
 
     spec = snakemake.params.spec

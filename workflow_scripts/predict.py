@@ -7,10 +7,10 @@ from job import progress, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.photo_gallery import SIDE, Gallery
-    from t2ipal.photos import find_photos
-    from t2ipal.predict import Recogniser
-    from t2ipal.prediction_files import Counts, written
+    from t2ipal.prediction.files import Counts, written
+    from t2ipal.prediction.gallery import SIDE, Gallery
+    from t2ipal.prediction.photos import find_photos
+    from t2ipal.prediction.predict import Recogniser
 
     spec, output = snakemake.params.spec, snakemake.output
     paths, recogniser, counts = find_photos([spec["photos"]]), Recogniser.load(snakemake.input.model), Counts()

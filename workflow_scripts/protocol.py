@@ -6,9 +6,9 @@ from job import log, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal import runs
     from t2ipal.datasets import protocols
     from t2ipal.store import read_parquet
+    from t2ipal.training import runs
 
     spec, output = snakemake.params.spec, snakemake.output.known
     table = read_parquet(snakemake.input.images, ["image_id"])

@@ -7,7 +7,7 @@ from job import log, run
 
 def main(snakemake: Any) -> None:
     from t2ipal import __version__
-    from t2ipal.recogniser import threshold_of, write_recogniser
+    from t2ipal.prediction.recogniser import threshold_of, write_recogniser
 
     spec, files = snakemake.params.spec, snakemake.input
     threshold = None

@@ -8,13 +8,14 @@ from job import log, progress, run
 def main(snakemake: Any) -> None:
     import pyarrow as pa
 
-    from t2ipal import methods, protocols, runs
+    from t2ipal import methods
     from t2ipal.device import pick_device
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.clip_models import load_clip
     from t2ipal.features.room import Room
-    from t2ipal.search import grid, try_settings
     from t2ipal.store import write_parquet
+    from t2ipal.training import protocols, runs
+    from t2ipal.training.search import grid, try_settings
 
     spec, files = snakemake.params.spec, snakemake.input
     room = Room.of_job(snakemake.resources.get("mem_mb"))

@@ -21,7 +21,7 @@ def quoted(paper: dict[tuple[str, str, str, str], float], spec: dict[str, Any]) 
 
 def main(snakemake: Any) -> None:
     from t2ipal.figures import save, sweep
-    from t2ipal.records import by_run, read_records, run_of
+    from t2ipal.metrics.records import by_run, read_records, run_of
     from t2ipal.tables import read_paper
 
     spec = snakemake.params.spec

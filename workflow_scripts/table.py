@@ -6,7 +6,7 @@ from job import run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.records import read_records
+    from t2ipal.metrics.records import read_records
     from t2ipal.store import write_text
     from t2ipal.tables import RENDERERS, make_table, read_paper
 

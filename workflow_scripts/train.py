@@ -6,12 +6,13 @@ from job import log, progress, run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal import methods, protocols, runs
+    from t2ipal import methods
     from t2ipal.device import pick_device
     from t2ipal.features.clip_models import load_clip
     from t2ipal.features.room import Room
     from t2ipal.store import write_parquet
-    from t2ipal.train import fit
+    from t2ipal.training import protocols, runs
+    from t2ipal.training.train import fit
 
     spec, files = snakemake.params.spec, snakemake.input
     shards, images = spec["shards"], files.images

@@ -20,7 +20,7 @@ from t2ipal.captions.rows import (
     checked,
 )
 from t2ipal.errors import UserError
-from t2ipal.layouts import coco_annotations
+from t2ipal.paths import coco_annotations
 
 
 def read(

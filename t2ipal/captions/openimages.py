@@ -1,6 +1,6 @@
 """Localized narratives of OpenImages: JSON lines of dataset_id, image_id, annotator_id, caption; streamed.
 
-The file of captions, or the shards that add the timing and the mouse's trace of every word; layouts: `t2ipal.layouts`.
+The file of captions, or the shards that add the timing and the mouse's trace of every word; layouts: `t2ipal.paths`.
 TaI-DPT learns NUS-WIDE from them. An image may have several narratives. Their ids are their places in the files: the
 data has no ids, and TaI-DPT's limit per class (`t2ipal.captions.cap`) goes by this order.
 """
@@ -15,7 +15,7 @@ from t2ipal.captions.draw import OnePerImage
 from t2ipal.captions.rows import NOT_DRAWN, Caption, Reject, checked
 from t2ipal.captions.text import json_lines
 from t2ipal.errors import UserError
-from t2ipal.layouts import narratives
+from t2ipal.paths import narratives
 
 
 def read(

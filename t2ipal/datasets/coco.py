@@ -1,4 +1,4 @@
-"""MS-COCO, 2014 and 2017: `annotations/instances_{split}.json` and a folder of images; layouts: `t2ipal.layouts`."""
+"""MS-COCO, 2014 and 2017: `annotations/instances_{split}.json` and a folder of images; layouts: `t2ipal.paths`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from t2ipal.datasets.files import check
 from t2ipal.datasets.names import match
 from t2ipal.datasets.rows import NEGATIVE, POSITIVE, ImageRow, Reject
 from t2ipal.errors import UserError
-from t2ipal.layouts import coco_annotations, coco_pictures
+from t2ipal.paths import coco_annotations, coco_pictures
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList

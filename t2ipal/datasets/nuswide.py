@@ -1,6 +1,6 @@
 """NUS-WIDE: lists of images, a file of 0 and 1 per concept, and the photographs, as far as Flickr still has them.
 
-Layouts: `t2ipal.layouts`. Photographs lie as the lists name them, `Flickr/{folder}/{number}_{flickr id}.jpg`, or flat
+Layouts: `t2ipal.paths`. Photographs lie as the lists name them, `Flickr/{folder}/{number}_{flickr id}.jpg`, or flat
 under names of their own, `images/{index}_{flickr id}_{secret}_m.jpg`: the Flickr id tells which is which.
 """
 
@@ -18,7 +18,7 @@ from t2ipal.datasets.lists import lines
 from t2ipal.datasets.names import match
 from t2ipal.datasets.rows import ImageRow, Reject
 from t2ipal.errors import UserError
-from t2ipal.layouts import nuswide_concept, nuswide_files, nuswide_pictures
+from t2ipal.paths import nuswide_concept, nuswide_files, nuswide_pictures
 from t2ipal.store import existing
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def read_partial(path: str | Path, level: int, image_ids: Sequence[str], classes
     Raises:
         UserError: the file is missing or damaged, does not have the level, or lacks an image.
     """
-    from t2ipal.training_data import join_rows
+    from t2ipal.training.data import join_rows
 
     table = _at_level(path, ["level", "image_id", "known"], level)
     known = table["known"].combine_chunks()
@@ -153,7 +153,7 @@ def read_few_shot(
     Raises:
         UserError: the file is missing or damaged, does not have the level or a seed, or an image is not in `image_ids`.
     """
-    from t2ipal.training_data import join_rows
+    from t2ipal.training.data import join_rows
 
     table = _at_level(path, ["level", "seed", "image_id"], level)
     drawn: dict[int, list[str]] = {}

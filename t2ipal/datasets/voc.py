@@ -1,6 +1,6 @@
 """Pascal VOC: `JPEGImages/`, `ImageSets/Main/` and, where class lists are missing, `Annotations/`.
 
-Layouts: `t2ipal.layouts`. Labels are those of the official class lists: 1, -1, or 0 for a class of which all objects
+Layouts: `t2ipal.paths`. Labels are those of the official class lists: 1, -1, or 0 for a class of which all objects
 are marked difficult.
 """
 
@@ -18,7 +18,7 @@ from t2ipal.datasets.lists import lines
 from t2ipal.datasets.names import match
 from t2ipal.datasets.rows import DIFFICULT, NEGATIVE, POSITIVE, ImageRow, Reject
 from t2ipal.errors import UserError
-from t2ipal.layouts import voc_homes, voc_list, voc_part
+from t2ipal.paths import voc_homes, voc_list, voc_part
 from t2ipal.store import existing
 
 if TYPE_CHECKING:

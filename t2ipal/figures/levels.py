@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, GREY, PAPER_COLOUR, STYLE, Look, fused, legend_below, level_line, look, new
 from t2ipal.figures.values import Point, near, number, numbers, point, seeds_text
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

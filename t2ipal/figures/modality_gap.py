@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from t2ipal.errors import UserError
 from t2ipal.figures.style import BLACK, DOTTED, GREY, ORANGE, PAGE, SKY, SOLID, STYLE, Look, legend_below, look
 from t2ipal.figures.values import point
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 from t2ipal.tables import MethodRow
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import PAGE, STYLE, legend_below, look, new
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 from t2ipal.tables import MethodRow
 
 if TYPE_CHECKING:

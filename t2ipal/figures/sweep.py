@@ -12,7 +12,7 @@ import numpy as np
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, PAPER_COLOUR, STYLE, legend_below, level_line, look, new
 from t2ipal.figures.values import Point, near, number, numbers, point, seeds_text, span
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -9,7 +9,7 @@ from math import isfinite
 import numpy as np
 
 from t2ipal.errors import UserError
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 from t2ipal.tables import summary
 
 INTERVAL = (2.5, 97.5)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 CAPTIONS, SYNTHETIC, TRAIN, SHOTS = "captions", "synthetic", "train", "shots"
 """What a method may train on: captions with the noun filter's labels, their synthetic images, labelled real images with
@@ -107,7 +107,7 @@ class Method(ABC):
         uses: kinds of training rows, a subset of {captions, synthetic, train, shots}; empty for a method that trains
             nothing.
         in_paper: False for a row the paper does not have.
-        own_metric: the metric of its own publication, a key of `t2ipal.original_metrics.METRICS`; "" for ordinary AP.
+        own_metric: the metric of its own publication, a key of `t2ipal.metrics.original.METRICS`; "" for ordinary AP.
         own_schedule: True for a method whose training settings are its own: the config's `training` is not for it.
         Settings: its settings.
     """

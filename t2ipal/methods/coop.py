@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 class Settings(AsymmetricSettings):

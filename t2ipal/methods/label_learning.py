@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 class LabelSettings(TrainingSettings):
@@ -162,7 +162,7 @@ class WordLearning(LabelLearning):
         if self.settings.word_vectors is None:
             words = encode_names(clip, self.class_names, NAME_TEMPLATE)
         else:
-            from t2ipal.word_vectors import read_word_vectors
+            from t2ipal.models.word_vectors import read_word_vectors
 
             words = torch.from_numpy(read_word_vectors(self.settings.word_vectors, self.class_names))
         words = words - words.mean(0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 SEEN, CLASSIFIER = "seen", "classifier"
 HIDDEN = 3
@@ -224,7 +224,7 @@ class Partners:
 
         A label of the image is drawn, then an image with that label. An image without label gets any.
         """
-        from t2ipal.sampler import draw_valid
+        from t2ipal.training.sampler import draw_valid
 
         positive = labels == 1
         positive = positive | (~positive.any(-1, keepdim=True) & (self.counts > 0))

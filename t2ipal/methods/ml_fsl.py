@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from t2ipal.datasets.episodes import Episodes
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.methods.novel_classes import NovelData
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 COUNTER_HIDDEN = 64
 """Hidden units of the label counter: ML-FSL's code."""

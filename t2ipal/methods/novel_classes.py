@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from t2ipal.features.clip_models import Clip
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 class NovelLearning(Method):

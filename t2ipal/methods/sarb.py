@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from t2ipal.models.blending import Blended, Prototypes
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 class Settings(DecoupledSettings):

@@ -13,7 +13,7 @@ from t2ipal.methods.label_learning import WordLearning, WordSettings, linear
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 class DecoupledSettings(WordSettings):

@@ -141,8 +141,8 @@ def heads(clip: Clip, rows: int = 128, cells: int = 196) -> Iterator[tuple[str, 
     from t2ipal import methods
     from t2ipal.classes import load_classes
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.train import fit
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
+    from t2ipal.training.train import fit
 
     generator = torch.Generator().manual_seed(0)
     pooled, local = (torch.nn.functional.normalize(torch.randn(*shape, clip.dim, generator=generator), dim=-1).half()

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 from t2ipal.tables.model import Block, Cell, Column, Pair, Table, Value
 from t2ipal.tables.paper import Paper
 

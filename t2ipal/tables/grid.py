@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from t2ipal.errors import UserError
-from t2ipal.records import Record, RunKey, by_run, run_of
+from t2ipal.metrics.records import Record, RunKey, by_run, run_of
 from t2ipal.tables import words
 from t2ipal.tables.model import AVERAGE, Block, Cell, Column, Order, Pair, Row, Table
 from t2ipal.tables.numbers import averaged, difference, summary

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 import numpy as np
 
 from t2ipal.errors import UserError
-from t2ipal.records import Record
+from t2ipal.metrics.records import Record
 from t2ipal.tables.model import Value
 
 LEVEL = 95.0

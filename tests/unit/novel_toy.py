@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from t2ipal.datasets.protocols import few_shot_rows
 from t2ipal.features.cache import ImageFeatures
-from t2ipal.training_data import TrainingData
+from t2ipal.training.data import TrainingData
 
 CLASSES = 8
 NOVEL = (2, 6)
@@ -58,7 +58,7 @@ def novel_toy(shots: int = 3, seeds: tuple[int, ...] = (1, 2), count: int = 160)
 
 def precision(scores: Tensor, labels: Tensor) -> float:
     """Mean over seeds of the mAP on the novel classes."""
-    from t2ipal.evaluate import mean_average_precision
+    from t2ipal.metrics.evaluate import mean_average_precision
 
     wanted = labels[:, list(NOVEL)].numpy()
     return float(np.mean([mean_average_precision(one.numpy(), wanted) for one in scores]))

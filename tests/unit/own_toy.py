@@ -28,8 +28,9 @@ def write_run(
     """The model of a run whose prompts are as drawn."""
     import torch
 
-    from t2ipal import methods, runs
+    from t2ipal import methods
     from t2ipal.features.clip_models import load_clip
+    from t2ipal.training import runs
 
     loaded, kind = load_clip(clip), methods.get(method)
     settings = kind.Settings(**({"n_ctx": 4} if method == "t2i_pal" else {}))
@@ -44,7 +45,7 @@ def write_run(
 
 def write_recogniser(folder: Path, threshold: float | None = None, **options: object) -> Path:
     """clip.safetensors, run.safetensors and m.safetensors in a folder; the path of the last, the recogniser."""
-    from t2ipal import recogniser
+    from t2ipal.prediction import recogniser
 
     clip = write_clip(folder / "clip.safetensors")
     run = write_run(folder / "run.safetensors", clip, **options)

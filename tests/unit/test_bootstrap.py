@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score
 
-from t2ipal import bootstrap
-from t2ipal.bootstrap import bootstrap_map, resample_counts
 from t2ipal.errors import UserError
-from t2ipal.evaluate import mean_average_precision
+from t2ipal.metrics import bootstrap
+from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
+from t2ipal.metrics.evaluate import mean_average_precision
 
 
 def expected(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from test_train import NAMES, clip, toy
 
 from t2ipal import methods
 from t2ipal.methods.prompt_learning import encode_names
-from t2ipal.train import fit
+from t2ipal.training.train import fit
 
 CLIP_DPT = methods.get("clip_dpt")
 

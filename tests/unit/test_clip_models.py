@@ -165,6 +165,7 @@ def test_tokens_are_those_of_openais_package() -> None:
 
 def test_training_does_not_import_torchvision() -> None:
     """It costs every job three seconds of start-up."""
-    code = "import sys, t2ipal.train, t2ipal.runs, t2ipal.models.prompts\nfrom clip.model import CLIP\n"
+    code = "import sys, t2ipal.training.train, t2ipal.training.runs, t2ipal.models.prompts\n"
+    code += "from clip.model import CLIP\n"
     code += "from t2ipal.features.clip_models import tokenize\ntokenize(['a'])\nassert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

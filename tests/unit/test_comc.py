@@ -16,8 +16,8 @@ from t2ipal import methods
 from t2ipal.methods.base import CAPTIONS
 from t2ipal.methods.comc import CoMC, Settings
 from t2ipal.methods.prompt_learning import encode_names
-from t2ipal.sampler import Sampler
-from t2ipal.train import fit
+from t2ipal.training.sampler import Sampler
+from t2ipal.training.train import fit
 
 CPU = torch.device("cpu")
 

@@ -260,11 +260,11 @@ def test_the_columns_of_features_are_documented() -> None:
 def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
     import numpy as np
 
-    from t2ipal import runs
     from t2ipal.datasets import protocols
-    from t2ipal.records import record_schema
-    from t2ipal.score_files import Scores, write_scores
+    from t2ipal.metrics.records import record_schema
+    from t2ipal.metrics.score_files import Scores, write_scores
     from t2ipal.store import read_parquet
+    from t2ipal.training import runs
 
     folder = "runs/{dataset}/{method}/{variant}"
     assert documented(f"{folder}/history.parquet") == columns_of(runs.history_table([]).schema)

@@ -14,9 +14,9 @@ from t2ipal import methods
 from t2ipal.errors import UserError
 from t2ipal.methods.base import TRAIN, Branch
 from t2ipal.methods.dualcoop import DualCoOp, Settings
-from t2ipal.sampler import Sampler
-from t2ipal.train import fit
-from t2ipal.training_data import TrainingData
+from t2ipal.training.data import TrainingData
+from t2ipal.training.sampler import Sampler
+from t2ipal.training.train import fit
 
 CPU = torch.device("cpu")
 FACTORS = {"tai": (math.exp(3.91), math.exp(3.0)), "official": (100.0, 20.0)}

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from t2ipal.errors import UserError
-from t2ipal.evaluate import (
+from t2ipal.metrics.evaluate import (
     average_precision,
     best_threshold,
     f1_threshold,

@@ -14,14 +14,14 @@ from tiny_clip import DIM
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.evaluate import average_precision
 from t2ipal.methods.base import TRAIN, Method, Tensors
 from t2ipal.methods.label_learning import LabelLearning
 from t2ipal.methods.prompt_learning import NAME_TEMPLATE, encode_names
-from t2ipal.sampler import Sampler
+from t2ipal.metrics.evaluate import average_precision
 from t2ipal.store import read_tensors, write_tensors
-from t2ipal.train import fit
-from t2ipal.training_data import TrainingData
+from t2ipal.training.data import TrainingData
+from t2ipal.training.sampler import Sampler
+from t2ipal.training.train import fit
 
 ALL = ("partial_bce", "gcn_ml", "ssgrl", "sarb")
 GRAPHS = ("gcn_ml", "ssgrl", "sarb")

@@ -13,14 +13,15 @@ from pydantic import ValidationError
 from test_train import clip
 from torch import Tensor, nn
 
-from t2ipal import methods, runs
+from t2ipal import methods
 from t2ipal.errors import UserError
 from t2ipal.methods.base import SHOTS, TRAIN
 from t2ipal.methods.laso import LaSO, Partners, Settings, below, draw_pairs
 from t2ipal.models import mlp, set_operations
 from t2ipal.models.set_operations import ANALYTIC, Results, on_sphere, operation_labels, soft_margin
-from t2ipal.sampler import Sampler
-from t2ipal.train import fit, make_optimizer
+from t2ipal.training import runs
+from t2ipal.training.sampler import Sampler
+from t2ipal.training.train import fit, make_optimizer
 
 CPU = torch.device("cpu")
 SEEDS = (1, 2)

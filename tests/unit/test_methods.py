@@ -16,8 +16,8 @@ from t2ipal import methods
 from t2ipal.errors import UserError
 from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Method
 from t2ipal.methods.prompt_learning import drawn, encode_names, without_ends
-from t2ipal.sampler import Sampler
-from t2ipal.train import fit
+from t2ipal.training.sampler import Sampler
+from t2ipal.training.train import fit
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from test_train import clip
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from t2ipal import methods, runs
+from t2ipal import methods
 from t2ipal.datasets.episodes import Episodes
 from t2ipal.errors import UserError
 from t2ipal.methods.base import SHOTS, TRAIN
@@ -31,7 +31,8 @@ from t2ipal.models.label_propagation import (
     squared_distances,
     vote_counts,
 )
-from t2ipal.train import fit
+from t2ipal.training import runs
+from t2ipal.training.train import fit
 
 SEEDS = (1, 2)
 

@@ -12,7 +12,7 @@ from t2ipal.classes import load_classes
 from t2ipal.datasets import ImageRow, Reject, listed_images, read_images, write_image_set
 from t2ipal.datasets.nuswide import UNLABELLED, flickr_id
 from t2ipal.errors import UserError
-from t2ipal.layouts import nuswide_concept, nuswide_files
+from t2ipal.paths import nuswide_concept, nuswide_files
 
 FEW = Classes((Entry("birds"), Entry("sky"), Entry("whales")))
 

@@ -13,7 +13,7 @@ from t2ipal.captions import openimages
 from t2ipal.captions.readers import read_captions
 from t2ipal.captions.rows import EMPTY, NO_TEXT, NOT_DRAWN, Caption, Reject
 from t2ipal.errors import UserError
-from t2ipal.layouts import narratives
+from t2ipal.paths import narratives
 
 CAPTIONS = "open_images_train_v6_captions.jsonl"
 TEXTS = ["In this image there is a dog.", "There is\n a dog. ", "", "A boat on the water.", "A cat", "A kite"]

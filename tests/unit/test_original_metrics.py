@@ -9,8 +9,8 @@ from test_evaluate import draw, loop_ap
 
 from t2ipal.datasets.episodes import Episodes
 from t2ipal.errors import UserError
-from t2ipal.evaluate import average_precision
-from t2ipal.original_metrics import (
+from t2ipal.metrics.evaluate import average_precision
+from t2ipal.metrics.original import (
     class_balanced_rows,
     episodic_precision,
     label_ranking_precision,

@@ -14,7 +14,7 @@ from test_docs import default, merged
 from t2ipal.__main__ import main
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.own_example import CLASSES, write_example
+from t2ipal.micro.own_example import CLASSES, write_example
 from t2ipal.plan import make_plan
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2ipal import photo_gallery
-from t2ipal.photo_gallery import SIDE, Gallery, thumbnail_folder
-from t2ipal.predict import Prediction
+from t2ipal.prediction import gallery
+from t2ipal.prediction.gallery import SIDE, Gallery, thumbnail_folder
+from t2ipal.prediction.predict import Prediction
 
 CLASSES = ("dog", "cat", "traffic light", "</script><b>x", "größe 5")
 HEADER = {"method": "t2i_pal", "seeds": [1, 2], "classes": list(CLASSES), "threshold": 0.6,
@@ -80,11 +80,11 @@ def test_hundreds_of_photos_stay_below_20_mb(tmp_path: Path) -> None:
     page, _ = write_page(tmp_path, 300)
     assert page.stat().st_size < 20e6
     # noise is the worst case; as many as are embedded still fit
-    assert page.stat().st_size / 300 * photo_gallery.EMBEDDED < 40e6
+    assert page.stat().st_size / 300 * gallery.EMBEDDED < 40e6
 
 
 def test_thumbnails_of_many_photos_lie_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_gallery, "EMBEDDED", 3)
+    monkeypatch.setattr(gallery, "EMBEDDED", 3)
     page, found = write_page(tmp_path, 4)
     data = data_of(page)
     for photo in data["photos"]:
@@ -92,7 +92,7 @@ def test_thumbnails_of_many_photos_lie_beside_the_page(tmp_path: Path, monkeypat
         with Image.open(path) as image:
             assert max(image.size) == SIDE
     assert len(list(thumbnail_folder(page).iterdir())) == len(found)
-    monkeypatch.setattr(photo_gallery, "EMBEDDED", 9)
+    monkeypatch.setattr(gallery, "EMBEDDED", 9)
     write_page(tmp_path, 2)
     assert not thumbnail_folder(page).exists()  # what an earlier page left
 

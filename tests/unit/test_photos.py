@@ -14,7 +14,7 @@ from PIL import Image
 
 from t2ipal.errors import UserError
 from t2ipal.images.upright import TURNS
-from t2ipal.photos import LARGE, find_photos, listing, read_photo
+from t2ipal.prediction.photos import LARGE, find_photos, listing, read_photo
 
 
 def test_a_folder_gives_its_photos_by_name_and_nothing_else(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import pytest
 from own_toy import CLIP, NAMES, picture, write_clip, write_photos, write_recogniser, write_run
 from PIL import Image
 
-from t2ipal import measure, predict, recogniser
 from t2ipal.classes import ClassEntry, ClassList
 from t2ipal.errors import UserError
-from t2ipal.predict import Recogniser
-from t2ipal.prediction_files import Counts, prediction_schema, written
+from t2ipal.metrics import measure
+from t2ipal.prediction import predict, recogniser
+from t2ipal.prediction.files import Counts, prediction_schema, written
+from t2ipal.prediction.predict import Recogniser
 from t2ipal.store import read_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,7 +163,7 @@ def test_the_threshold_is_that_of_validation_images(made: Path, tmp_path: Path) 
     threshold = recogniser.threshold_of(
         made / "run.safetensors", made / "features.parquet", tmp_path / "images.parquet"
     )
-    from t2ipal.evaluate import best_threshold
+    from t2ipal.metrics.evaluate import best_threshold
 
     means = np.stack(list(evaluated(made, made / "photos").values()))
     assert threshold == best_threshold(means, np.array(labels))
@@ -246,7 +247,7 @@ def test_a_run_of_several_label_shares_makes_no_recogniser(made: Path, tmp_path:
 
 @pytest.mark.parametrize(("count", "method"), [(1, "zsclip"), (500, "zsclip"), (500, "t2i_pal")])
 def test_one_class_and_five_hundred(tmp_path: Path, count: int, method: str) -> None:
-    from t2ipal.photo_gallery import Gallery
+    from t2ipal.prediction.gallery import Gallery
 
     names = [f"thing number {number}" for number in range(count)]
     path = write_recogniser(tmp_path, names=names, method=method, seeds=(1,))

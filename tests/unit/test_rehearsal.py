@@ -12,17 +12,19 @@ import pytest
 import torch
 from PIL import Image
 
-from t2ipal import measure, methods, runs
+from t2ipal import methods
 from t2ipal.features.cache import load_image_features, load_text_features
 from t2ipal.features.clip_models import load_clip
 from t2ipal.features.extract import extract_images, extract_texts
 from t2ipal.features.variants import VARIANTS, Sizes
+from t2ipal.metrics import measure
 from t2ipal.rehearsal import stable_diffusion as sd
 from t2ipal.rehearsal.clip import write_archive
 from t2ipal.rehearsal.overlay import make_overlay, write_overlay
 from t2ipal.store import write_parquet
-from t2ipal.train import fit
-from t2ipal.training_data import join_captions
+from t2ipal.training import runs
+from t2ipal.training.data import join_captions
+from t2ipal.training.train import fit
 
 CLASSES = ("cat", "dog", "horse")
 

@@ -23,10 +23,10 @@ from t2ipal.features.cache import (
 )
 from t2ipal.features.room import DEVICE_SHARE, MEMORY_SHARE, Room
 from t2ipal.methods.base import CAPTIONS, SYNTHETIC, Rows
-from t2ipal.runs import TrainingFiles, load_training_data
-from t2ipal.sampler import Sampler, ahead
 from t2ipal.store import parquet_writer, write_parquet
-from t2ipal.train import fit
+from t2ipal.training.runs import TrainingFiles, load_training_data
+from t2ipal.training.sampler import Sampler, ahead
+from t2ipal.training.train import fit
 
 DIM, CELLS, COUNT = 8, 4, 50
 FACTS = {"clip_sha256": "0", "clip_name": "made", "dim": str(DIM), "grid": "2,2"}

@@ -8,7 +8,7 @@ import pytest
 
 from t2ipal import store
 from t2ipal.errors import UserError
-from t2ipal.score_files import Scores, align, read_scores, write_scores
+from t2ipal.metrics.score_files import Scores, align, read_scores, write_scores
 
 
 def made(members: tuple[tuple[int, int], ...] = ((10, 1), (10, 2), (90, 1), (90, 2))) -> Scores:
@@ -49,9 +49,9 @@ def test_a_model_without_labels_or_draws_stands_for_all() -> None:
 
 
 def test_a_run_is_measured_by_its_own_metric_too_and_what_is_difficult_is_left_out() -> None:
-    from t2ipal import measure
-    from t2ipal.evaluate import average_precision
-    from t2ipal.original_metrics import voc2012_average_precision
+    from t2ipal.metrics import measure
+    from t2ipal.metrics.evaluate import average_precision
+    from t2ipal.metrics.original import voc2012_average_precision
 
     draw = np.random.default_rng(1)
     labels = {part: (draw.random((40, 3)) < 0.4).astype(np.int8) for part in ("test", "validation")}

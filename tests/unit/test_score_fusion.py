@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2ipal.errors import UserError
-from t2ipal.score_fusion import fuse, normalise, standardise
+from t2ipal.metrics.score_fusion import fuse, normalise, standardise
 
 NORMS = ("global_minmax", "per_class_minmax", "zscore")
 

@@ -28,7 +28,7 @@ from table_specs import (
 )
 
 from t2ipal.errors import UserError
-from t2ipal.records import by_run, read_records, write_records
+from t2ipal.metrics.records import by_run, read_records, write_records
 from t2ipal.tables import (
     RENDERERS,
     Table,

@@ -13,9 +13,9 @@ from t2ipal import methods
 from t2ipal.errors import UserError
 from t2ipal.features.cache import ImageFeatures, TextFeatures
 from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Rows
-from t2ipal.sampler import Sampler, draw_valid
-from t2ipal.train import fit, learning_rate
-from t2ipal.training_data import TrainingData, join_captions, join_rows, label_matrix, template_labels
+from t2ipal.training.data import TrainingData, join_captions, join_rows, label_matrix, template_labels
+from t2ipal.training.sampler import Sampler, draw_valid
+from t2ipal.training.train import fit, learning_rate
 
 NAMES = ("dog", "potted plant", "car", "boat")
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.word_vectors import read_word_vectors
+from t2ipal.models.word_vectors import read_word_vectors
 
 
 def write(folder: Path, text: str) -> Path:

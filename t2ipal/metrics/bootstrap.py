@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
-from t2ipal.ranking import precision_of, rank
+from t2ipal.metrics.ranking import precision_of, rank
 
 CHUNK = 128
 """Resamples that are worked on at once: their counts fit the cache of a core for some thousand images."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2ipal.errors import UserError
-from t2ipal.runs import labels_of, read_model
-from t2ipal.score_files import TEST, VALIDATION, Scores, align
+from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
+from t2ipal.training.runs import labels_of, read_model
 
 if TYPE_CHECKING:
     from t2ipal.features.cache import ImageFeatures
@@ -64,7 +64,7 @@ def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:
     Raises:
         UserError: the runs differ in images, classes or seeds.
     """
-    from t2ipal.score_fusion import fuse, standardise
+    from t2ipal.metrics.score_fusion import fuse, standardise
 
     first = sources[0]
     if how["kind"] == "novel":
@@ -101,9 +101,9 @@ def measure(
         seed: of the resamples; equal for all runs of a data set, so that differences are paired.
         own_metric: `Method.own_metric`.
     """
-    from t2ipal.bootstrap import bootstrap_map, resample_counts
-    from t2ipal.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
-    from t2ipal.original_metrics import METRICS
+    from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
+    from t2ipal.metrics.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
+    from t2ipal.metrics.original import METRICS
 
     columns = [list(names).index(name) for name in scores.classes]
     truth = {part: found[:, columns] for part, found in labels.items()}

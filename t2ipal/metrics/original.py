@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
-from t2ipal.evaluate import average_precision
+from t2ipal.metrics.evaluate import average_precision
 
 
 def class_balanced_rows(labels: ArrayLike, draws: int | None = None, seed: int = 0) -> np.ndarray:

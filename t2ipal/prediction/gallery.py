@@ -20,9 +20,9 @@ from t2ipal.store import write_text
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from t2ipal.predict import Prediction
+    from t2ipal.prediction.predict import Prediction
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "gallery.html"
+TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "gallery.html"
 SIDE = 224
 """Pixels of a thumbnail's longer side."""
 

@@ -1,8 +1,8 @@
 """Multi-label metrics, in percent, and the modality gap.
 
-Average precision is scikit-learn's (`t2ipal.ranking`): the mean over positives of the precision at their rank, without
-interpolation. Rows of equal score share one rank (precision is taken after all of them), so the result does not depend
-on the order of rows. Without ties it is what the code of TaI-DPT, DualCoOp and ML-GCN computes.
+Average precision is scikit-learn's (`t2ipal.metrics.ranking`): the mean over positives of the precision at their rank,
+without interpolation. Rows of equal score share one rank (precision is taken after all of them), so the result does not
+depend on the order of rows. Without ties it is what the code of TaI-DPT, DualCoOp and ML-GCN computes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
-from t2ipal.ranking import precision_of, rank
+from t2ipal.metrics.ranking import precision_of, rank
 
 Difficult = Literal["negative", "ignore"]
 DIFFICULT = -1

@@ -13,7 +13,7 @@ import torch
 from t2ipal.datasets import protocols as files
 
 if TYPE_CHECKING:
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 PARTIAL, FEW_SHOT, NOVEL = "partial", "few_shot", "novel"
 UNKNOWN = -1

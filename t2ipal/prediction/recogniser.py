@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2ipal import runs, store
+from t2ipal import store
 from t2ipal.errors import UserError
+from t2ipal.training import runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,10 +130,10 @@ def threshold_of(run: str | Path, features: str | Path, images: str | Path) -> f
     Raises:
         UserError: a file is missing or damaged, or made with another CLIP.
     """
-    from t2ipal import measure
-    from t2ipal.evaluate import best_threshold
     from t2ipal.features.cache import load_image_features
-    from t2ipal.score_files import VALIDATION
+    from t2ipal.metrics import measure
+    from t2ipal.metrics.evaluate import best_threshold
+    from t2ipal.metrics.score_files import VALIDATION
 
     found, _ = measure.score(run, {VALIDATION: load_image_features(features)})
     truth = runs.labels_of(images, found.ids[VALIDATION]).numpy()

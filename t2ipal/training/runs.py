@@ -11,8 +11,8 @@ from t2ipal import methods, store
 from t2ipal.errors import UserError
 from t2ipal.features.cache import load_image_features, load_text_features
 from t2ipal.features.room import Room
-from t2ipal.train import LOSSES
-from t2ipal.training_data import TrainingData, join_captions, join_rows, label_matrix, template_labels
+from t2ipal.training.data import TrainingData, join_captions, join_rows, label_matrix, template_labels
+from t2ipal.training.train import LOSSES
 
 if TYPE_CHECKING:
     import pyarrow as pa

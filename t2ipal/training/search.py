@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from t2ipal.evaluate import average_precision
-from t2ipal.train import fit
+from t2ipal.metrics.evaluate import average_precision
+from t2ipal.training.train import fit
 
 if TYPE_CHECKING:
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.features.clip_models import Clip
     from t2ipal.methods.base import Method, MethodSettings
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from t2ipal.seeds import seed_of
 
 if TYPE_CHECKING:
     from t2ipal.features.cache import TextFeatures
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 
 class Sampler:

@@ -1,6 +1,6 @@
 """Predictions for photos, without Snakemake:
 
-    from t2ipal.predict import Recogniser
+    from t2ipal.prediction.predict import Recogniser
 
     recogniser = Recogniser.load("recogniser.safetensors")
     for photo in recogniser.predict("photos"):
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2ipal.errors import UserError
-from t2ipal.photos import Photo, find_photos, read_photo
-from t2ipal.recogniser import Loaded, load_recogniser, mean_scores
+from t2ipal.prediction.photos import Photo, find_photos, read_photo
+from t2ipal.prediction.recogniser import Loaded, load_recogniser, mean_scores
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +87,7 @@ class Recogniser:
 
     @classmethod
     def load(cls, path: str | Path, clip: str | Path | None = None, device: str = "auto") -> Recogniser:
-        """Read a recogniser's file; arguments and errors as `t2ipal.recogniser.load_recogniser`."""
+        """Read a recogniser's file; arguments and errors as `t2ipal.prediction.recogniser.load_recogniser`."""
         return cls(load_recogniser(path, clip, device))
 
     def predict(
@@ -131,7 +131,7 @@ class Recogniser:
 
     def table(self, photos: str | Path | Iterable[str | Path], top: int = 5, **options: Any) -> pa.Table:
         """The predictions as a table, as the Parquet file has them; `options` as `predict`."""
-        from t2ipal.prediction_files import prediction_table
+        from t2ipal.prediction.files import prediction_table
 
         return prediction_table(list(self.predict(photos, **options)), self.classes, top)
 

@@ -17,12 +17,12 @@ from torch import Tensor
 from t2ipal.device import pick_device
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method, MethodSettings, Tensors
-from t2ipal.records import peak_memory
-from t2ipal.sampler import Sampler, ahead
+from t2ipal.metrics.records import peak_memory
+from t2ipal.training.sampler import Sampler, ahead
 
 if TYPE_CHECKING:
     from t2ipal.features.clip_models import Clip
-    from t2ipal.training_data import TrainingData
+    from t2ipal.training.data import TrainingData
 
 LOSSES = ("loss", "loss_text", "loss_image", "loss_train", "loss_shots")
 """What a training history tells: the loss, and the parts of it that a method has."""
