@@ -22,19 +22,19 @@ from t2ipal.captions.nouns import NounFilter
 from t2ipal.captions.templates import templates
 from t2ipal.classes import load_classes
 from t2ipal.config import load_config
-from t2ipal.evaluate import average_precision, modality_gap
 from t2ipal.features.cache import ImageFeatures, TextFeatures
 from t2ipal.features.clip_models import Clip, load_clip
 from t2ipal.features.dense import encode_image_dense
 from t2ipal.features.extract import encode_ragged
 from t2ipal.methods import get
 from t2ipal.methods.prompt_learning import encode_names
+from t2ipal.metrics.evaluate import average_precision, modality_gap
 from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.scenes import render, scene_of
 from t2ipal.micro.zoo.clip import pixels
 from t2ipal.plan import settings_of
-from t2ipal.train import fit
-from t2ipal.training_data import TrainingData, label_matrix, template_labels
+from t2ipal.training.data import TrainingData, label_matrix, template_labels
+from t2ipal.training.train import fit
 
 CLASSES = load_classes("voc2007")
 GRID = (3, 3)
