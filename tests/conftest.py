@@ -13,16 +13,6 @@ def _outside(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or ROOT.parent / "shared" / default).resolve()
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With several workers (pytest -n): one has a file's tests (a machine has one Slurm), and one all that need the
-    finished small run, so that it is made once.
-
-    Marked on collection: xdist may read the groups before any other hook of a conftest.
-    """
-    needs_run = "finished" in getattr(item, "fixturenames", ())
-    item.add_marker(pytest.mark.xdist_group("workflow" if needs_run else item.path.name))
-
-
 @pytest.fixture
 def real_data() -> Callable[..., Path]:
     """Path of a real sample below T2IPAL_TEST_DATA; the test skips where it is absent."""

@@ -1,8 +1,6 @@
 """The files that describe the environment say the same."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -35,13 +33,3 @@ def test_every_locked_package_has_a_hash_and_no_file_names_an_index() -> None:
         assert all("--hash=sha256:" in entry for entry in entries if PIN.match(entry))
     for path in [*(ROOT / "envs").iterdir(), ROOT / "Makefile", ROOT / "pyproject.toml"]:
         assert not re.search(r"https?://|index-url [^-]|find-links", path.read_text()), path
-
-
-def test_tests_of_a_group_share_a_worker(tmp_path: Path) -> None:
-    """pytest 9.2 with pytest-xdist 3.8 ignores groups without a word: two workers then start one Slurm."""
-    test = "import os, pytest\n@pytest.mark.xdist_group('one')\n@pytest.mark.parametrize('i', range(6))\n"
-    test += f"def test_it(i): open({str(tmp_path)!r} + '/' + os.environ['PYTEST_XDIST_WORKER'], 'a')\n"
-    (tmp_path / "test_it.py").write_text(test)
-    options = ("-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider", "-c", "/dev/null")
-    subprocess.run([sys.executable, "-m", "pytest", *options, str(tmp_path)], check=True, cwd=tmp_path)
-    assert len(list(tmp_path.glob("gw*"))) == 1

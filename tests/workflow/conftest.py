@@ -1,5 +1,7 @@
 """One finished small run of the whole workflow, shared by all tests here; each test that changes it gets a copy."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,19 @@ from project import Project, copy_project, copy_sources, make_models, one_error
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project after `snakemake all` on the tiny config."""
-    project = copy_sources(tmp_path_factory.mktemp("workflow") / "finished")
-    make_models(project.path / "models")
-    result = project.run(timeout=1200)
-    assert result.returncode == 0, result.stdout[-6000:]
-    return project
+    """The project after `snakemake all` on the tiny config, for reading alone: all workers of pytest -n share it."""
+    shared = "PYTEST_XDIST_WORKER" in os.environ
+    root = tmp_path_factory.getbasetemp().parent if shared else tmp_path_factory.mktemp("workflow")
+    whole = Project(root / "finished")
+    with open(root / "finished.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.path.exists():
+            project = copy_sources(root / "unfinished")
+            make_models(project.path / "models")
+            result = project.run(timeout=1200)
+            assert result.returncode == 0, result.stdout[-6000:]
+            project.path.rename(whole.path)
+    return whole
 
 
 @pytest.fixture

@@ -8,15 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, copy_project
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @pytest.fixture(scope="module")
-def page(finished: Project) -> Path:
-    path = finished.file("report.html")
-    result = finished.run("--report", str(path.relative_to(finished.path)))
+def page(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = copy_project(finished, tmp_path_factory.mktemp("report") / "project")
+    path = project.file("report.html")
+    result = project.run("--report", str(path.relative_to(project.path)))
     assert result.returncode == 0, result.stdout
     return path
 
