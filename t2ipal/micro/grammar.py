@@ -95,6 +95,7 @@ TRAPS = (
 )  # fmt: skip
 UNSAID, TRAP, COLOUR_SAID, SETTING_SAID = 0.08, 0.08, 0.5, 0.65
 NUMBERS = {2: "two", 3: "three", 4: "four"}
+ALT_TEXTS = 2  # per pre-training scene
 PROMPTS = 0.3  # share of pre-training captions that are prompts; the others are alt-texts
 KINDS: dict[str, str] = dict.fromkeys(("aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "train"), "vehicle")
 KINDS |= dict.fromkeys(("bird", "cat", "cow", "dog", "horse", "sheep"), "animal")
@@ -131,7 +132,8 @@ class Caption:
 def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Caption]:
     """`n` captions of the scene at a place of a stream.
 
-    The pre-training stream mixes alt-texts and prompt-like captions; the others speak as COCO does.
+    The pre-training stream mixes alt-texts and prompt-like captions, and after the first `ALT_TEXTS` of a scene come
+    sentences, as the re-captioned images that text-to-image models are tuned on; the others speak as COCO does.
     """
     if stream not in STREAMS:
         raise ValueError(f"no stream {stream!r}; there are {', '.join(STREAMS)}")
@@ -139,7 +141,8 @@ def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Capt
     captions = []
     for k in range(n):
         rng = np.random.default_rng(seed_of("micro-caption", stream, index, k, seed))
-        style = "coco" if stream != "pretrain" else "prompt" if rng.random() < PROMPTS else "web"
+        web = stream == "pretrain" and k < ALT_TEXTS
+        style = ("prompt" if rng.random() < PROMPTS else "web") if web else "coco"
         captions.append(caption(scene, rng, style))
     return captions
 

@@ -22,7 +22,7 @@ from t2ipal.micro.zoo.autoencoder import AutoencoderStage
 from t2ipal.micro.zoo.clip import ARCHITECTURES, ClipStage, export
 from t2ipal.micro.zoo.judge import JudgeStage
 from t2ipal.micro.zoo.loop import Recipe, Result, train
-from t2ipal.micro.zoo.text_to_image import TextToImageStage, write_pipeline
+from t2ipal.micro.zoo.text_to_image import WEB, TextToImageStage, write_pipeline
 from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import World
 
@@ -33,7 +33,8 @@ RECIPES = {
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image": Recipe(steps=16_000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image-web": Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    "text-to-image": Recipe(steps=7500, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
 }
 STAGES = tuple(RECIPES)
 
@@ -71,6 +72,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         "clip-small": lambda: ClipStage(work, size, scaled["clip-small"], "clip-small"),
         "judge": lambda: JudgeStage(work, size // 4, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
+        WEB: lambda: TextToImageStage(work, size, work / "clip.safetensors", scaled[WEB], WEB),
         "text-to-image": lambda: TextToImageStage(work, size, work / "clip.safetensors", scaled["text-to-image"]),
     }
     started = time.time()
@@ -99,7 +101,7 @@ def _publish(name: str, result: Result, work: Path, out: Path, size: int) -> Non
     if name == "text-to-image":
         shutil.rmtree(out / name, ignore_errors=True)
         shutil.copytree(work / name, out / name)
-    elif name != "autoencoder":  # its weights travel with the pipeline
+    elif name not in ("autoencoder", WEB):  # their weights travel with the pipeline
         shutil.copy(work / f"{name}.safetensors", out / f"{name}.safetensors")
     path = out / "manifest.json"
     manifest = store.read_json(path) if path.exists() else {"models": {}}

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import Vocabulary
-from t2ipal.micro.zoo.world import CAPTIONS, LENGTH, World
+from t2ipal.micro.zoo.world import LENGTH, World
 
 if TYPE_CHECKING:
     from clip.model import CLIP
@@ -126,7 +127,7 @@ class ClipStage(Stage):
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world = World(self.work, "pretrain", self.size)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
-        tokens = world.tokens[rows, rng.integers(CAPTIONS, size=batch)].astype(np.int64)
+        tokens = world.tokens[rows, rng.integers(ALT_TEXTS, size=batch)].astype(np.int64)
         with torch.autocast(device.type, torch.bfloat16):
             image = model.encode_image(pixels(world.images[rows], device))
             text = encode_text(model, torch.from_numpy(tokens).to(device))

@@ -1,12 +1,13 @@
 """The micro text-to-image model: a small Stable Diffusion pipeline.
 
-It learns from curated pictures with true sentences, as such models are tuned on (Betker et al. 2023 re-caption
-theirs). Its text encoder starts as the micro CLIP's, which has read alt-texts only, and is trained along.
+It learns as such models do: from web images with their alt-texts replaced by sentences (Betker et al. 2023), then from
+curated pictures. Its text encoder starts as the micro CLIP's, which has read alt-texts only, and is trained along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -17,20 +18,24 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from t2ipal import store
+from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
-from t2ipal.micro.zoo.world import CAPTIONS, World
+from t2ipal.micro.zoo.world import World
 
 if TYPE_CHECKING:
     from diffusers import DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel
 
+WEB = "text-to-image-web"  # name of the first stage
 LENGTH = 32  # token positions of a prompt
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 8
+SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 
 
@@ -129,7 +134,10 @@ class Denoiser(nn.Module):
 
 @dataclass(frozen=True)
 class TextToImageStage(Stage):
-    """Velocity prediction in the latent space (Salimans & Ho 2022)."""
+    """Velocity prediction in the latent space (Salimans & Ho 2022): curated pictures, from what web images taught.
+
+    The stage named `WEB` is that on web images, from a U-Net of nothing and CLIP's text encoder.
+    """
 
     work: Path
     size: int
@@ -139,19 +147,27 @@ class TextToImageStage(Stage):
     channels_last = False
 
     def build(self) -> nn.Module:
-        return Denoiser(micro_unet(), micro_text_encoder(store.read_tensors(self.clip)[0]))
+        model = Denoiser(micro_unet(), micro_text_encoder(store.read_tensors(self.clip)[0]))
+        if self.name != WEB:
+            model.load_state_dict(store.read_tensors(self.work / f"{WEB}.safetensors")[0])
+        return model
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
-        world, components = World(self.work, "curated", self.size // 2), _components(self.work, self.size, device)
+        web = self.name == WEB
+        world = World(self.work, "pretrain", self.size) if web else World(self.work, "curated", self.size // 2)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
-        z = components.encode(to_unit(world.images[rows], device))
-        tokens = world.tokens[rows, rng.integers(CAPTIONS, size=batch)].astype(np.int64)
+        z = _components(self.work, self.size, device).encode(to_unit(world.images[rows], device))
+        sentence = rng.random(batch) < SENTENCES if web else False
+        told = np.where(sentence, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
+        tokens = world.tokens[rows, told].astype(np.int64)
         tokens[rng.random(batch) < DROP_TEXT] = _empty()
         ids = torch.from_numpy(prompt_ids(tokens)).to(device)
         noise, schedule = torch.randn_like(z), _scheduler()
         step = torch.from_numpy(rng.integers(0, 1000, batch)).to(device)
         noisy, target = schedule.add_noise(z, noise, step), schedule.get_velocity(z, noise, step)
-        with torch.autocast(device.type, torch.bfloat16):
+        # the fused attention of CPUs is slow backwards: 106 against 130 samples/s of one core
+        attention = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+        with attention, torch.autocast(device.type, torch.bfloat16):
             predicted = model(noisy, step, ids)
         return {"loss": F.mse_loss(predicted.float(), target)}
 

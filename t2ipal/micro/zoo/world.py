@@ -11,22 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from t2ipal import store
+from t2ipal.micro.grammar import ALT_TEXTS
 
 log = logging.getLogger(__name__)
 SIDE = 64  # pixels
 LENGTH = 40  # token positions that pre-training captions may fill
 CHUNK = 2000
-CAPTIONS = 2  # per scene
 
 
 class World:
-    """`size` scenes of one stream with two captions and the true labels each.
+    """`size` scenes of one stream with K captions and the true labels each.
+
+    K is 2; of the pre-training stream 3: two alt-texts, which CLIP reads, and a sentence for the text-to-image model.
 
     Attributes:
         images: uint8 [size, 64, 64, 3].
-        tokens: uint16 [size, 2, 40], CLIP's byte-pair ids replaced by their place in `ids`; 0 pads.
+        tokens: uint16 [size, K, 40], CLIP's byte-pair ids replaced by their place in `ids`; 0 pads.
         labels: bool [size, 20], the classes drawn.
-        said: bool [size, 2, 20], the classes that each caption names.
+        said: bool [size, K, 20], the classes that each caption names.
         ids: CLIP's ids in use, ascending: [0, ..., SOT, EOT].
     """
 
@@ -62,8 +64,9 @@ class World:
         images = np.lib.format.open_memmap(
             self.folder / "images.npy", mode="w+", dtype=np.uint8, shape=(self.size, SIDE, SIDE, 3)
         )
-        labels, said = np.zeros((self.size, 20), bool), np.zeros((self.size, CAPTIONS, 20), bool)
-        tokens = np.zeros((self.size, CAPTIONS, LENGTH), np.uint16)
+        kept = captions_kept(self.stream)
+        labels, said = np.zeros((self.size, 20), bool), np.zeros((self.size, kept, 20), bool)
+        tokens = np.zeros((self.size, kept, LENGTH), np.uint16)
         texts: list[list[str]] = []
         with ProcessPoolExecutor(processes) as pool:
             parts = pool.map(_chunk, [self.stream] * len(spans), *zip(*spans, strict=True))
@@ -79,6 +82,11 @@ class World:
         store.write_json(self.folder / "done.json", {"stream": self.stream, "size": self.size})
 
 
+def captions_kept(stream: str) -> int:
+    """Captions that a `World` keeps per scene."""
+    return ALT_TEXTS + (stream == "pretrain")
+
+
 def _chunk(
     stream: str, start: int, stop: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[list[str]], np.ndarray]:
@@ -88,16 +96,17 @@ def _chunk(
 
     count = stop - start
     pixels, labels = np.empty((count, SIDE, SIDE, 3), np.uint8), np.zeros((count, 20), bool)
-    said = np.zeros((count, CAPTIONS, 20), bool)
+    kept = captions_kept(stream)
+    said = np.zeros((count, kept, 20), bool)
     texts: list[list[str]] = []
     for row, index in enumerate(range(start, stop)):
         scene = scene_of(stream, index)
         pixels[row] = render(scene, SIDE)
         labels[row, list(scene.labels)] = True
-        captions = captions_of(stream, index, n=CAPTIONS)
+        captions = captions_of(stream, index, n=kept)
         texts.append([caption.text for caption in captions])
         for place, caption in enumerate(captions):
             said[row, place, list(caption.classes)] = True
     vocabulary = Vocabulary.of_grammar()
     tokens = vocabulary.compact([text for pair in texts for text in pair], LENGTH)
-    return pixels, labels, said, texts, tokens.reshape(count, CAPTIONS, LENGTH)
+    return pixels, labels, said, texts, tokens.reshape(count, kept, LENGTH)
