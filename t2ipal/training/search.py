@@ -69,7 +69,22 @@ def table(paths: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables of searches; the exit code is 1 where a file is missing or is none."""
+    import argparse
     import sys
 
-    print(table(sys.argv[1:]), end="")
+    from t2ipal.errors import UserError
+
+    parser = argparse.ArgumentParser(prog="python -m t2ipal.training.search", description=table.__doc__)
+    parser.add_argument("files", nargs="+", help="results/{name}/search/{clip}/{dataset}/*.parquet")
+    try:
+        print(table(parser.parse_args(arguments).files), end="")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
