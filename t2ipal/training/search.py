@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from t2ipal.errors import UserError
 from t2ipal.metrics.evaluate import average_precision
+from t2ipal.store import read_parquet
 from t2ipal.training.train import fit
 
 if TYPE_CHECKING:
@@ -57,8 +61,6 @@ def try_settings(
 
 def table(paths: Sequence[str]) -> str:
     """All that was tried, best first by method, as a Markdown table."""
-    from t2ipal.store import read_parquet
-
     lines = ["| method | at | tried | validation mAP | s |", "|---|---|---|---:|---:|"]
     units = {"partial": "% of the labels", "few_shot": "shots", "novel": "shots, novel classes"}
     for path in paths:
@@ -69,7 +71,17 @@ def table(paths: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
-    import sys
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables of searches; the exit code is 1 where a file is missing or is none."""
+    parser = argparse.ArgumentParser(prog="python -m t2ipal.training.search", description=table.__doc__)
+    parser.add_argument("files", nargs="+", help="results/{name}/search/{clip}/{dataset}/*.parquet")
+    try:
+        print(table(parser.parse_args(arguments).files), end="")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
-    print(table(sys.argv[1:]), end="")
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,13 +11,13 @@ from project import Project, copy_project, copy_sources, make_models, one_error
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project after `snakemake all` on the tiny config, for reading alone: all workers of pytest -n share it."""
-    shared = "PYTEST_XDIST_WORKER" in os.environ
-    root = tmp_path_factory.getbasetemp().parent if shared else tmp_path_factory.mktemp("workflow")
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     whole = Project(root / "finished")
     with open(root / "finished.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not whole.path.exists():
-            project = copy_sources(root / "unfinished")
+            project = copy_sources(tmp_path_factory.mktemp("workflow") / "project")
             make_models(project.path / "models")
             result = project.run(timeout=1200)
             assert result.returncode == 0, result.stdout[-6000:]
