@@ -1,0 +1,43 @@
+"""Paths and values for the rules that run CLIP."""
+
+
+def get_clip_input(wildcards):
+    return get_model(CONFIG.clip[wildcards.clip].model, f"clip.{wildcards.clip}.model")
+
+
+def get_clip_spec(wildcards):
+    """What decides a feature. The batch size does not, and so is no parameter."""
+    return {"clip": CONFIG.clip[wildcards.clip].model_dump(exclude={"batch"})}
+
+
+def get_text_spec(wildcards):
+    return {"model": CONFIG.clip[wildcards.clip].model}
+
+
+def get_clip_batch(wildcards):
+    return CONFIG.clip[wildcards.clip].batch
+
+
+def get_template_spec(wildcards):
+    """Templates need the names of the classes, not their synonyms."""
+    dataset = next(name for name in CONFIG.datasets if get_classes(name) == wildcards.classes)
+    return {"model": CONFIG.clip[wildcards.clip].model, "classes": get_class_names(dataset)}
+
+
+def get_image_features(part, dataset, clip):
+    return f"{RESULTS}/features/{clip}/{part}/{dataset}.parquet"
+
+
+def get_all_features():
+    """The features that the runs need."""
+    asked = [
+        get_train_texts,
+        get_train_templates,
+        get_train_images,
+        get_train_labelled,
+        get_run_test,
+        get_run_validation,
+    ]
+    trained = [run for run in PLAN.runs.values() if not run.sources]
+    files = {file for run in trained for get in asked for file in get(run)}
+    return sorted(files)

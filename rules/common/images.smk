@@ -1,0 +1,60 @@
+"""Paths and values for the rules that draw images and list labelled ones."""
+
+
+def get_t2i_input(wildcards):
+    return get_model(CONFIG.text_to_image[wildcards.t2i].model, f"text_to_image.{wildcards.t2i}.model")
+
+
+def get_draw_spec(wildcards):
+    """What decides an image. Batch size and compilation do not, and so are no parameters."""
+    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", *NOT_DECIDING})
+    return {"draw": draw, "seed": CONFIG.seed, "shards": CONFIG.pools[wildcards.pool].shards}
+
+
+def get_draw_batch(wildcards):
+    return CONFIG.text_to_image[wildcards.t2i].batch
+
+
+def get_draw_compile(wildcards):
+    return COMPILE.index(CONFIG.text_to_image[wildcards.t2i].compile)
+
+
+def get_shards(folder, pool, t2i, samples):
+    """The shards of every sample of a pool's images, or of their features, below `folder`."""
+    shards = range(CONFIG.pools[pool].shards)
+    return [f"{folder}/{pool}/{t2i}/sample{k}/shard-{i}.parquet" for k in range(samples) for i in shards]
+
+
+def get_drawings(pool):
+    """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
+    return drawings_of(PLAN, pool)
+
+
+def get_labelled_images():
+    """(part, data set) of all labelled images that the runs need."""
+    return labelled_images(CONFIG, PLAN)
+
+
+def get_source(dataset, part):
+    """The settings of a data set's labelled images as their reader takes them."""
+    source = getattr(CONFIG.datasets[dataset], part).model_dump()
+    return source | {key: get_data(source[key]) for key in ("root", "path", "labels") if source.get(key)}
+
+
+def get_source_files(wildcards):
+    """The files that list a data set's images and labels; none for the micro world."""
+    places = source_files(get_source(wildcards.dataset, wildcards.part))
+    return get_places(places, f"datasets.{wildcards.dataset}.{wildcards.part}")
+
+
+def get_source_spec(wildcards):
+    source = get_source(wildcards.dataset, wildcards.part)
+    names, classes = get_class_names(wildcards.dataset), CONFIG.datasets[wildcards.dataset].classes
+    return {"source": source, "part": wildcards.part, "seed": CONFIG.seed, "names": names, "classes": classes}
+
+
+def get_matched_classes(wildcards):
+    """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
+    same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
+    is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
+    return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)

@@ -1,0 +1,68 @@
+"""What rules read from outside the results: code, class lists, models and data."""
+
+
+def get_code(script):
+    """The script and all it imports, compared by content: an edit reruns what runs it, a checkout reruns nothing."""
+    return code_of(ROOT, f"workflow_scripts/{script}.py")
+
+
+def get_method_code(script, method):
+    """As `get_code`, with the file of the method."""
+    if "." not in method:
+        return code_of(ROOT, f"workflow_scripts/{script}.py", f"t2ipal/methods/{method}.py")
+    outside = importlib.util.find_spec(method.rpartition(".")[0])
+    return [*get_code(script), os.path.relpath(outside.origin)]
+
+
+MISSING = {}  # what a dry run found missing: path -> key
+
+
+def get_existing(path, key):
+    """The path, or the end of the run in one line if a job needs it and nothing is there.
+
+    A dry run plans without data: what is missing is said, and is no input.
+    """
+    if os.path.exists(path):
+        return [path]
+    if not workflow.dryrun:
+        sys.exit(f"error: config: {key}: {path}: no such file or folder (expected one that exists)")
+    if path not in MISSING:
+        MISSING[path] = key
+        if key not in list(MISSING.values())[:-1]:
+            print(f"missing: config: {key}: {path} (planned as if it were there)", file=sys.stderr)
+    return []
+
+
+def get_data(path):
+    """A path of the config that is relative to data_dir."""
+    return os.path.join(CONFIG.data_dir, path)
+
+
+def get_resource(name):
+    return os.path.relpath(os.path.join(ROOT, "resources", name))
+
+
+def get_class_files(name):
+    """The files of a class list, named or given as a path."""
+    return [os.path.relpath(path) for path in class_files(name)]
+
+
+def get_class_names(dataset):
+    """The names of a data set's classes, in the order of their indices."""
+    return list(load_classes(CONFIG.datasets[dataset].classes).names)
+
+
+def get_classes(dataset):
+    """How paths call the class list of a data set."""
+    return Path(CONFIG.datasets[dataset].classes).stem
+
+
+def get_model(model, key):
+    """The file whose content stands for a model: the manifest with its checksums, the model, or none for a name."""
+    for manifest in (Path(model) / "manifest.json", Path(model).parent / "manifest.json"):
+        if manifest.exists():
+            return [str(manifest)]
+    if Path(model).suffix in (".safetensors", ".pt") or model.count("/") > 1 or os.path.exists(model):
+        found = map(Path, get_existing(model, key))
+        return [str(path / "model_index.json" if path.is_dir() else path) for path in found]
+    return []

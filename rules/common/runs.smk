@@ -1,0 +1,138 @@
+"""Paths and values for the rules that train and measure a run: a data set, a method, a variant."""
+
+
+def get_run(wildcards):
+    return PLAN.runs[wildcards.dataset, wildcards.method, wildcards.variant]
+
+
+def get_run_clip(wildcards):
+    clip = get_run(wildcards).clip
+    return get_model(CONFIG.clip[clip].model, f"clip.{clip}.model")
+
+
+def get_train_code(wildcards):
+    return get_method_code("train", wildcards.method)
+
+
+def get_evaluate_code(wildcards):
+    return get_method_code("evaluate", wildcards.method)
+
+
+def get_train_captions(wildcards):
+    """Labels and features of the captions, if the run's loss or its images need them."""
+    run = get_run(wildcards)
+    return [get_labelled(run.dataset, run.pool)] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+
+
+def get_train_texts(wildcards):
+    run = get_run(wildcards)
+    return [f"{RESULTS}/features/{run.clip}/captions/{run.pool}.parquet"] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+
+
+def get_train_templates(wildcards):
+    run = get_run(wildcards)
+    file = f"{RESULTS}/features/{run.clip}/templates/{get_classes(run.dataset)}.parquet"
+    return [file] if CAPTIONS in run.kinds and run.settings.get("templates", True) else []
+
+
+def get_train_images(wildcards):
+    """Shards of the synthetic images' features."""
+    run = get_run(wildcards)
+    return get_shards(f"{RESULTS}/features/{run.clip}/images", run.pool, run.t2i, run.samples)
+
+
+def get_train_flagged(wildcards):
+    """Lists of the synthetic images not to use, a file per shard."""
+    run = get_run(wildcards)
+    shards = get_shards(f"{RESULTS}/images", run.pool, run.t2i, run.samples)
+    return [shard.replace(".parquet", "-flagged.parquet") for shard in shards]
+
+
+def get_train_labelled(wildcards):
+    run = get_run(wildcards)
+    return [get_image_features("train", run.dataset, run.clip)] if run.kinds & {TRAIN, SHOTS} else []
+
+
+def get_train_labels(wildcards):
+    run = get_run(wildcards)
+    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if run.kinds & {TRAIN, SHOTS} else []
+
+
+def get_train_protocol(wildcards):
+    """What the run's protocol lets it know of the labels; none for a run that may know all."""
+    run = get_run(wildcards)
+    return [f"{RESULTS}/protocols/{run.dataset}/{run.protocol}.parquet"] if run.protocol else []
+
+
+def get_train_words(wildcards):
+    """A file of word vectors, if the run's settings name one."""
+    words = get_run(wildcards).settings.get("word_vectors")
+    return get_existing(words, f"settings.{wildcards.method}.word_vectors") if words else []
+
+
+def get_train_spec(wildcards):
+    run = get_run(wildcards)
+    return {
+        "method": run.method,
+        "settings": dict(run.settings),
+        "seeds": list(run.seeds),
+        "protocol": run.protocol,
+        "levels": list(run.levels),
+        "novel": get_novel(run),
+        "clip": CONFIG.clip[run.clip].model,
+        "classes": get_class_names(run.dataset),
+        "shards": CONFIG.pools[run.pool].shards,
+    }
+
+
+def get_novel(run):
+    """The novel classes of a run, if its protocol has any."""
+    return list(PLAN.novel[run.dataset]) if run.protocol == NOVEL else []
+
+
+def get_protocol_spec(wildcards):
+    """What is drawn: the levels of all runs of a protocol, or of the searches in it."""
+    protocol, _, search = wildcards.protocol.partition("-")
+    runs = [run for run in PLAN.runs.values() if run.protocol == protocol and run.dataset == wildcards.dataset]
+    methods = getattr(CONFIG, protocol).methods
+    searched = [find.level for method, find in CONFIG.search.items() if method in methods]
+    return {
+        "protocol": protocol,
+        "levels": sorted(set(searched) if search else {level for run in runs for level in run.levels}),
+        "seeds": list(CONFIG.search_seeds) if search else sorted({seed for run in runs for seed in run.seeds}),
+        "classes": get_class_names(wildcards.dataset),
+        "novel": get_novel(runs[0]),
+    }
+
+
+def get_run_test(wildcards):
+    run = get_run(wildcards)
+    return [get_image_features("test", run.dataset, run.clip)] if CONFIG.datasets[run.dataset].test else []
+
+
+def get_run_validation(wildcards):
+    run = get_run(wildcards)
+    has = CONFIG.datasets[run.dataset].validation
+    return [get_image_features("validation", run.dataset, run.clip)] if has else []
+
+
+def get_validation_images(wildcards):
+    has = CONFIG.datasets[wildcards.dataset].validation
+    return [f"{RESULTS}/images/validation/{wildcards.dataset}.parquet"] if has else []
+
+
+def get_measure_spec(wildcards):
+    """What a measurement depends on beside scores and labels."""
+    return {"classes": get_class_names(wildcards.dataset), "bootstrap": CONFIG.bootstrap, "seed": CONFIG.seed}
+
+
+def get_combined_scores(wildcards):
+    return [f"{RESULTS}/runs/{PLAN.runs[key].path}/scores.parquet" for key in get_run(wildcards).sources]
+
+
+def get_combine_spec(wildcards):
+    return {**get_measure_spec(wildcards), "combine": dict(get_run(wildcards).combine)}
+
+
+def get_metrics(runs):
+    return [f"{RESULTS}/runs/{run.path}/metrics.parquet" for run in runs]

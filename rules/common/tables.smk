@@ -1,0 +1,107 @@
+"""Paths and values for the rules that make tables, claims and figures, and for `all`."""
+
+
+def get_method_row(name):
+    """What tables and figures say of a method."""
+    method = method_of(name)
+    about = {"in_paper": method.in_paper, "deterministic": is_deterministic(name)}
+    return {"name": name, "title": method.title, **about}
+
+
+def get_data_row(name):
+    """What tables and figures say of a data set."""
+    return {"name": name, "title": CONFIG.datasets[name].title, "paper": CONFIG.datasets[name].paper}
+
+
+def get_base_runs(dataset):
+    """The runs of Table 1 on one data set, in its order."""
+    return [row[dataset] for _, row in PLAN.table1]
+
+
+def get_cell_runs(tables):
+    """The runs that fill the cells of tables, each once."""
+    rows = [row for table in tables for block in table["blocks"] for row in block["rows"]]
+    keys = dict.fromkeys(tuple(cell["run"]) for row in rows for cell in row["cells"].values())
+    return [PLAN.runs[key] for key in keys]
+
+
+def get_table_metrics(wildcards):
+    return get_metrics(get_cell_runs([PLAN.tables[wildcards.table]]))
+
+
+def get_table_spec(wildcards):
+    return PLAN.tables[wildcards.table]
+
+
+def get_claims_metrics(wildcards):
+    return get_metrics(get_cell_runs(PLAN.tables.values()))
+
+
+def get_claims_spec(wildcards):
+    return list(PLAN.tables.values())
+
+
+def get_sweep_runs(wildcards):
+    """The runs of a sweep, and those of Table 1 that it is compared with."""
+    points = [run for _, run in PLAN.sweeps[wildcards.sweep][wildcards.dataset]]
+    return [*points, *(run for run in get_base_runs(wildcards.dataset) if run not in points)]
+
+
+def get_sweep_metrics(wildcards):
+    return get_metrics(get_sweep_runs(wildcards))
+
+
+def get_sweep_spec(wildcards):
+    sweep = CONFIG.sweeps[wildcards.sweep]
+    points = [[value, list(run.key)] for value, run in PLAN.sweeps[wildcards.sweep][wildcards.dataset]]
+    base = PLAN.runs[wildcards.dataset, sweep.method, "base"]
+    return {
+        "name": wildcards.sweep,
+        "key": sweep.key,
+        "points": points,
+        "base": base.samples if sweep.key == "samples" else base.settings[sweep.key],
+        "method": get_method_row(sweep.method),
+        "others": [get_method_row(name) for name in CONFIG.methods if name != sweep.method],
+        "dataset": get_data_row(wildcards.dataset),
+    }
+
+
+LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
+
+
+def get_levels_block(protocol, dataset):
+    """The part of a protocol's table that is one data set's."""
+    return PLAN.tables[LEVEL_TABLES[protocol][0]]["blocks"][labelled_datasets(CONFIG, protocol).index(dataset)]
+
+
+def get_levels_metrics(wildcards):
+    blocks = [get_levels_block(wildcards.protocol, wildcards.dataset)]
+    return get_metrics(get_cell_runs([{"blocks": blocks}]))
+
+
+def get_levels_spec(wildcards):
+    table, axis = LEVEL_TABLES[wildcards.protocol]
+    return {
+        "axis": axis,
+        "title": PLAN.tables[table]["title"],
+        "dataset": get_data_row(wildcards.dataset),
+        "rows": get_levels_block(wildcards.protocol, wildcards.dataset)["rows"],
+    }
+
+
+def get_figures(sweep):
+    return [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in PLAN.sweeps[sweep]]
+
+
+def get_everything():
+    """All that `all` makes."""
+    figures = [file for sweep in PLAN.sweeps for file in get_figures(sweep)]
+    figures += [
+        f"{RESULTS}/figures/levels-{protocol}-{dataset}.png"
+        for protocol, (table, _) in LEVEL_TABLES.items()
+        if table in PLAN.tables
+        for dataset in labelled_datasets(CONFIG, protocol)
+    ]
+    tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
+    claims = [f"{RESULTS}/report/claims.html"] if tables else []
+    return [*tables, *claims, *figures, *get_report_files(), *get_predictions()]
