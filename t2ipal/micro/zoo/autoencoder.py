@@ -1,6 +1,6 @@
 """The latent space of the micro text-to-image model: patch principal components, and an `AutoencoderKL` of them.
 
-The latent of an 8 x 8 patch is its projection on 24 principal components, so diffusion can be trained at once and does
+The latent of a 4 x 4 patch is its projection on 8 principal components, so diffusion can be trained at once and does
 not wait for the autoencoder. The decoder then learns to undo the projection with its neighbours in view, which removes
 the block edges; the encoder learns to give the same latents, so the pipeline is an ordinary one.
 """
@@ -24,13 +24,13 @@ from t2ipal.micro.zoo.world import World
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
-CHANNELS, FACTOR = 24, 8
+CHANNELS, FACTOR = 8, 4
 SAMPLE = 8000  # images the components are computed from
 NOISE = 0.08  # added to the decoder's input in training, so that it bears what a sampler makes
 
 
 class Components:
-    """Principal components of 8 x 8 x 3 patches with values in [-1, 1].
+    """Principal components of patches of an image with values in [-1, 1], a patch of `factor` x `factor` pixels per latent.
 
     Each channel is divided by the root of its standard deviation (half way to whitening): fine detail counts for
     something in the diffusion loss, but less than the coarse shape. All channels together have unit variance.
@@ -38,18 +38,20 @@ class Components:
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         self.mean, self.basis, self.scale = tensors["mean"], tensors["basis"], tensors["scale"]
+        self.factor = round((len(self.mean) / 3) ** 0.5)
 
     @staticmethod
     @cache
-    def of(work: Path, size: int) -> Components:
+    def of(work: Path, size: int, factor: int = FACTOR, channels: int = CHANNELS) -> Components:
         """Compute them from the pre-training draw, or read what was computed."""
-        path = work / "components.safetensors"
+        path = work / f"components-{factor}-{channels}.safetensors"
         if not path.exists():
             images = World(work, "pretrain", size).images[:SAMPLE]
-            x = patches(to_unit(np.asarray(images), torch.device("cpu"))).permute(0, 2, 3, 1).reshape(-1, 192)
+            x = F.pixel_unshuffle(to_unit(np.asarray(images), torch.device("cpu")), factor)
+            x = x.permute(0, 2, 3, 1).reshape(-1, 3 * factor**2)
             mean = x.mean(0)
             values, vectors = torch.linalg.eigh((x - mean).T @ (x - mean) / len(x))
-            deviation, basis = values.flip(0)[:CHANNELS].sqrt(), vectors.flip(1)[:, :CHANNELS]
+            deviation, basis = values.flip(0)[:channels].sqrt(), vectors.flip(1)[:, :channels]
             scale = deviation.rsqrt()
             scale = scale / (deviation * scale).square().mean().sqrt()
             store.write_tensors(path, {"mean": mean, "basis": basis, "scale": scale})
@@ -59,19 +61,15 @@ class Components:
         return Components({key: getattr(self, key).to(device) for key in ("mean", "basis", "scale")})
 
     def encode(self, x: Tensor) -> Tensor:
-        """[B, 3, H, W] in [-1, 1] -> latents [B, 24, H/8, W/8]."""
-        z = torch.einsum("bphw,pc->bchw", patches(x) - self.mean[:, None, None], self.basis)
+        """[B, 3, H, W] in [-1, 1] -> latents [B, channels, H / factor, W / factor]."""
+        patches = F.pixel_unshuffle(x, self.factor)
+        z = torch.einsum("bphw,pc->bchw", patches - self.mean[:, None, None], self.basis)
         return z * self.scale[:, None, None]
 
     def decode(self, z: Tensor) -> Tensor:
         """The linear inverse: latents -> [B, 3, H, W]."""
         x = torch.einsum("bchw,pc->bphw", z / self.scale[:, None, None], self.basis) + self.mean[:, None, None]
-        return F.pixel_shuffle(x, FACTOR)
-
-
-def patches(x: Tensor) -> Tensor:
-    """[B, 3, H, W] -> [B, 192, H/8, W/8]."""
-    return F.pixel_unshuffle(x, FACTOR)
+        return F.pixel_shuffle(x, self.factor)
 
 
 def to_unit(images: np.ndarray, device: torch.device) -> Tensor:
@@ -82,7 +80,7 @@ def to_unit(images: np.ndarray, device: torch.device) -> Tensor:
 def micro_autoencoder() -> AutoencoderKL:
     from diffusers import AutoencoderKL
 
-    blocks = (16, 32, 64, 96)
+    blocks = (16, 32, 64)
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * len(blocks),
         up_block_types=("UpDecoderBlock2D",) * len(blocks),
@@ -113,8 +111,8 @@ class AutoencoderStage(Stage):
         x = to_unit(world.images[np.sort(rng.choice(world.size, batch, replace=False))], device)
         z = components.encode(x)
         # crops of a scene: the networks are convolutional, and more scenes fit into a step
-        top, left = rng.integers(0, 5, 2)
-        z, x = z[..., top : top + 4, left : left + 4], x[..., top * 8 : top * 8 + 32, left * 8 : left * 8 + 32]
+        (top, left), side = rng.integers(0, 9, 2), 32 // FACTOR
+        z, x = z[..., top : top + side, left : left + side], x[..., top * 4 : top * 4 + 32, left * 4 : left * 4 + 32]
         x, z = x.contiguous(memory_format=torch.channels_last), z.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             decoded = model.decode(z + NOISE * torch.randn_like(z)).sample

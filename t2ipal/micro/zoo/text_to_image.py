@@ -6,6 +6,7 @@ curated pictures. Its text encoder starts as the micro CLIP's, which has read al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -34,29 +35,53 @@ if TYPE_CHECKING:
 WEB = "text-to-image-web"  # name of the first stage
 LENGTH = 32  # token positions of a prompt
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
-LATENT_SIDE = 8
+LATENT_SIDE = 16
+COARSE_FACTOR, COARSE_CHANNELS = 8, 24
 SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 
 
 def micro_unet() -> UNet2DConditionModel:
-    """Two resolutions, 8 x 8 and 4 x 4 latents; text is attended to at the lower one, and pooled into every block."""
+    """Three resolutions, 16 x 16 to 4 x 4 latents; text is attended to at the lowest, and pooled into every block."""
+    return _unet(LATENT_SIDE, CHANNELS, (64, 128, 144))
+
+
+def coarse_unet() -> UNet2DConditionModel:
+    """The two lower resolutions of `micro_unet`, for the latents of 8 x 8 patches."""
+    return _unet(LATENT_SIDE // 2, COARSE_CHANNELS, (128, 144))
+
+
+def _unet(side: int, channels: int, widths: tuple[int, ...]) -> UNet2DConditionModel:
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=LATENT_SIDE,
-        in_channels=CHANNELS,
-        out_channels=CHANNELS,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(128, 144),
+        sample_size=side,
+        in_channels=channels,
+        out_channels=channels,
+        down_block_types=("DownBlock2D",) * (len(widths) - 1) + ("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * (len(widths) - 1),
+        block_out_channels=widths,
         layers_per_block=1,
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,  # diffusers reads this as the number of heads
         norm_num_groups=16,
+        time_embedding_dim=512,
         addition_embed_type="text",
         addition_embed_type_num_heads=TEXT_WIDTH // 64,
     )
+
+
+def grow(model: Denoiser, coarse: Mapping[str, Tensor]) -> None:
+    """Give `model` what a model of the two lower resolutions has learned, wherever shapes agree (Karras et al. 2018)."""
+    state = model.state_dict()
+    for name, value in coarse.items():
+        place = re.sub(r"^unet.down_blocks.(\d)", lambda found: f"unet.down_blocks.{int(found[1]) + 1}", name)
+        if place in state and state[place].shape == value.shape:
+            state[place] = value
+    # half as many frequencies of the time step: each stands for two neighbours
+    cosines_and_sines = coarse["unet.time_embedding.linear_1.weight"].unflatten(1, (2, -1, 2))
+    state["unet.time_embedding.linear_1.weight"] = cosines_and_sines.sum(-1).flatten(1)
+    model.load_state_dict(state)
 
 
 def scheduler() -> DDIMScheduler:
@@ -128,7 +153,7 @@ class Denoiser(nn.Module):
         self.unet, self.text = unet, text
 
     def forward(self, noisy: Tensor, step: Tensor, ids: Tensor) -> Tensor:
-        """Velocity [B, 24, 8, 8] at noisy latents, time steps [B] and the tokenizer's ids [B, 32]."""
+        """Velocity at noisy latents [B, C, H, W], time steps [B] and the tokenizer's ids [B, 32]."""
         return self.unet(noisy, step, self.text(ids).last_hidden_state).sample
 
 
@@ -136,7 +161,7 @@ class Denoiser(nn.Module):
 class TextToImageStage(Stage):
     """Velocity prediction in the latent space (Salimans & Ho 2022): curated pictures, from what web images taught.
 
-    The stage named `WEB` is that on web images, from a U-Net of nothing and CLIP's text encoder.
+    The stage named `WEB` is that on web images, at half the resolution, from a U-Net of nothing and CLIP's text encoder.
     """
 
     work: Path
@@ -147,16 +172,18 @@ class TextToImageStage(Stage):
     channels_last = False
 
     def build(self) -> nn.Module:
-        model = Denoiser(micro_unet(), micro_text_encoder(store.read_tensors(self.clip)[0]))
-        if self.name != WEB:
-            model.load_state_dict(store.read_tensors(self.work / f"{WEB}.safetensors")[0])
+        text = micro_text_encoder(store.read_tensors(self.clip)[0])
+        if self.name == WEB:
+            return Denoiser(coarse_unet(), text)
+        model = Denoiser(micro_unet(), text)
+        grow(model, store.read_tensors(self.work / f"{WEB}.safetensors")[0])
         return model
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         web = self.name == WEB
         world = World(self.work, "pretrain", self.size) if web else World(self.work, "curated", self.size // 2)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
-        z = _components(self.work, self.size, device).encode(to_unit(world.images[rows], device))
+        z = _components(self.work, self.size, web, device).encode(to_unit(world.images[rows], device))
         sentence = rng.random(batch) < SENTENCES if web else False
         told = np.where(sentence, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
         tokens = world.tokens[rows, told].astype(np.int64)
@@ -173,8 +200,9 @@ class TextToImageStage(Stage):
 
 
 @cache
-def _components(work: Path, size: int, device: torch.device) -> Components:
-    return Components.of(work, size).to(device)
+def _components(work: Path, size: int, coarse: bool, device: torch.device) -> Components:
+    found = Components.of(work, size, COARSE_FACTOR, COARSE_CHANNELS) if coarse else Components.of(work, size)
+    return found.to(device)
 
 
 @cache
