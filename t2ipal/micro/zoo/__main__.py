@@ -32,9 +32,9 @@ RECIPES = {
     "clip": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
-    "autoencoder": Recipe(steps=6000, batch=32, lr=2e-3, warmup=200, ema=0.999),
+    "autoencoder": Recipe(steps=4500, batch=32, lr=2e-3, warmup=200, ema=0.999),
     "text-to-image-web": Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
-    "text-to-image": Recipe(steps=6000, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
+    "text-to-image": Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
 }
 STAGES = tuple(RECIPES)
 
