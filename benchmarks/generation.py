@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py [--model DIR] [--images N] [--steps N] [--batch N] [--threads N]
 
-Without --model it writes a pipeline of random weights in the sizes of the embedded default. "plain" is how one would
+Without --model it is the embedded default's pipeline. "plain" is how one would
 call diffusers first: prompts as text, the pipeline's own solver and --steps steps, float32, PIL images saved as PNG.
 The line after it is ours with the same solver and steps; each further line changes one thing. Start one process per
 core with --threads 1 to see what a machine can do. On a GPU a line is with compilation, whose minutes are told apart.
@@ -16,20 +16,20 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit")]
+sys.path.insert(0, str(ROOT))
+ZOO = ROOT / "resources/zoo/text-to-image"
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="folder of a pipeline; default: random weights of the default's sizes")
+    parser.add_argument("--model", default=str(ZOO), help="folder of a pipeline (%(default)s)")
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--batch", type=int, default=64)
@@ -39,16 +39,8 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        model = options.model or str(_random_model(Path(folder) / "random"))
-        _measure(model, options)
+    _measure(options.model, options)
     _count_operations()
-
-
-def _random_model(path: Path) -> Path:
-    import tiny_pipeline
-
-    return tiny_pipeline.build(path, tiny_pipeline.MICRO)
 
 
 def _measure(model: str, options: argparse.Namespace) -> None:

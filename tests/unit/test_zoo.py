@@ -15,7 +15,7 @@ from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.zoo.clip import ARCHITECTURES, LENGTH, export, micro_clip
 from t2ipal.micro.zoo.loop import Recipe, Stage, train
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
-from t2ipal.micro.zoo.text_to_image import micro_text_encoder, prompt_ids
+from t2ipal.micro.zoo.text_to_image import Denoiser, coarse_unet, grow, micro_text_encoder, micro_unet, prompt_ids
 from t2ipal.micro.zoo.tokens import Vocabulary, write_tokenizer
 
 ZOO = Path(__file__).resolve().parents[2] / "resources/zoo"
@@ -101,6 +101,37 @@ def test_small_clip_is_smaller_in_both_towers_and_shipped():
         sizes = [sum(p.numel() for p in getattr(model, tower).parameters()) for model in (small, big)]
         assert 4 * sizes[0] < 3 * sizes[1], tower
     assert (ZOO / "clip-small.safetensors").stat().st_size <= 1.7e6
+
+
+def test_a_grown_model_keeps_what_the_coarse_one_learned():
+    torch.manual_seed(0)
+    text = micro_text_encoder(export(micro_clip(len(Vocabulary.of_grammar().ids)), Vocabulary.of_grammar()))
+    coarse, grown = Denoiser(coarse_unet(), text), Denoiser(micro_unet(), text)
+    grow(grown, coarse.state_dict())
+    fine, old = grown.unet, coarse.unet
+    for ours, theirs in (
+        (fine.down_blocks[2], old.down_blocks[1]),
+        (fine.mid_block, old.mid_block),
+        (fine.up_blocks[0], old.up_blocks[0]),
+        (fine.up_blocks[1].resnets[0], old.up_blocks[1].resnets[0]),
+        (fine.add_embedding, old.add_embedding),
+    ):
+        wanted = theirs.state_dict()
+        assert set(ours.state_dict()) == set(wanted)
+        assert all(torch.equal(value, wanted[name]) for name, value in ours.state_dict().items())
+
+
+def test_a_grown_model_tells_the_time_as_the_coarse_one():
+    torch.manual_seed(0)
+    text = micro_text_encoder(export(micro_clip(len(Vocabulary.of_grammar().ids)), Vocabulary.of_grammar()))
+    coarse, grown = Denoiser(coarse_unet(), text), Denoiser(micro_unet(), text)
+    state = coarse.state_dict()
+    weights = state["unet.time_embedding.linear_1.weight"]  # the frequencies that the grown model has, alone
+    weights[:, 1::2] = 0
+    grow(grown, state)
+    steps, sample = torch.tensor([0, 3, 400, 981]), torch.zeros(4)
+    times = [unet.time_embedding(unet.get_time_embed(sample, steps)) for unet in (coarse.unet, grown.unet)]
+    torch.testing.assert_close(times[1], times[0], atol=1e-4, rtol=1e-4)
 
 
 @dataclass(frozen=True)

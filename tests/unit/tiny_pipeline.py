@@ -12,7 +12,7 @@ from t2ipal.store import sha256_file, write_json
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the parts; `MICRO` is the shape of the embedded default, `TINY` draws an image in milliseconds."""
+    """Sizes of the parts. `TINY` draws an image in milliseconds."""
 
     unet: tuple[int, ...] = (32, 32)
     layers: int = 1
@@ -31,7 +31,6 @@ class Sizes:
 
 
 TINY = Sizes()
-MICRO = Sizes((96, 160), 1, 24, 8, (16, 32, 64, 96), 1, 128, 3, 32)
 
 
 def build(path: Path, sizes: Sizes = TINY, seed: int = 0, manifest: bool = False) -> Path:
