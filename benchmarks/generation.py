@@ -53,17 +53,17 @@ def _measure(model: str, options: argparse.Namespace) -> None:
     images, steps = options.images, options.steps
     captions = [(f"c{index:05d}", f"a photo of {index} dogs near a red bus") for index in range(images)]
     batch = min(options.batch, images)
-    base = DrawSettings(model, steps=steps, guidance=3.0, dtype="float32", batch=batch, compile="off")
+    base = DrawSettings(model, steps=steps, guidance=7.0, dtype="float32", batch=batch, compile="off")
     print(f"{'way':<44}{'images/s':>10}{'gain':>8}")
     plain = images / _plain(base, captions)
     print(f"{f'plain diffusers, {steps} steps, float32':<44}{plain:>10.2f}{1:>7.1f}x")
-    ours = replace(base, steps=8, solver="dpm++")
+    ours = replace(base, steps=8, solver="unipc")
     ways = {
         f"ours, {steps} steps, float32": base,
         f"ours, {steps} steps, auto": replace(base, dtype="auto"),
-        "ours, 8 steps of dpm++, float32": ours,
-        "ours, 8 steps of dpm++, bfloat16": replace(ours, dtype="bfloat16"),
-        "ours, 8 steps of dpm++, auto, no guidance": replace(ours, dtype="auto", guidance=1.0),
+        "ours, 8 steps of unipc, float32": ours,
+        "ours, 8 steps of unipc, bfloat16": replace(ours, dtype="bfloat16"),
+        "ours, 8 steps of unipc, auto, no guidance": replace(ours, dtype="auto", guidance=1.0),
     }
     if torch.cuda.is_available():
         ways[f"ours, {steps} steps, auto, compiled"] = replace(base, dtype="auto", compile="on")

@@ -18,7 +18,7 @@ from t2ipal.micro.zoo.world import World
 from t2ipal.seeds import seed_of
 
 log = logging.getLogger(__name__)
-STEPS, GUIDANCE, BATCH = 10, 3.0, 100
+STEPS, GUIDANCE, BATCH = 8, 7.0, 100  # as the default config draws
 
 
 def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
@@ -60,10 +60,10 @@ def diversity(drawn: np.ndarray, real: np.ndarray, labels: np.ndarray) -> dict[s
 
 def draw(folder: Path, texts: list[str], steps: int = STEPS, guidance: float = GUIDANCE) -> np.ndarray:
     """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by text and place."""
-    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+    from diffusers import StableDiffusionPipeline, UniPCMultistepScheduler
 
     pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
     images = []
