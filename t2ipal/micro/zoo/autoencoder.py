@@ -30,7 +30,7 @@ NOISE = 0.08  # added to the decoder's input in training, so that it bears what 
 
 
 class Components:
-    """Principal components of patches of an image with values in [-1, 1], a patch of `factor` x `factor` pixels per latent.
+    """Principal components of patches of an image in [-1, 1], a patch of `factor` x `factor` pixels per latent.
 
     Each channel is divided by the root of its standard deviation (half way to whitening): fine detail counts for
     something in the diffusion loss, but less than the coarse shape. All channels together have unit variance.

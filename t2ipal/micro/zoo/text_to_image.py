@@ -72,7 +72,7 @@ def _unet(side: int, channels: int, widths: tuple[int, ...]) -> UNet2DConditionM
 
 
 def grow(model: Denoiser, coarse: Mapping[str, Tensor]) -> None:
-    """Give `model` what a model of the two lower resolutions has learned, wherever shapes agree (Karras et al. 2018)."""
+    """Give `model` what one of the two lower resolutions has learned, wherever shapes agree (Karras et al. 2018)."""
     state = model.state_dict()
     for name, value in coarse.items():
         place = re.sub(r"^unet.down_blocks.(\d)", lambda found: f"unet.down_blocks.{int(found[1]) + 1}", name)
@@ -161,7 +161,7 @@ class Denoiser(nn.Module):
 class TextToImageStage(Stage):
     """Velocity prediction in the latent space (Salimans & Ho 2022): curated pictures, from what web images taught.
 
-    The stage named `WEB` is that on web images, at half the resolution, from a U-Net of nothing and CLIP's text encoder.
+    The stage named `WEB` is on web images, at half the resolution, from a U-Net of nothing and CLIP's text encoder.
     """
 
     work: Path
