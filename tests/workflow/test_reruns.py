@@ -63,7 +63,7 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     ),
     (
         "extra.mine",
-        {"method": "t2i_pal", "set": {"class_specific": True}},
+        {"method": "t2i_pal", "set": {"class_specific": False}},
         {"train": 1, "evaluate": 1, "table": 1, "claims": 1},
     ),
     (
