@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from t2ipal import store
+from t2ipal.config import load_config
 from t2ipal.features.clip_models import load_clip, tokenize
 from t2ipal.features.dense import encode_image_dense, encode_text_dense
 from t2ipal.micro.grammar import captions_of
+from t2ipal.micro.zoo import quality
 from t2ipal.micro.zoo.clip import ARCHITECTURES, LENGTH, export, micro_clip
 from t2ipal.micro.zoo.loop import Recipe, Stage, train
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
@@ -103,10 +106,14 @@ def test_small_clip_is_smaller_in_both_towers_and_shipped():
     assert (ZOO / "clip-small.safetensors").stat().st_size <= 1.7e6
 
 
-def test_a_grown_model_keeps_what_the_coarse_one_learned():
+def coarse_and_fine() -> tuple[Denoiser, Denoiser]:
     torch.manual_seed(0)
     text = micro_text_encoder(export(micro_clip(len(Vocabulary.of_grammar().ids)), Vocabulary.of_grammar()))
-    coarse, grown = Denoiser(coarse_unet(), text), Denoiser(micro_unet(), text)
+    return Denoiser(coarse_unet(), text), Denoiser(micro_unet(), text)
+
+
+def test_a_grown_model_keeps_what_the_coarse_one_learned():
+    coarse, grown = coarse_and_fine()
     grow(grown, coarse.state_dict())
     fine, old = grown.unet, coarse.unet
     for ours, theirs in (
@@ -122,9 +129,7 @@ def test_a_grown_model_keeps_what_the_coarse_one_learned():
 
 
 def test_a_grown_model_tells_the_time_as_the_coarse_one():
-    torch.manual_seed(0)
-    text = micro_text_encoder(export(micro_clip(len(Vocabulary.of_grammar().ids)), Vocabulary.of_grammar()))
-    coarse, grown = Denoiser(coarse_unet(), text), Denoiser(micro_unet(), text)
+    coarse, grown = coarse_and_fine()
     state = coarse.state_dict()
     weights = state["unet.time_embedding.linear_1.weight"]  # the frequencies that the grown model has, alone
     weights[:, 1::2] = 0
@@ -174,6 +179,12 @@ def test_shipped_files_are_those_of_the_manifest():
     for name, facts in manifest["files"].items():
         assert store.sha256_file(ZOO / name) == facts["sha256"], name
     assert sum(facts["bytes"] for facts in manifest["files"].values()) < 25e6
+
+
+def test_quality_is_of_images_as_the_default_draws_them():
+    config = load_config(yaml.safe_load((ZOO.parents[1] / "config.yaml").read_text(encoding="utf-8")))
+    drawn = config.text_to_image["micro"]
+    assert (drawn.solver, drawn.steps, drawn.guidance) == ("unipc", quality.STEPS, quality.GUIDANCE)
 
 
 def test_manifest_says_how_the_models_were_made_and_how_good_they_are():

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import json
 import string
-from dataclasses import dataclass
 from pathlib import Path
 
 from t2ipal.store import sha256_file, write_json
 
-
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of the parts. `TINY` draws an image in milliseconds."""
-
-    unet: tuple[int, ...] = (32, 32)
-    layers: int = 1
-    latent_channels: int = 4
-    latent_size: int = 4
-    vae: tuple[int, ...] = (8, 8, 8, 8)
-    groups: int = 4
-    text_width: int = 32
-    text_layers: int = 1
-    tokens: int = 16
-
-    @property
-    def pixels(self) -> int:
-        """Side of an image: each level of the VAE after the first halves it."""
-        return self.latent_size * 2 ** (len(self.vae) - 1)
+UNET, VAE = (32, 32), (8, 8, 8, 8)  # widths
+LATENT_CHANNELS, LATENT_SIZE = 4, 4
+PIXELS = LATENT_SIZE * 2 ** (len(VAE) - 1)  # each level of the VAE after the first halves it
+TEXT_WIDTH, TOKENS = 32, 16
 
 
-TINY = Sizes()
-
-
-def build(path: Path, sizes: Sizes = TINY, seed: int = 0, manifest: bool = False) -> Path:
+def build(path: Path, seed: int = 0, manifest: bool = False) -> Path:
     """Write a `StableDiffusionPipeline` of random weights to `path`, with a manifest beside it if asked."""
     import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -42,38 +23,38 @@ def build(path: Path, sizes: Sizes = TINY, seed: int = 0, manifest: bool = False
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         words = _write_vocabulary(path.parent / f"{path.name}-vocabulary")
-        tokenizer = CLIPTokenizer.from_pretrained(words, model_max_length=sizes.tokens)
+        tokenizer = CLIPTokenizer.from_pretrained(words, model_max_length=TOKENS)
         text = CLIPTextConfig(
             vocab_size=len(tokenizer),
-            hidden_size=sizes.text_width,
-            intermediate_size=4 * sizes.text_width,
-            projection_dim=sizes.text_width,
-            num_hidden_layers=sizes.text_layers,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=4 * TEXT_WIDTH,
+            projection_dim=TEXT_WIDTH,
+            num_hidden_layers=1,
             num_attention_heads=4,
-            max_position_embeddings=sizes.tokens,
+            max_position_embeddings=TOKENS,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
         )
         unet = UNet2DConditionModel(
-            sample_size=sizes.latent_size,
-            in_channels=sizes.latent_channels,
-            out_channels=sizes.latent_channels,
-            block_out_channels=sizes.unet,
-            layers_per_block=sizes.layers,
+            sample_size=LATENT_SIZE,
+            in_channels=LATENT_CHANNELS,
+            out_channels=LATENT_CHANNELS,
+            block_out_channels=UNET,
+            layers_per_block=1,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            cross_attention_dim=sizes.text_width,
-            attention_head_dim=sizes.unet[-1] // 32,
+            cross_attention_dim=TEXT_WIDTH,
+            attention_head_dim=1,
             norm_num_groups=16,
         )
         vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(sizes.vae),
-            up_block_types=("UpDecoderBlock2D",) * len(sizes.vae),
-            block_out_channels=sizes.vae,
+            down_block_types=("DownEncoderBlock2D",) * len(VAE),
+            up_block_types=("UpDecoderBlock2D",) * len(VAE),
+            block_out_channels=VAE,
             layers_per_block=1,
-            latent_channels=sizes.latent_channels,
-            norm_num_groups=sizes.groups,
-            sample_size=sizes.pixels,
+            latent_channels=LATENT_CHANNELS,
+            norm_num_groups=4,
+            sample_size=PIXELS,
             scaling_factor=1.0,
         )
         with torch.no_grad():

@@ -22,7 +22,7 @@ from t2ipal.micro.zoo.autoencoder import AutoencoderStage
 from t2ipal.micro.zoo.clip import ARCHITECTURES, ClipStage, export
 from t2ipal.micro.zoo.judge import JudgeStage
 from t2ipal.micro.zoo.loop import Recipe, Result, train
-from t2ipal.micro.zoo.text_to_image import WEB, TextToImageStage, write_pipeline
+from t2ipal.micro.zoo.text_to_image import WEB, TextToImageStage, WebStage, write_pipeline
 from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import World
 
@@ -33,7 +33,7 @@ RECIPES = {
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=4500, batch=32, lr=2e-3, warmup=200, ema=0.999),
-    "text-to-image-web": Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
+    WEB: Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
     "text-to-image": Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
 }
 STAGES = tuple(RECIPES)
@@ -66,14 +66,15 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     work, out, size = options.work, options.out, options.scenes
     for stream, count in (("pretrain", size), ("curated", size // 2), ("train", size // 4), ("validation", 2000)):
         World(work, stream, count, os.cpu_count() or 1)
+    clip = work / "clip.safetensors"
     scaled = {name: _scaled(recipe, options.steps) for name, recipe in RECIPES.items()}
     stages: dict[str, Callable] = {
         "clip": lambda: ClipStage(work, size, scaled["clip"]),
         "clip-small": lambda: ClipStage(work, size, scaled["clip-small"], "clip-small"),
         "judge": lambda: JudgeStage(work, size // 4, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
-        WEB: lambda: TextToImageStage(work, size, work / "clip.safetensors", scaled[WEB], WEB),
-        "text-to-image": lambda: TextToImageStage(work, size, work / "clip.safetensors", scaled["text-to-image"]),
+        WEB: lambda: WebStage(work, size, clip, scaled[WEB]),
+        "text-to-image": lambda: TextToImageStage(work, size, clip, scaled["text-to-image"]),
     }
     started = time.time()
     result = train(stages[name](), work, processes)
@@ -83,7 +84,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         autoencoder = train(stages["autoencoder"](), work, processes)
         write_pipeline(work / "text-to-image", work, result.model, autoencoder.model)
         judge = train(stages["judge"](), work, processes).model
-        result.figures.update(quality.of_pipeline(work / "text-to-image", work / "clip.safetensors", judge, work))
+        result.figures.update(quality.of_pipeline(work / "text-to-image", clip, judge, work))
     else:
         state = {key: value.half() if value.ndim > 1 else value for key, value in result.model.state_dict().items()}
         store.write_tensors(work / f"{name}.safetensors", state)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 CHANNELS, FACTOR = 8, 4
+CROP = 32  # pixels of the squares that the decoder learns from
 SAMPLE = 8000  # images the components are computed from
 NOISE = 0.08  # added to the decoder's input in training, so that it bears what a sampler makes
 
@@ -111,8 +112,11 @@ class AutoencoderStage(Stage):
         x = to_unit(world.images[np.sort(rng.choice(world.size, batch, replace=False))], device)
         z = components.encode(x)
         # crops of a scene: the networks are convolutional, and more scenes fit into a step
-        (top, left), side = rng.integers(0, 9, 2), 32 // FACTOR
-        z, x = z[..., top : top + side, left : left + side], x[..., top * 4 : top * 4 + 32, left * 4 : left * 4 + 32]
+        side = CROP // FACTOR
+        top, left = rng.integers(0, z.shape[-1] - side + 1, 2)
+        z = z[..., top : top + side, left : left + side]
+        top, left = top * FACTOR, left * FACTOR
+        x = x[..., top : top + CROP, left : left + CROP]
         x, z = x.contiguous(memory_format=torch.channels_last), z.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             decoded = model.decode(z + NOISE * torch.randn_like(z)).sample

@@ -62,19 +62,6 @@ def micro_clip(vocabulary: int, context: int = LENGTH, architecture: str = "clip
     return CLIP(of.embed, IMAGE_SIZE, (1, 1, 1, 1), of.width, None, context, vocabulary, *text)
 
 
-def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
-    """`model.encode_text` without the positions beyond the longest text, which change nothing: [B, D]."""
-    length = int((tokens > 0).sum(1).max())
-    x = (model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]).transpose(0, 1)
-    for block in model.transformer.resblocks:
-        query = block.ln_1(x)
-        mask = block.attn_mask[:length, :length].to(query)
-        x = x + block.attn(query, query, query, need_weights=False, attn_mask=mask)[0]
-        x = x + block.mlp(block.ln_2(x))
-    x = model.ln_final(x.transpose(0, 1))
-    return x[torch.arange(len(x), device=x.device), tokens.argmax(1)] @ model.text_projection
-
-
 @torch.no_grad()
 def open_cones(model: CLIP, images: Tensor, tokens: Tensor, width: float) -> None:
     """Shift the outputs of each tower along a random direction of its own, by `width` times their spread.
@@ -128,9 +115,10 @@ class ClipStage(Stage):
         world = World(self.work, "pretrain", self.size)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
         tokens = world.tokens[rows, rng.integers(ALT_TEXTS, size=batch)].astype(np.int64)
+        tokens = tokens[:, : (tokens > 0).sum(1).max()]  # attention is causal: padding changes nothing
         with torch.autocast(device.type, torch.bfloat16):
             image = model.encode_image(pixels(world.images[rows], device))
-            text = encode_text(model, torch.from_numpy(tokens).to(device))
+            text = model.encode_text(torch.from_numpy(tokens).to(device))
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
         logits = model.logit_scale.exp() * image @ text.T
         target = torch.arange(batch, device=device)

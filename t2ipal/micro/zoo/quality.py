@@ -31,8 +31,8 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     texts = [pair[0] for pair in world.texts[:captions]]
     drawn = draw(folder, texts)
     real = np.asarray(world.images[:captions])
-    classes, drawn_features = _features(clip, drawn)
-    _, real_features = _features(clip, real)
+    classes, features = _features(clip, np.concatenate([drawn, real]))
+    drawn_features, real_features = features[: len(drawn)], features[len(drawn) :]
     figures = {
         "judge_mAP_generated": mean_ap(judge_scores(judge, drawn), labels),
         "judge_mAP_real": mean_ap(judge_scores(judge, real), labels),

@@ -24,20 +24,19 @@ from t2ipal.classes import load_classes
 from t2ipal.config import load_config
 from t2ipal.features.cache import ImageFeatures, TextFeatures
 from t2ipal.features.clip_models import Clip, load_clip
-from t2ipal.features.dense import encode_image_dense
-from t2ipal.features.extract import encode_ragged
+from t2ipal.features.dense import grid_of
+from t2ipal.features.extract import encode_images, encode_ragged
 from t2ipal.methods import get
 from t2ipal.methods.prompt_learning import encode_names
 from t2ipal.metrics.evaluate import average_precision, modality_gap
 from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.scenes import render, scene_of
-from t2ipal.micro.zoo.clip import pixels
+from t2ipal.micro.zoo.clip import IMAGE_SIZE, pixels
 from t2ipal.plan import settings_of
 from t2ipal.training.data import TrainingData, label_matrix, template_labels
 from t2ipal.training.train import fit
 
 CLASSES = load_classes("voc2007")
-GRID = (3, 3)
 
 
 def images(clip: Clip, stream: str, size: int) -> tuple[ImageFeatures, Tensor]:
@@ -48,10 +47,10 @@ def images(clip: Clip, stream: str, size: int) -> tuple[ImageFeatures, Tensor]:
         for row, scene in enumerate(scenes, start):
             labels[row, list(scene.labels)] = 1
         x = pixels(np.stack([render(scene) for scene in scenes]), torch.device("cpu"))
-        with torch.inference_mode():
-            parts.append([value.half().clone() for value in encode_image_dense(clip, x.contiguous())])
+        parts.append([value.half() for value in encode_images(clip, x)])
+    grid = grid_of(clip, IMAGE_SIZE)
     pos, nopos, local = (torch.cat(part) for part in zip(*parts, strict=True))
-    return ImageFeatures(tuple(f"{i:07d}" for i in range(size)), pos, nopos, local, GRID, clip.sha256), labels
+    return ImageFeatures(tuple(f"{i:07d}" for i in range(size)), pos, nopos, local, grid, clip.sha256), labels
 
 
 def texts(clip: Clip, said: Sequence[str], ids: Sequence[str] = ()) -> TextFeatures:

@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from t2ipal import store
 from t2ipal.micro.grammar import ALT_TEXTS
-from t2ipal.micro.zoo.autoencoder import CHANNELS, Components, to_unit
+from t2ipal.micro.zoo.autoencoder import CHANNELS, FACTOR, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from diffusers import DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel
 
-WEB = "text-to-image-web"  # name of the first stage
+WEB = "text-to-image-web"
 LENGTH = 32  # token positions of a prompt
 TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 16
@@ -159,10 +159,7 @@ class Denoiser(nn.Module):
 
 @dataclass(frozen=True)
 class TextToImageStage(Stage):
-    """Velocity prediction in the latent space (Salimans & Ho 2022): curated pictures, from what web images taught.
-
-    The stage named `WEB` is on web images, at half the resolution, from a U-Net of nothing and CLIP's text encoder.
-    """
+    """Velocity prediction in the latent space (Salimans & Ho 2022): curated pictures, from what `WebStage` taught."""
 
     work: Path
     size: int
@@ -172,21 +169,32 @@ class TextToImageStage(Stage):
     channels_last = False
 
     def build(self) -> nn.Module:
-        text = micro_text_encoder(store.read_tensors(self.clip)[0])
-        if self.name == WEB:
-            return Denoiser(coarse_unet(), text)
+        text = self.text_encoder()  # first: initialising draws random numbers
         model = Denoiser(micro_unet(), text)
         grow(model, store.read_tensors(self.work / f"{WEB}.safetensors")[0])
         return model
 
+    def text_encoder(self) -> CLIPTextModel:
+        """CLIP's, where training begins."""
+        return micro_text_encoder(store.read_tensors(self.clip)[0])
+
+    def world(self) -> World:
+        """The pictures to learn from."""
+        return World(self.work, "curated", self.size // 2)
+
+    def components(self, device: torch.device) -> Components:
+        """The latent space."""
+        return _components(self.work, self.size, FACTOR, CHANNELS, device)
+
+    def told(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Which of its captions each picture goes with: [B]."""
+        return rng.integers(ALT_TEXTS, size=batch)
+
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
-        web = self.name == WEB
-        world = World(self.work, "pretrain", self.size) if web else World(self.work, "curated", self.size // 2)
+        world = self.world()
         rows = np.sort(rng.choice(world.size, batch, replace=False))
-        z = _components(self.work, self.size, web, device).encode(to_unit(world.images[rows], device))
-        sentence = rng.random(batch) < SENTENCES if web else False
-        told = np.where(sentence, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
-        tokens = world.tokens[rows, told].astype(np.int64)
+        z = self.components(device).encode(to_unit(world.images[rows], device))
+        tokens = world.tokens[rows, self.told(rng, batch)].astype(np.int64)
         tokens[rng.random(batch) < DROP_TEXT] = _empty()
         ids = torch.from_numpy(prompt_ids(tokens)).to(device)
         noise, schedule = torch.randn_like(z), _scheduler()
@@ -199,10 +207,30 @@ class TextToImageStage(Stage):
         return {"loss": F.mse_loss(predicted.float(), target)}
 
 
+@dataclass(frozen=True)
+class WebStage(TextToImageStage):
+    """The lesson before: web images, at half the resolution, from a U-Net of nothing and CLIP's text encoder."""
+
+    name: str = WEB
+
+    def build(self) -> nn.Module:
+        text = self.text_encoder()
+        return Denoiser(coarse_unet(), text)
+
+    def world(self) -> World:
+        return World(self.work, "pretrain", self.size)
+
+    def components(self, device: torch.device) -> Components:
+        return _components(self.work, self.size, COARSE_FACTOR, COARSE_CHANNELS, device)
+
+    def told(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        sentence = rng.random(batch) < SENTENCES
+        return np.where(sentence, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
+
+
 @cache
-def _components(work: Path, size: int, coarse: bool, device: torch.device) -> Components:
-    found = Components.of(work, size, COARSE_FACTOR, COARSE_CHANNELS) if coarse else Components.of(work, size)
-    return found.to(device)
+def _components(work: Path, size: int, factor: int, channels: int, device: torch.device) -> Components:
+    return Components.of(work, size, factor, channels).to(device)
 
 
 @cache
