@@ -21,6 +21,8 @@ export HOME := $(CURDIR)/.venv/home
 endif
 # Python writes and reads UTF-8 whatever the machine's language.
 export PYTHONUTF8 := 1
+# Where compiled modules may not be kept, each of the 180 jobs compiles torch's anew: 4 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12

@@ -209,6 +209,9 @@ class Sweep(_Part):
     method: str = Field(description="one of methods")
     key: str = Field(description="a setting of the method, or samples: images per caption")
     values: list[float | int | str | bool] = Field(min_length=2, description="at least two values")
+    above: list[Annotated[list[float | int | str], Field(min_length=2, max_length=2)]] = Field(
+        [], description="what the paper says: pairs of a value and what it is above, a value or one of methods"
+    )
 
 
 Percent = Annotated[int, Field(ge=1, le=100)]

@@ -8,10 +8,11 @@ from job import log, run
 def main(snakemake: Any) -> None:
     from t2ipal.metrics.records import read_records
     from t2ipal.store import write_text
-    from t2ipal.tables import claims_page, claims_to_csv, count_claims, make_claims, read_paper
+    from t2ipal.tables import claims_page, claims_to_csv, count_claims, make_claims, read_paper, shape_claims
 
     records, paper = read_records(snakemake.input.metrics), read_paper(snakemake.input.paper)
-    claims = make_claims(snakemake.params.spec, records, paper)
+    spec = snakemake.params.spec
+    claims = make_claims(spec["tables"], records, paper) + shape_claims(spec["sweeps"], records, paper)
     write_text(snakemake.output.html, claims_page(claims))
     write_text(snakemake.output.csv, claims_to_csv(claims))
     log.info("claims of the paper: %s", ", ".join(f"{number} {name}" for name, number in count_claims(claims).items()))

@@ -33,37 +33,51 @@ def get_table_spec(wildcards):
     return PLAN.tables[wildcards.table]
 
 
-def get_claims_metrics(wildcards):
-    return get_metrics(get_cell_runs(PLAN.tables.values()))
-
-
-def get_claims_spec(wildcards):
-    return list(PLAN.tables.values())
-
-
-def get_sweep_runs(wildcards):
+def get_swept(name, dataset):
     """The runs of a sweep, and those of Table 1 that it is compared with."""
-    points = [run for _, run in PLAN.sweeps[wildcards.sweep][wildcards.dataset]]
-    return [*points, *(run for run in get_base_runs(wildcards.dataset) if run not in points)]
+    points = [run for _, run in PLAN.sweeps[name][dataset]]
+    return [*points, *(run for run in get_base_runs(dataset) if run not in points)]
+
+
+def get_shape(name, dataset):
+    """A sweep, what it is compared with, and what the paper says of it."""
+    sweep = CONFIG.sweeps[name]
+    return {
+        "name": name,
+        "key": sweep.key,
+        "points": [[value, list(run.key)] for value, run in PLAN.sweeps[name][dataset]],
+        "above": [list(pair) for pair in sweep.above],
+        "method": get_method_row(sweep.method),
+        "others": [get_method_row(other) for other in CONFIG.methods if other != sweep.method],
+        "dataset": get_data_row(dataset),
+    }
 
 
 def get_sweep_metrics(wildcards):
-    return get_metrics(get_sweep_runs(wildcards))
+    return get_metrics(get_swept(wildcards.sweep, wildcards.dataset))
 
 
 def get_sweep_spec(wildcards):
     sweep = CONFIG.sweeps[wildcards.sweep]
-    points = [[value, list(run.key)] for value, run in PLAN.sweeps[wildcards.sweep][wildcards.dataset]]
     base = PLAN.runs[wildcards.dataset, sweep.method, "base"]
-    return {
-        "name": wildcards.sweep,
-        "key": sweep.key,
-        "points": points,
-        "base": base.samples if sweep.key == "samples" else base.settings[sweep.key],
-        "method": get_method_row(sweep.method),
-        "others": [get_method_row(name) for name in CONFIG.methods if name != sweep.method],
-        "dataset": get_data_row(wildcards.dataset),
-    }
+    shape = get_shape(wildcards.sweep, wildcards.dataset)
+    del shape["above"]  # the picture is the same
+    return shape | {"base": base.samples if sweep.key == "samples" else base.settings[sweep.key]}
+
+
+def get_claimed_sweeps():
+    """The sweeps of which the paper says something, each with its data sets."""
+    return [(name, data) for name, by_data in PLAN.sweeps.items() if CONFIG.sweeps[name].above for data in by_data]
+
+
+def get_claims_metrics(wildcards):
+    runs = get_cell_runs(PLAN.tables.values())
+    runs += [run for name, data in get_claimed_sweeps() for run in get_swept(name, data)]
+    return get_metrics(list({run.key: run for run in runs}.values()))
+
+
+def get_claims_spec(wildcards):
+    return {"tables": list(PLAN.tables.values()), "sweeps": [get_shape(*each) for each in get_claimed_sweeps()]}
 
 
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}

@@ -1,7 +1,7 @@
 """The paper's tables beside ours: pure functions of metric records and of the numbers the paper prints.
 
-`make_table` makes a table from a spec, `RENDERERS` and `print_table` write any table, `make_claims` and `claims_page`
-say what the paper claims and what this run says of it.
+`make_table` makes a table from a spec, `RENDERERS` and `print_table` write any table, `make_claims`, `shape_claims`
+and `claims_page` say what the paper claims and what this run says of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ from t2ipal.tables.numbers import difference, summary
 from t2ipal.tables.page import to_html
 from t2ipal.tables.paper import Paper, read_paper
 from t2ipal.tables.render import to_csv, to_markdown
+from t2ipal.tables.shapes import shape_claims
 from t2ipal.tables.terminal import print_table
 
 RENDERERS: Mapping[str, Callable[[Table], str]] = {
@@ -45,6 +46,7 @@ __all__ = [
     "make_table",
     "print_table",
     "read_paper",
+    "shape_claims",
     "summary",
     "to_csv",
     "to_html",

@@ -1,9 +1,9 @@
 """What the paper claims, and what this run says of it: pure functions of tables.
 
-A claim is a difference of which the paper prints both sides: one system above another, or more labels above fewer. It
-is told in the paper's direction, so that the paper's difference is positive. Only the direction is judged. The paper's
-numbers come without intervals and are mostly of other data than ours, so how large a difference is can be shown beside
-ours but not tested.
+A claim is a difference of which the paper prints both sides: one system above another, or more labels above fewer; or
+one that its text states of Figures 3 and 4 (`shapes`). It is told in the paper's direction, so that the paper's
+difference is positive. Only the direction is judged. The paper's numbers come without intervals and are mostly of other
+data than ours, so how large a difference is can be shown beside ours but not tested.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Claim:
         text: the claim in words.
         minus: what is subtracted from what, in `paper` and in `ours`.
         at: the column or columns it holds for, "" where there is one.
-        paper: the paper's difference, positive.
+        paper: the paper's difference, positive; None where it prints none and its text says the direction.
         ours: our difference with its interval.
         levels: where it is a claim on the average over levels: the same claim for each level, in the same direction,
             so that the paper's difference may be negative there.
@@ -49,7 +49,7 @@ class Claim:
     text: str
     minus: str
     at: str
-    paper: float
+    paper: float | None
     ours: Value
     levels: tuple[Claim, ...] = ()
 
@@ -59,11 +59,11 @@ class Claim:
         return verdict(self.paper, self.ours)
 
 
-def verdict(paper: float, ours: Value) -> str:
-    """Whether our difference has the paper's sign; "cannot tell" if its interval holds 0 or is not known."""
+def verdict(paper: float | None, ours: Value) -> str:
+    """Whether our difference has the paper's sign (None: +); "cannot tell" if its interval holds 0 or is not known."""
     if ours.low is None or ours.high is None or ours.low <= 0 <= ours.high:
         return UNCLEAR
-    return AGREE if (ours.low > 0) == (paper > 0) else CONTRADICT
+    return AGREE if (ours.low > 0) == (paper is None or paper > 0) else CONTRADICT
 
 
 def count(claims: Iterable[Claim]) -> dict[str, int]:

@@ -96,7 +96,8 @@ def claims_page(
     """
     lead = (
         "Each line is a difference of mAP that the paper claims, in the paper's direction: right of the zero line is "
-        "as in the paper, left of it is against it. Only the direction is judged, for the paper prints no intervals."
+        "as in the paper, left of it is against it. Only the direction is judged, for the paper prints no intervals; "
+        "of its figures it prints few numbers, so that + stands for the others."
     )
     parts = [f"<h1>{escape(title)}</h1>", f'<p class="lead">{escape(f"{subtitle} {lead}".strip())}</p>']
     if claims:
@@ -181,7 +182,7 @@ def _row(claim: Claim, scale: Scale) -> str:
     name = NAME[claim.verdict]
     return (
         f'<tr class="claim"><td class="text">{escape(claim.text)}{details}{_by_level(claim.levels)}</td>'
-        f'<td class="paper">{minus(as_printed(claim.paper, signed=True))}</td>'
+        f'<td class="paper">{minus(_printed(claim))}</td>'
         f'<td>{minus(main)} <span class="extra">{minus(extra)}</span></td>'
         f'<td class="plot">{scale.plot(claim)}</td>'
         f'<td class="verdict"><span class="{name}">{MARK[claim.verdict]} {SAYS[claim.verdict]}</span></td></tr>'
@@ -205,8 +206,11 @@ def _by_level(levels: Sequence[Claim]) -> str:
 
 
 def _numbers(claim: Claim) -> str:
-    paper = as_printed(claim.paper, signed=True)
-    return f"{claim.at}: this run {gap(claim.ours)}, paper {paper}: {SAYS[claim.verdict]}"
+    return f"{claim.at}: this run {gap(claim.ours)}, paper {_printed(claim)}: {SAYS[claim.verdict]}"
+
+
+def _printed(claim: Claim) -> str:
+    return "+" if claim.paper is None else as_printed(claim.paper, signed=True)
 
 
 class Scale:
@@ -223,7 +227,7 @@ class Scale:
         ends = [0.0]
         for claim in claims:
             ours = claim.ours
-            ends += [claim.paper, ours.mean, *(end for end in (ours.low, ours.high) if end is not None)]
+            ends += [end for end in (claim.paper, ours.mean, ours.low, ours.high) if end is not None]
         return cls(min(ends), max(ends))
 
     def x(self, value: float) -> float:
@@ -256,8 +260,10 @@ class Scale:
         if ours.low is not None and ours.high is not None:
             ends = f'x1="{self.x(ours.low)}" x2="{self.x(ours.high)}"'
             marks.append(f'<line class="ours" {ends} y1="50%" y2="50%"/>')
-        marks += [f'<circle cx="{self.x(ours.mean)}" cy="50%" r="4"/>', _diamond(self.x(claim.paper), "50%")]
-        label = f"paper {as_printed(claim.paper, signed=True)}, this run {gap(ours)}"
+        marks.append(f'<circle cx="{self.x(ours.mean)}" cy="50%" r="4"/>')
+        if claim.paper is not None:
+            marks.append(_diamond(self.x(claim.paper), "50%"))
+        label = f"paper {_printed(claim)}, this run {gap(ours)}"
         return (
             f'<svg class="row {NAME[claim.verdict]}" width="{WIDTH}" height="100%" role="img" '
             f'aria-label="{escape(label)}">{"".join(marks)}</svg>'

@@ -11,6 +11,8 @@ from t2ipal.store import existing
 
 PaperKey = tuple[str, str, str, str]
 """Table, data set, method, setting, all in lower case."""
+SETTING_NAMES = {"samples": "images_per_caption"}
+"""How `paper_results.csv` calls settings that have another name here."""
 Paper = Mapping[PaperKey, float]
 
 
@@ -53,6 +55,25 @@ def printed(paper: Paper, names: Sequence[str], what: str) -> float | None:
             f"expected {f'one of {known}' if known else 'a table of the paper'}"
         )
     return paper.get(key)
+
+
+def quoted(paper: Paper, figure: str, dataset: str | None, method: str, key: str) -> dict[float, float]:
+    """What the paper's text quotes of a figure.
+
+    Args:
+        paper: its numbers.
+        figure: its name, such as "fig3a".
+        dataset: the paper's data set, if any.
+        method: the title of the method.
+        key: the setting that is varied.
+
+    Returns:
+        Value of the setting -> mAP.
+    """
+    start = paper_key([figure.replace("fig", "f"), dataset or "", method, ""])[:3]
+    points = {names[3].partition("="): mean_ap for names, mean_ap in paper.items() if names[:3] == start}
+    called = (key, SETTING_NAMES.get(key))
+    return {float(value): mean_ap for (name, _, value), mean_ap in points.items() if name in called}
 
 
 def average_key(keys: Sequence[Sequence[str]], paper: Paper) -> PaperKey | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_specs import records1, records2, records4, records6, table1, table2, table4, table6
+from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6
 
-from t2ipal.tables import Claim, claims_page, make_claims, make_table, read_paper
+from t2ipal.tables import Claim, claims_page, make_claims, make_table, read_paper, shape_claims
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, to_csv, verdict
 from t2ipal.tables.claims_page import MARGIN, WIDTH, Scale
 from t2ipal.tables.model import Value
@@ -112,6 +112,65 @@ def test_csv_has_all_claims_and_their_levels() -> None:
     assert len(rows) == len(claims) + sum(len(claim.levels) for claim in claims)
     assert rows[0]["verdict"] == CONTRADICT
     assert float(rows[0]["low"]) <= float(rows[0]["ours"]) <= float(rows[0]["high"]) < 0 < float(rows[0]["paper"])
+
+
+# Figures
+
+
+def figure(key: str = "gamma", values: tuple[float, ...] = (0.0, 0.2, 1.0), **more: Any) -> dict[str, Any]:
+    return {
+        "name": "fig4" if key == "samples" else "fig3a",
+        "key": key,
+        "points": [[value, ["micro", "t2i_pal", f"{key}-{value}"]] for value in values],
+        "method": {"name": "t2i_pal", "title": "T2I-PAL"},
+        "others": [{"name": "tai_dpt", "title": "TaI-DPT"}],
+        "dataset": {"name": "micro", "title": "micro world", "paper": "VOC2007"},
+    } | more
+
+
+def swept(key: str, levels: dict[float, float]) -> list[dict[str, Any]]:
+    points = (records("micro", "t2i_pal", (level,), variant=f"{key}-{value}") for value, level in levels.items())
+    return [row for rows in points for row in rows]
+
+
+def test_a_figure_claims_one_value_above_another() -> None:
+    rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
+    claims = shape_claims([figure(above=[[0.2, 1.0], [0.2, 0.0], [0.0, 1.0]])], rows, PAPER)
+    assert [(claim.text, claim.verdict) for claim in claims] == [
+        ("\N{GREEK SMALL LETTER GAMMA} = 0.2 above \N{GREEK SMALL LETTER GAMMA} = 1.0", AGREE),
+        ("\N{GREEK SMALL LETTER GAMMA} = 0.2 above \N{GREEK SMALL LETTER GAMMA} = 0.0", AGREE),
+        ("\N{GREEK SMALL LETTER GAMMA} = 0.0 above \N{GREEK SMALL LETTER GAMMA} = 1.0", UNCLEAR),
+    ]
+    assert claims[0].paper == pytest.approx(0.7)  # 91.1 and 90.4; of gamma 0 the paper prints nothing
+    assert [claim.paper for claim in claims[1:]] == [None, None]
+    assert {claim.table for claim in claims} == {"Figure 3a. T2I-PAL, \N{GREEK SMALL LETTER GAMMA}"}
+
+
+def test_a_figure_claims_a_value_above_another_method() -> None:
+    rows = [*records1(), *swept("samples", {1: 60.0, 6: 61.0})]
+    claims = shape_claims([figure("samples", (1, 6), above=[[6, 1], [1, "tai_dpt"]])], rows, PAPER)
+    assert [(claim.text, claim.verdict) for claim in claims] == [
+        ("images per caption = 6 above images per caption = 1", AGREE),
+        ("images per caption = 1 above TaI-DPT", CONTRADICT),
+    ]
+    assert [claim.paper for claim in claims] == [None, pytest.approx(2.8)]
+
+
+def test_a_figure_claims_nothing_of_what_is_not_tried_or_not_the_papers() -> None:
+    rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
+    assert shape_claims([figure(above=[[0.2, 0.5], [0.2, "clip_dpt"]])], rows, PAPER) == []
+    own = {"name": "micro", "title": "micro world", "paper": None}
+    assert shape_claims([figure(above=[[0.2, 0.0]], dataset=own)], rows, PAPER) == []
+
+
+def test_a_claim_of_a_direction_alone_has_no_number_of_the_paper() -> None:
+    rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
+    claims = shape_claims([figure(above=[[0.2, 0.0]])], rows, PAPER)
+    page = Page(claims_page(claims))
+    assert '<td class="paper">+</td>' in claims_page(claims)
+    assert not [attrs for tag, attrs in page.found if tag == "svg" and attrs.get("overflow") and "%" in attrs["y"]]
+    line = next(csv.DictReader(io.StringIO(to_csv(claims))))
+    assert (line["paper"], line["verdict"]) == ("", AGREE)
 
 
 # The page

@@ -22,7 +22,16 @@ from t2ipal.micro.zoo.autoencoder import AutoencoderStage
 from t2ipal.micro.zoo.clip import ARCHITECTURES, ClipStage, export
 from t2ipal.micro.zoo.judge import JudgeStage
 from t2ipal.micro.zoo.loop import Recipe, Result, train
-from t2ipal.micro.zoo.text_to_image import WEB, TextToImageStage, WebStage, write_pipeline
+from t2ipal.micro.zoo.text_to_image import (
+    CURATED,
+    TEACHER,
+    WEB,
+    CuratedStage,
+    TeacherStage,
+    TextToImageStage,
+    WebStage,
+    write_pipeline,
+)
 from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import World
 
@@ -34,7 +43,9 @@ RECIPES = {
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=4500, batch=32, lr=2e-3, warmup=200, ema=0.999),
     WEB: Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
-    "text-to-image": Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
+    CURATED: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
+    TEACHER: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=200, tail=0.6, ema=0.999),
+    "text-to-image": Recipe(steps=1300, batch=128, lr=6e-4, warmup=100, ema=0.998),
 }
 STAGES = tuple(RECIPES)
 
@@ -74,6 +85,8 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         "judge": lambda: JudgeStage(work, size // 4, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
         WEB: lambda: WebStage(work, size, clip, scaled[WEB]),
+        CURATED: lambda: CuratedStage(work, size, clip, scaled[CURATED]),
+        TEACHER: lambda: TeacherStage(work, size, clip, scaled[TEACHER]),
         "text-to-image": lambda: TextToImageStage(work, size, clip, scaled["text-to-image"]),
     }
     started = time.time()
@@ -102,7 +115,7 @@ def _publish(name: str, result: Result, work: Path, out: Path, size: int) -> Non
     if name == "text-to-image":
         shutil.rmtree(out / name, ignore_errors=True)
         shutil.copytree(work / name, out / name)
-    elif name not in ("autoencoder", WEB):  # their weights travel with the pipeline
+    elif name in (*ARCHITECTURES, "judge"):  # what the others learned is in the pipeline
         shutil.copy(work / f"{name}.safetensors", out / f"{name}.safetensors")
     path = out / "manifest.json"
     manifest = store.read_json(path) if path.exists() else {"models": {}}
