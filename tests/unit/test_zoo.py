@@ -1,6 +1,6 @@
 """The zoo: tokenizer and text encoder say what CLIP's do, training resumes, files are those of the manifest."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,26 @@ from t2ipal.features.clip_models import load_clip, tokenize
 from t2ipal.features.dense import encode_image_dense, encode_text_dense
 from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.zoo import quality
+from t2ipal.micro.zoo.autoencoder import AutoencoderStage, DecoderStage, sharpened
 from t2ipal.micro.zoo.clip import ARCHITECTURES, LENGTH, export, micro_clip
 from t2ipal.micro.zoo.loop import Recipe, Stage, train
+from t2ipal.micro.zoo.text_to_image import (
+    GUIDANCE,
+    RESCALE,
+    CuratedStage,
+    Denoiser,
+    TeacherStage,
+    TextToImageStage,
+    WebStage,
+    coarse_unet,
+    grow,
+    micro_text_encoder,
+    micro_unet,
+    prompt_ids,
+)
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
-from t2ipal.micro.zoo.text_to_image import Denoiser, coarse_unet, grow, micro_text_encoder, micro_unet, prompt_ids
 from t2ipal.micro.zoo.tokens import Vocabulary, write_tokenizer
+from t2ipal.micro.zoo.world import World
 
 ZOO = Path(__file__).resolve().parents[2] / "resources/zoo"
 TEXTS = [caption.text for i in range(200) for caption in captions_of("pretrain", i)]
@@ -139,6 +154,72 @@ def test_a_grown_model_tells_the_time_as_the_coarse_one():
     torch.testing.assert_close(times[1], times[0], atol=1e-4, rtol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder with few scenes, and a CLIP that has learned nothing."""
+    folder = tmp_path_factory.mktemp("zoo")
+    torch.manual_seed(0)
+    clip = export(micro_clip(len(Vocabulary.of_grammar().ids)), Vocabulary.of_grammar())
+    store.write_tensors(folder / "clip.safetensors", clip)
+    for stream, size in (("pretrain", 64), ("curated", 32)):
+        World(folder, stream, size)
+    return folder
+
+
+def lesson(stage: type[Stage], work: Path, seed: int = 0) -> Stage:
+    return stage(work, 64, work / "clip.safetensors", Recipe(steps=2, batch=4, lr=1e-3, warmup=1, ema=0.9, seed=seed))
+
+
+def test_each_lesson_goes_on_where_the_one_before_ended(work: Path):
+    for stage, after in (
+        (WebStage, None),
+        (CuratedStage, None),
+        (TeacherStage, CuratedStage),
+        (TextToImageStage, TeacherStage),
+    ):
+        taught = lesson(stage, work)
+        if after:
+            left = store.read_tensors(work / f"{after.name}.safetensors")[0]
+            state = taught.build().state_dict()
+            assert all(torch.equal(state[name], value.float()) for name, value in left.items())
+        model = train(taught, work, 1).model
+        store.write_tensors(work / f"{stage.name}.safetensors", model.state_dict())
+
+
+def test_the_student_learns_what_its_teacher_gives_under_guidance(work: Path):
+    stage = lesson(TextToImageStage, work, seed=1)  # not the one above, whose teacher is remembered
+    torch.manual_seed(0)
+    teacher = Denoiser(micro_unet(), stage.text_encoder()).eval()
+    store.write_tensors(work / f"{TeacherStage.name}.safetensors", teacher.state_dict())
+    ids = torch.from_numpy(prompt_ids(Vocabulary.of_grammar().compact(["a red bus", "two dogs"], PROMPT + 8)))
+    empty = torch.from_numpy(prompt_ids(Vocabulary.of_grammar().compact([""] * 2, PROMPT + 8)))
+    noisy, step = torch.randn(2, 8, 16, 16), torch.tensor([999, 300])
+    with torch.no_grad():
+        told, untold = teacher(noisy, step, ids), teacher(noisy, step, empty)
+    target = stage.target(torch.zeros_like(noisy), noisy, step, ids)
+    guided = untold + GUIDANCE * (told - untold)
+    spread = told.std((1, 2, 3), keepdim=True) / guided.std((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(target, guided * (RESCALE * spread + 1 - RESCALE), atol=1e-4, rtol=1e-4)
+    assert (told - untold).abs().max() > 1e-3
+
+
+def test_the_decoder_is_taught_alone_from_where_the_autoencoder_ended(work: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe = Recipe(steps=2, batch=4, lr=1e-3, warmup=1)
+    monkeypatch.setattr(AutoencoderStage, "validate", Stage.validate)  # which draws 2,000 scenes
+    first = train(AutoencoderStage(work, 64, recipe), work, 1).model.state_dict()
+    store.write_tensors(work / "autoencoder.safetensors", first)
+    second = train(DecoderStage(work, 64, recipe), work, 1).model.state_dict()
+    changed = {name.split(".")[0] for name, value in second.items() if not torch.equal(value, first[name])}
+    assert changed == {"decoder", "post_quant_conv"}
+
+
+def test_sharpening_marks_edges_and_leaves_plains():
+    x = torch.zeros(1, 3, 8, 8)
+    x[..., 4:] = 1
+    edge = sharpened(x, 1.0)[0, 0, 4]
+    torch.testing.assert_close(edge, torch.tensor([0, 0, 0, -0.25, 1.25, 1, 1, 1]))
+
+
 @dataclass(frozen=True)
 class Line(Stage):
     """Fits y = 3 x + 1: a stage small enough to train in a test."""
@@ -183,8 +264,8 @@ def test_shipped_files_are_those_of_the_manifest():
 
 def test_quality_is_of_images_as_the_default_draws_them():
     config = load_config(yaml.safe_load((ZOO.parents[1] / "config.yaml").read_text(encoding="utf-8")))
-    drawn = config.text_to_image["micro"]
-    assert (drawn.solver, drawn.steps, drawn.guidance) == ("unipc", quality.STEPS, quality.GUIDANCE)
+    drawn = config.text_to_image["micro"].model_dump()
+    assert {key: drawn[key] for key in asdict(quality.DRAWN)} == asdict(replace(quality.DRAWN, model=drawn["model"]))
 
 
 def test_manifest_says_how_the_models_were_made_and_how_good_they_are():

@@ -18,7 +18,7 @@ import torch
 from t2ipal import store
 from t2ipal.errors import UserError
 from t2ipal.micro.zoo import quality
-from t2ipal.micro.zoo.autoencoder import AutoencoderStage
+from t2ipal.micro.zoo.autoencoder import DECODER, AutoencoderStage, DecoderStage
 from t2ipal.micro.zoo.clip import ARCHITECTURES, ClipStage, export
 from t2ipal.micro.zoo.judge import JudgeStage
 from t2ipal.micro.zoo.loop import Recipe, Result, train
@@ -42,9 +42,10 @@ RECIPES = {
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "judge": Recipe(steps=1500, batch=64, lr=2e-3, warmup=100),
     "autoencoder": Recipe(steps=4500, batch=32, lr=2e-3, warmup=200, ema=0.999),
+    DECODER: Recipe(steps=1000, batch=32, lr=1e-3, warmup=100, ema=0.999),
     WEB: Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
     CURATED: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
-    TEACHER: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=200, tail=0.6, ema=0.999),
+    TEACHER: Recipe(steps=4000, batch=128, lr=1.2e-3, warmup=200, tail=0.6, ema=0.999),
     "text-to-image": Recipe(steps=1300, batch=128, lr=6e-4, warmup=100, ema=0.998),
 }
 STAGES = tuple(RECIPES)
@@ -84,6 +85,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         "clip-small": lambda: ClipStage(work, size, scaled["clip-small"], "clip-small"),
         "judge": lambda: JudgeStage(work, size // 4, scaled["judge"]),
         "autoencoder": lambda: AutoencoderStage(work, size, scaled["autoencoder"]),
+        DECODER: lambda: DecoderStage(work, size, scaled[DECODER]),
         WEB: lambda: WebStage(work, size, clip, scaled[WEB]),
         CURATED: lambda: CuratedStage(work, size, clip, scaled[CURATED]),
         TEACHER: lambda: TeacherStage(work, size, clip, scaled[TEACHER]),
@@ -94,7 +96,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
     if name in ARCHITECTURES:
         store.write_tensors(work / f"{name}.safetensors", export(result.model, Vocabulary.of_grammar()))
     elif name == "text-to-image":
-        autoencoder = train(stages["autoencoder"](), work, processes)
+        autoencoder = train(stages[DECODER](), work, processes)
         write_pipeline(work / "text-to-image", work, result.model, autoencoder.model)
         judge = train(stages["judge"](), work, processes).model
         result.figures.update(quality.of_pipeline(work / "text-to-image", clip, judge, work))

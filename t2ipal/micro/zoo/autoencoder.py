@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 CHANNELS, FACTOR = 8, 4
 CROP = 32  # pixels of the squares that the decoder learns from
-SAMPLE = 8000  # images the components are computed from
+SAMPLE = 8000  # images the components are computed from, and the decoder's second lesson
 NOISE = 0.08  # added to the decoder's input in training, so that it bears what a sampler makes
+MOST_NOISE = 0.2  # the same in the decoder's second lesson, where each picture has its own
+SHARPEN = 1.0  # how far the pictures of that lesson are sharpened
+DECODER = "decoder"
 
 
 class Components:
@@ -134,6 +137,42 @@ class AutoencoderStage(Stage):
             z = components.encode(x)
             decoded = model.decode(z).sample.clamp(-1, 1)
         return {"psnr": _psnr(decoded, x), "psnr_components": _psnr(components.decode(z).clamp(-1, 1), x)}
+
+
+@dataclass(frozen=True)
+class DecoderStage(AutoencoderStage):
+    """The decoder alone, from where `AutoencoderStage` ended: whole pictures, sharpened beforehand (L1).
+
+    A decoder that is unsure blurs. Stable Diffusion's has learned from a critic not to; this one from lines that are
+    more marked than they should be, so that they are as they should be once blurred.
+    """
+
+    name: str = DECODER
+
+    def build(self) -> nn.Module:
+        model = micro_autoencoder()
+        model.load_state_dict(store.read_tensors(self.work / "autoencoder.safetensors")[0])
+        model.encoder.requires_grad_(False)
+        model.quant_conv.requires_grad_(False)
+        return model
+
+    def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
+        world, components = World(self.work, "pretrain", self.size), Components.of(self.work, self.size).to(device)
+        x = to_unit(world.images[np.sort(rng.choice(min(SAMPLE, self.size), batch, replace=False))], device)
+        z = components.encode(x)
+        z = z + MOST_NOISE * torch.rand(batch, 1, 1, 1, device=device) * torch.randn_like(z)
+        x, z = x.contiguous(memory_format=torch.channels_last), z.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            decoded = model.decode(z).sample
+        return {"loss": (decoded.float() - sharpened(x)).abs().mean()}
+
+
+def sharpened(x: Tensor, strength: float = SHARPEN) -> Tensor:
+    """Unsharp mask of images [B, 3, H, W]: what a blur of 3 x 3 pixels takes away is added `strength` times."""
+    line = torch.tensor([0.25, 0.5, 0.25], device=x.device)
+    kernel = torch.outer(line, line).expand(3, 1, 3, 3)
+    blurred = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+    return x + strength * (x - blurred)
 
 
 def _psnr(a: Tensor, b: Tensor) -> float:

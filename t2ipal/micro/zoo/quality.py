@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from t2ipal import store
+from t2ipal.images.checks import to_uint8
+from t2ipal.images.pipeline import load_pipeline
+from t2ipal.images.settings import DrawSettings
 from t2ipal.micro.zoo.clip import LENGTH, mean_ap, micro_clip, pixels
 from t2ipal.micro.zoo.judge import judge_scores
 from t2ipal.micro.zoo.tokens import Vocabulary
@@ -18,7 +22,7 @@ from t2ipal.micro.zoo.world import World
 from t2ipal.seeds import seed_of
 
 log = logging.getLogger(__name__)
-STEPS, GUIDANCE, BATCH = 8, 7.0, 100  # as the default config draws
+DRAWN = DrawSettings("", steps=8, guidance=7.0, solver="unipc", batch=64)  # as the default config draws
 
 
 def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
@@ -58,21 +62,13 @@ def diversity(drawn: np.ndarray, real: np.ndarray, labels: np.ndarray) -> dict[s
     return {"variance_ratio": float(np.mean(ratios)), "variance_ratio_least": float(np.min(ratios))}
 
 
-def draw(folder: Path, texts: list[str], steps: int = STEPS, guidance: float = GUIDANCE) -> np.ndarray:
-    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by text and place."""
-    from diffusers import StableDiffusionPipeline, UniPCMultistepScheduler
-
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
-    pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
-    images = []
-    for start in range(0, len(texts), BATCH):
-        part = texts[start : start + BATCH]
-        generators = [torch.Generator().manual_seed(seed_of("quality", start + i)) for i in range(len(part))]
-        out = pipeline(part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np")
-        images.append((out.images * 255).round().astype(np.uint8))
-    return np.concatenate(images)
+def draw(folder: Path, texts: list[str], settings: DrawSettings = DRAWN) -> np.ndarray:
+    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by its place."""
+    painter = load_pipeline(replace(settings, model=str(folder)))
+    seeds = [seed_of("quality", place) for place in range(len(texts))]
+    spans = [slice(start, start + settings.batch) for start in range(0, len(texts), settings.batch)]
+    parts = [painter.paint(texts[span], seeds[span])[0] for span in spans]
+    return to_uint8(torch.cat(parts)).cpu().numpy()
 
 
 def _features(clip: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
