@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal.metrics.evaluate import mean_average_precision, modality_gap
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import Vocabulary
@@ -141,18 +142,10 @@ class ClipStage(Stage):
         image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
         scores = (image @ classes.T).cpu().numpy()
         return {
-            "zero_shot_mAP": mean_ap(scores, world.labels),
-            "modality_gap": float((image.mean(0) - text.mean(0)).norm()),
+            "zero_shot_mAP": mean_average_precision(scores, world.labels),
+            "modality_gap": modality_gap(image.cpu(), text.cpu()),
             "logit_scale": float(model.logit_scale.detach().exp()),
         }
-
-
-def mean_ap(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean average precision in percent over the classes that have a positive."""
-    from sklearn.metrics import average_precision_score
-
-    present = labels.any(0)
-    return 100 * float(average_precision_score(labels[:, present], scores[:, present], average="macro"))
 
 
 def export(model: nn.Module, vocabulary: Vocabulary) -> dict[str, Tensor]:

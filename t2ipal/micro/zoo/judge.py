@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal.metrics.evaluate import mean_average_precision
 from t2ipal.micro.zoo.autoencoder import to_unit
-from t2ipal.micro.zoo.clip import mean_ap
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.world import World
 
@@ -58,7 +58,7 @@ class JudgeStage(Stage):
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
         """mAP on validation scenes with true labels."""
         world = World(self.work, "validation", 2000)
-        return {"validation_mAP": mean_ap(judge_scores(model, world.images), world.labels)}
+        return {"validation_mAP": mean_average_precision(judge_scores(model, world.images), world.labels)}
 
 
 def judge_scores(model: nn.Module, images: np.ndarray) -> np.ndarray:

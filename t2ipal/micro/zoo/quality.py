@@ -15,7 +15,8 @@ from t2ipal import store
 from t2ipal.images.checks import to_uint8
 from t2ipal.images.pipeline import load_pipeline
 from t2ipal.images.settings import DrawSettings
-from t2ipal.micro.zoo.clip import LENGTH, mean_ap, micro_clip, pixels
+from t2ipal.metrics.evaluate import mean_average_precision
+from t2ipal.micro.zoo.clip import LENGTH, micro_clip, pixels
 from t2ipal.micro.zoo.judge import judge_scores
 from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import World
@@ -38,10 +39,10 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     classes, features = _features(clip, np.concatenate([drawn, real]))
     drawn_features, real_features = features[: len(drawn)], features[len(drawn) :]
     figures = {
-        "judge_mAP_generated": mean_ap(judge_scores(judge, drawn), labels),
-        "judge_mAP_real": mean_ap(judge_scores(judge, real), labels),
-        "zero_shot_mAP_generated": mean_ap(drawn_features @ classes.T, labels),
-        "zero_shot_mAP_real": mean_ap(real_features @ classes.T, labels),
+        "judge_mAP_generated": mean_average_precision(judge_scores(judge, drawn), labels),
+        "judge_mAP_real": mean_average_precision(judge_scores(judge, real), labels),
+        "zero_shot_mAP_generated": mean_average_precision(drawn_features @ classes.T, labels),
+        "zero_shot_mAP_real": mean_average_precision(real_features @ classes.T, labels),
         "chance_mAP": 100 * float(labels.mean(0).mean()),
     }
     figures["judge_ratio"] = figures["judge_mAP_generated"] / figures["judge_mAP_real"]
