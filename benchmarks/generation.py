@@ -63,7 +63,7 @@ def _measure(options: argparse.Namespace) -> None:
         f"ours, {steps} steps, auto": replace(base, dtype="auto"),
         "ours, 8 steps of unipc, float32": ours,
         "ours, 8 steps of unipc, bfloat16": replace(ours, dtype="bfloat16"),
-        "ours, 8 steps of unipc, auto, no guidance": replace(ours, dtype="auto", guidance=1.0),
+        "ours, as the default: 8 steps, auto": replace(ours, dtype="auto", guidance=1.0),
     }
     if torch.cuda.is_available():
         ways[f"ours, {steps} steps, auto, compiled"] = replace(base, dtype="auto", compile="on")

@@ -46,7 +46,7 @@ RECIPES = {
     WEB: Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
     CURATED: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
     TEACHER: Recipe(steps=3700, batch=128, lr=1.2e-3, warmup=200, tail=0.6, ema=0.999),
-    "text-to-image": Recipe(steps=1300, batch=128, lr=6e-4, warmup=100, ema=0.998),
+    "text-to-image": Recipe(steps=700, batch=128, lr=6e-4, warmup=50, ema=0.995),
 }
 STAGES = tuple(RECIPES)
 

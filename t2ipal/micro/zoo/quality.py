@@ -23,7 +23,7 @@ from t2ipal.micro.zoo.world import World
 from t2ipal.seeds import seed_of
 
 log = logging.getLogger(__name__)
-DRAWN = DrawSettings("", steps=8, guidance=7.0, solver="unipc", batch=64)  # as the default config draws
+DRAWN = DrawSettings("", steps=8, guidance=1.0, solver="unipc", batch=64)  # as the default config draws
 
 
 def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
