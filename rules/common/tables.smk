@@ -65,19 +65,26 @@ def get_sweep_spec(wildcards):
     return shape | {"base": base.samples if sweep.key == "samples" else base.settings[sweep.key]}
 
 
-def get_claimed_sweeps():
-    """The sweeps of which the paper says something, each with its data sets."""
-    return [(name, data) for name, by_data in PLAN.sweeps.items() if CONFIG.sweeps[name].above for data in by_data]
+def get_claimed_shapes():
+    """The sweeps of which the paper says something, with the points that it names."""
+    found = []
+    for name, by_data in PLAN.sweeps.items():
+        named = [end for pair in CONFIG.sweeps[name].above for end in pair]
+        shapes = [get_shape(name, data) for data in by_data] if named else []
+        found += [shape | {"points": [point for point in shape["points"] if point[0] in named]} for shape in shapes]
+    return found
 
 
 def get_claims_metrics(wildcards):
+    shapes = get_claimed_shapes()
     runs = get_cell_runs(PLAN.tables.values())
-    runs += [run for name, data in get_claimed_sweeps() for run in get_swept(name, data)]
+    runs += [PLAN.runs[tuple(key)] for shape in shapes for _, key in shape["points"]]
+    runs += [run for shape in shapes for run in get_base_runs(shape["dataset"]["name"])]
     return get_metrics(list({run.key: run for run in runs}.values()))
 
 
 def get_claims_spec(wildcards):
-    return {"tables": list(PLAN.tables.values()), "sweeps": [get_shape(*each) for each in get_claimed_sweeps()]}
+    return {"tables": list(PLAN.tables.values()), "sweeps": get_claimed_shapes()}
 
 
 LEVEL_TABLES = {"partial": ("table2", "labels"), "few_shot": ("table4", "shots")}
