@@ -33,54 +33,52 @@ def get_table_spec(wildcards):
     return PLAN.tables[wildcards.table]
 
 
-def get_swept(name, dataset):
+def get_sweep_runs(wildcards):
     """The runs of a sweep, and those of Table 1 that it is compared with."""
-    points = [run for _, run in PLAN.sweeps[name][dataset]]
-    return [*points, *(run for run in get_base_runs(dataset) if run not in points)]
+    points = [run for _, run in PLAN.sweeps[wildcards.sweep][wildcards.dataset]]
+    return [*points, *(run for run in get_base_runs(wildcards.dataset) if run not in points)]
+
+
+def get_sweep_metrics(wildcards):
+    return get_metrics(get_sweep_runs(wildcards))
 
 
 def get_shape(name, dataset):
-    """A sweep, what it is compared with, and what the paper says of it."""
+    """A sweep, and what it is compared with."""
     sweep = CONFIG.sweeps[name]
     return {
         "name": name,
         "key": sweep.key,
         "points": [[value, list(run.key)] for value, run in PLAN.sweeps[name][dataset]],
-        "above": [list(pair) for pair in sweep.above],
         "method": get_method_row(sweep.method),
         "others": [get_method_row(other) for other in CONFIG.methods if other != sweep.method],
         "dataset": get_data_row(dataset),
     }
 
 
-def get_sweep_metrics(wildcards):
-    return get_metrics(get_swept(wildcards.sweep, wildcards.dataset))
-
-
 def get_sweep_spec(wildcards):
     sweep = CONFIG.sweeps[wildcards.sweep]
     base = PLAN.runs[wildcards.dataset, sweep.method, "base"]
-    shape = get_shape(wildcards.sweep, wildcards.dataset)
-    del shape["above"]  # the picture is the same
-    return shape | {"base": base.samples if sweep.key == "samples" else base.settings[sweep.key]}
+    chosen = base.samples if sweep.key == "samples" else base.settings[sweep.key]
+    return {**get_shape(wildcards.sweep, wildcards.dataset), "base": chosen}
 
 
 def get_claimed_shapes():
-    """The sweeps of which the paper says something, with the points that it names."""
+    """The sweeps of which the paper says something, with what it says and the points that it names."""
     found = []
     for name, by_data in PLAN.sweeps.items():
-        named = [end for pair in CONFIG.sweeps[name].above for end in pair]
-        shapes = [get_shape(name, data) for data in by_data] if named else []
-        found += [shape | {"points": [point for point in shape["points"] if point[0] in named]} for shape in shapes]
+        above = [list(pair) for pair in CONFIG.sweeps[name].above]
+        named = {end for pair in above for end in pair}
+        for shape in (get_shape(name, data) for data in by_data if above):
+            points = [point for point in shape["points"] if point[0] in named]
+            found.append({**shape, "points": points, "above": above})
     return found
 
 
 def get_claims_metrics(wildcards):
-    shapes = get_claimed_shapes()
-    runs = get_cell_runs(PLAN.tables.values())
-    runs += [PLAN.runs[tuple(key)] for shape in shapes for _, key in shape["points"]]
-    runs += [run for shape in shapes for run in get_base_runs(shape["dataset"]["name"])]
-    return get_metrics(list({run.key: run for run in runs}.values()))
+    """The runs of all tables, Table 1 among them, and the points that the paper names."""
+    points = [PLAN.runs[tuple(key)] for shape in get_claimed_shapes() for _, key in shape["points"]]
+    return get_metrics(dict.fromkeys([*get_cell_runs(PLAN.tables.values()), *points]))
 
 
 def get_claims_spec(wildcards):

@@ -8,7 +8,7 @@ from typing import Any
 from t2ipal.metrics.records import Record, by_run, run_of
 from t2ipal.tables.claims import SYSTEMS, Claim
 from t2ipal.tables.numbers import difference
-from t2ipal.tables.paper import Paper, quoted
+from t2ipal.tables.paper import Paper, paper_key, quoted
 
 NAMES = {
     "gamma": "\N{GREEK SMALL LETTER GAMMA}",
@@ -51,7 +51,7 @@ def _claims(spec: Mapping[str, Any], runs: Mapping[Any, Sequence[Record]], paper
     for other in spec["others"]:
         keys[other["name"]] = [data["name"], other["name"], "base"]
         titles[other["name"]] = other["title"]
-        prints[other["name"]] = paper.get(("t1", data["paper"].lower(), other["title"].lower(), "zero-shot"))
+        prints[other["name"]] = paper.get(paper_key(("T1", data["paper"], other["title"], "zero-shot")))
     for upper, lower in spec["above"]:
         if upper in keys and lower in keys:
             left, right = (run_of(runs, (*keys[end], 0), what) for end in (upper, lower))

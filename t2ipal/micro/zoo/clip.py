@@ -140,10 +140,9 @@ class ClipStage(Stage):
             tokens = torch.from_numpy(world.tokens[:, 0].astype(np.int64)).to(device)
             text = torch.cat([model.encode_text(tokens[torch.from_numpy(rows)]).float() for rows in batches])
         image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
-        scores = (image @ classes.T).cpu().numpy()
         return {
-            "zero_shot_mAP": mean_average_precision(scores, world.labels),
-            "modality_gap": modality_gap(image.cpu(), text.cpu()),
+            "zero_shot_mAP": mean_average_precision(image @ classes.T, world.labels),
+            "modality_gap": modality_gap(image, text),
             "logit_scale": float(model.logit_scale.detach().exp()),
         }
 

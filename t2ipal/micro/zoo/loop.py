@@ -20,7 +20,6 @@ from t2ipal.seeds import seed_of
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 60.0
 REPORT_SECONDS = 15.0
-COMPILE_FROM = 500  # steps; compiling takes one to two minutes
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,7 @@ def _train(rank: int, stage: Stage, checkpoint: Path, processes: int, device: to
     model = stage.build().to(device).train()
     if device.type == "cpu" and stage.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    if recipe.steps >= COMPILE_FROM:
-        stage.compile(model)
+    stage.compile(model)
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]

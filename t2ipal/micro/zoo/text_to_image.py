@@ -27,7 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from t2ipal import store
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, FACTOR, Components, to_unit
-from t2ipal.micro.zoo.loop import COMPILE_FROM, Recipe, Stage
+from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
@@ -42,6 +42,7 @@ TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 16
 COARSE_FACTOR, COARSE_CHANNELS = 8, 24
 SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
+COMPILE_FROM = 500  # steps; compiling takes one to two minutes
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 # What the student learns of guidance: its scale, and how far the result is brought back to the spread that a prediction
 # has without it, against glaring colours (Lin et al. 2024). Chosen by the judge on validation captions.
@@ -190,7 +191,8 @@ class _Lesson(Stage):
 
     def compile(self, model: Denoiser) -> None:
         """The U-Net, whose group norms are then fused with what surrounds them: 1.2 times as fast on CPUs."""
-        model.unet.compile()
+        if self.recipe.steps >= COMPILE_FROM:
+            model.unet.compile()
 
     def world(self) -> World:
         """The pictures to learn from."""
@@ -301,8 +303,7 @@ class TextToImageStage(_Lesson):
 @cache
 def _teacher(stage: TextToImageStage, device: torch.device) -> nn.Module:
     model = stage.build().eval().requires_grad_(False).to(device)
-    if stage.recipe.steps >= COMPILE_FROM:
-        stage.compile(model)
+    stage.compile(model)
     return model
 
 
