@@ -18,9 +18,7 @@ def main(snakemake: Any) -> None:
         [(value, run_of(runs, (*key, 0), name)) for value, key in spec["points"]],
         spec["method"]["title"],
         data["title"],
-        paper=quoted(
-            read_paper(snakemake.input.paper), spec["name"], data["paper"], spec["method"]["title"], spec["key"]
-        ),
+        paper=quoted(read_paper(snakemake.input.paper), spec),
         paper_dataset=data["paper"] or "",
         references={row["title"]: run_of(runs, (data["name"], row["name"], "base", 0), name) for row in spec["others"]},
         chosen=spec["base"],

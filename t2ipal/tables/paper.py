@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from t2ipal.errors import UserError
 from t2ipal.store import existing
@@ -57,22 +58,17 @@ def printed(paper: Paper, names: Sequence[str], what: str) -> float | None:
     return paper.get(key)
 
 
-def quoted(paper: Paper, figure: str, dataset: str | None, method: str, key: str) -> dict[float, float]:
-    """What the paper's text quotes of a figure.
+def quoted(paper: Paper, spec: Mapping[str, Any]) -> dict[float, float]:
+    """What the paper's text quotes of a figure: value of the setting -> mAP.
 
     Args:
         paper: its numbers.
-        figure: its name, such as "fig3a".
-        dataset: the paper's data set, if any.
-        method: the title of the method.
-        key: the setting that is varied.
-
-    Returns:
-        Value of the setting -> mAP.
+        spec: of a sweep: name, such as "fig3a"; key, its setting; method, with its title; dataset, with the paper's.
     """
-    start = paper_key([figure.replace("fig", "f"), dataset or "", method, ""])[:3]
-    points = {names[3].partition("="): mean_ap for names, mean_ap in paper.items() if names[:3] == start}
-    called = (key, SETTING_NAMES.get(key))
+    names = (spec["name"].replace("fig", "f"), spec["dataset"]["paper"] or "", spec["method"]["title"], "")
+    start = paper_key(names)[:3]
+    points = {key[3].partition("="): mean_ap for key, mean_ap in paper.items() if key[:3] == start}
+    called = (spec["key"], SETTING_NAMES.get(spec["key"]))
     return {float(value): mean_ap for (name, _, value), mean_ap in points.items() if name in called}
 
 

@@ -47,7 +47,7 @@ def _claims(spec: Mapping[str, Any], runs: Mapping[Any, Sequence[Record]], paper
     figure = f"Figure {spec['name'].removeprefix('fig')}. {method}, {name}"
     keys = dict(spec["points"])
     titles = {value: f"{name} = {value}" for value in keys}
-    prints = quoted(paper, spec["name"], data["paper"], method, spec["key"])
+    prints = quoted(paper, spec)
     for other in spec["others"]:
         keys[other["name"]] = [data["name"], other["name"], "base"]
         titles[other["name"]] = other["title"]

@@ -12,14 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from sweep import quoted
 
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, load_image_features, text_schema
 from t2ipal.figures import levels as draw
 from t2ipal.metrics.evaluate import modality_gap
 from t2ipal.store import write_parquet, write_tensors
-from t2ipal.tables import read_paper
+from t2ipal.tables.paper import quoted, read_paper
 
 PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv"
 DIM = 8
