@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.device import pick_device, pick_dtype
 from t2ipal.errors import UserError
 from t2ipal.images.manifest import verify
 from t2ipal.images.settings import DrawSettings
@@ -161,7 +162,7 @@ def load_pipeline(settings: DrawSettings, device: str = "auto") -> Painter:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    target = pick_device(device)
     dtype = pick_dtype(settings.dtype, target)
     pipe = _read(settings, dtype)
     if "prompt" not in inspect.signature(pipe.__call__).parameters:
@@ -187,20 +188,6 @@ def load_pipeline(settings: DrawSettings, device: str = "auto") -> Painter:
 def compiles(name: str, device: torch.device) -> bool:
     """Whether to compile: "auto" does on a GPU, where a shard of thousands of images pays for the minutes it takes."""
     return name == "on" or (name == "auto" and device.type == "cuda")
-
-
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype to draw in. "auto" is bfloat16 where the hardware computes in it, float32 elsewhere."""
-    import torch
-
-    if name != "auto":
-        return getattr(torch, name)
-    if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        features = torch.cpu.get_capabilities()
-        native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-    return torch.bfloat16 if native else torch.float32
 
 
 def run_in(module: torch.nn.Module, dtype: torch.dtype, layout: torch.memory_format) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,11 @@ class ContextSettings(TrainingSettings):
     n_ctx: int = Field(16, ge=1, le=64, description="Context vectors in front of a class name. Paper: 16.")
     class_specific: bool = Field(
         False, description="A context per class. Paper: unclear, its eq. 1 has no class index; TaI-DPT: shared."
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32",
+        description="Of the text encoder's products in training; auto: bfloat16 if fast here. Scores are of float32. "
+        "Paper: silent; TaI-DPT float32.",
     )
     init_std: float = Field(0.02, gt=0, description="Std of the contexts' normal start. Paper: N(0, 0.02).")
 
@@ -53,10 +58,11 @@ class ContextLearning(Method):
 
     def encode_classes(self, clip: Clip, names: Sequence[str]) -> None:
         """Encode prompts of `names` from now on."""
+        from t2ipal.device import pick_dtype
         from t2ipal.models.prompts import PromptEncoder
 
-        settings = self.settings
-        self.encoder = PromptEncoder(clip, names, settings.n_ctx, settings.class_specific).to(self.device)
+        settings, dtype = self.settings, pick_dtype(self.settings.dtype, self.device)
+        self.encoder = PromptEncoder(clip, names, settings.n_ctx, settings.class_specific, dtype).to(self.device)
         self.width = self.encoder.width
 
     def start(self, seeds: Sequence[int]) -> Tensors:

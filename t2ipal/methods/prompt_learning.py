@@ -234,9 +234,8 @@ class AdapterLearning(PromptLearning):
 
         from t2ipal.models.adapter import affinity
 
-        query = normalize(query, dim=-1) if self.settings.normalise_query else query
         prototypes = normalize(prototypes, dim=-1) if self.settings.normalise_adapter else prototypes
-        return affinity(query, prototypes, self.settings.beta)
+        return affinity(query, prototypes, self.settings.beta, self.settings.normalise_query)
 
 
 def without_ends(mask: Tensor | None) -> Tensor | None:

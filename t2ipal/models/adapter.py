@@ -6,16 +6,19 @@ import torch
 from torch import Tensor
 
 
-def affinity(query: Tensor, prototypes: Tensor, beta: float) -> Tensor:
+def affinity(query: Tensor, prototypes: Tensor, beta: float, normalise: bool = False) -> Tensor:
     """q of eq. 5, exp(-beta (1 - <H_i, A_i>)): [..., B, C]. Only matching classes meet; no C x C matrix is made.
 
     Args:
-        query: H, [..., B, C, D], or [..., B, 1, D] where all classes share it. With `prototypes` L2-normalised by the
-            caller as well, q lies in [exp(-2 beta), 1]; nothing is normalised here.
-        prototypes: A, [..., C, D].
+        query: H, [..., B, C, D], or [..., B, 1, D] where all classes share it.
+        prototypes: A, [..., C, D]. Where both are L2-normalised, q lies in [exp(-2 beta), 1].
         beta: sharpness.
+        normalise: take `query` as L2-normalised: the products are divided by its lengths, a number per class and not D.
     """
-    return torch.exp(beta * (torch.linalg.vecdot(query, prototypes.unsqueeze(-3)) - 1))
+    similarity = torch.linalg.vecdot(query, prototypes.unsqueeze(-3))
+    if normalise:
+        similarity = similarity / query.norm(dim=-1).clamp_min(1e-12)
+    return torch.exp(beta * (similarity - 1))
 
 
 def joint_logits(logits: Tensor, q: Tensor, alpha: float) -> Tensor:

@@ -9,6 +9,7 @@ itself. The result is that of 77 tokens per class, up to rounding, for a small p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,17 +30,25 @@ PLACEHOLDER = "X"
 class PromptEncoder(nn.Module):
     """Class embeddings from context vectors; gradients flow to the contexts only.
 
-    Weights are those of `clip`, held as buffers: shared on its device, copied by `.to` another one. M = `n_ctx`, W text
-    width, C classes, D joint dimension.
+    Weights are those of `clip`, held as buffers: shared on its device but for the MLPs', copied by `.to` another one.
+    M = `n_ctx`, W text width, C classes, D joint dimension.
     """
 
-    def __init__(self, clip: Clip, class_names: Sequence[str], n_ctx: int, class_specific: bool = False) -> None:
+    def __init__(
+        self,
+        clip: Clip,
+        class_names: Sequence[str],
+        n_ctx: int,
+        class_specific: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         """
         Args:
             clip: the frozen model.
             class_names: names as they stand in the prompt.
             n_ctx: number M of context vectors.
             class_specific: whether each class has a context of its own.
+            dtype: of the products with the blocks' weights while gradients are recorded; without, it is float32.
 
         Raises:
             UserError: a prompt is longer than CLIP's context length.
@@ -47,7 +56,7 @@ class PromptEncoder(nn.Module):
         super().__init__()
         model = clip.model
         tokens, ends = prompt_tokens(class_names, n_ctx)
-        self.n_ctx, self.classes, self.class_specific = n_ctx, len(tokens), class_specific
+        self.n_ctx, self.classes, self.class_specific, self.dtype = n_ctx, len(tokens), class_specific, dtype
         self.width = model.ln_final.weight.shape[0]
         embedded = (model.token_embedding(tokens.to(clip.device)) + model.positional_embedding).detach()
         start, longest = 1 + n_ctx, int(ends.max()) + 1
@@ -92,9 +101,11 @@ class PromptEncoder(nn.Module):
         """Sequences [N, L, W] to the normalised features at the end marks."""
         # class-specific contexts: sequences run over (leading, class), end marks over class
         last = self.last.repeat(len(x) // len(self.last), 1, 1) if self.class_specific else self.last
-        for block in self.blocks[:-1]:
-            x = block(x, self.mask)
-        x = self.blocks[-1](x, self.mask, last)
+        lower = self.dtype != torch.float32 and torch.is_grad_enabled()
+        with torch.autocast(x.device.type, self.dtype if lower else None, enabled=lower):
+            for block in self.blocks[:-1]:
+                x = block(x, self.mask)
+            x = self.blocks[-1](x, self.mask, last)
         x = F.layer_norm(x, (self.width,), self.norm_weight, self.norm_bias)
         return F.normalize(x @ self.projection, dim=-1)
 
@@ -108,7 +119,9 @@ class _Block(nn.Module):
         parts = {"ln_1": block.ln_1, "out": block.attn.out_proj, "ln_2": block.ln_2, "fc": block.mlp.c_fc}
         weights = {f"{name}_{kind}": getattr(part, kind) for name, part in parts.items() for kind in ("weight", "bias")}
         weights |= {"qkv_weight": block.attn.in_proj_weight, "qkv_bias": block.attn.in_proj_bias}
-        weights |= {"proj_weight": block.mlp.c_proj.weight, "proj_bias": block.mlp.c_proj.bias}
+        # CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: the factors go into the weights
+        weights |= {name: weights[name] * GELU_SLOPE for name in ("fc_weight", "fc_bias")}
+        weights |= {"proj_weight": block.mlp.c_proj.weight / GELU_SLOPE, "proj_bias": block.mlp.c_proj.bias}
         for name, value in weights.items():
             self.register_buffer(name, value.detach(), persistent=False)
 
@@ -122,15 +135,18 @@ class _Block(nn.Module):
             key, value = F.linear(normed, self.qkv_weight[self.width :], self.qkv_bias[self.width :]).chunk(2, -1)
             x, mask = x.take_along_dim(only, 1), mask[only[..., 0]].unsqueeze(1)
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
-        x = x + F.linear(seen, self.out_weight, self.out_bias)
-        return x + self._mlp(F.layer_norm(x, (self.width,), self.ln_2_weight, self.ln_2_bias))
+        x = x + F.linear(_attention(query, key, value, mask), self.out_weight, self.out_bias)
+        normed = F.layer_norm(x, (self.width,), self.ln_2_weight, self.ln_2_bias)
+        hidden = F.silu(F.linear(normed, self.fc_weight, self.fc_bias))
+        return x + F.linear(hidden, self.proj_weight, self.proj_bias)
 
-    def _mlp(self, x: Tensor) -> Tensor:
-        """CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: the factors go into the products."""
-        hidden = torch.addmm(self.fc_bias, x.flatten(0, 1), self.fc_weight.T, beta=GELU_SLOPE, alpha=GELU_SLOPE)
-        out = torch.addmm(self.proj_bias, F.silu(hidden), self.proj_weight.T, alpha=1 / GELU_SLOPE)
-        return out.view_as(x)
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Attention of [N, heads, L, W / heads], heads joined: [N, L, W]. CPUs are slow at its gradient in bfloat16."""
+    slow = query.dtype == torch.bfloat16 and query.device.type == "cpu"
+    parts = [part.float() if slow else part for part in (query, key, value)]
+    with torch.autocast("cpu", enabled=False) if slow else nullcontext():
+        return F.scaled_dot_product_attention(*parts, attn_mask=mask).transpose(1, 2).flatten(2)
 
 
 def prompt_tokens(class_names: Sequence[str], n_ctx: int) -> tuple[Tensor, Tensor]:

@@ -49,7 +49,7 @@ def ours() -> Tensors:
         found = local_logits(local, out["class.local"], SETTINGS["tau"], valid)
         s_local = out[f"{kind}.s_local"] = scale * found.logits
         prototypes = F.normalize(learned["prototypes"], dim=-1)
-        q = out[f"{kind}.q"] = affinity(F.normalize(found.attended, dim=-1), prototypes, beta)
+        q = out[f"{kind}.q"] = affinity(found.attended, prototypes, beta, normalise=True)
         joint = out[f"{kind}.joint"] = joint_logits(s_local, q, alpha)
         out[f"loss.{kind}"] = (ranking_loss(s, labels, eta) + ranking_loss(joint, labels, eta)).mean()
     out["loss"] = SETTINGS["gamma"] * out["loss.image"] + (1 - SETTINGS["gamma"]) * out["loss.text"]

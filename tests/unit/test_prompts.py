@@ -91,10 +91,26 @@ def test_a_class_does_not_depend_on_the_others() -> None:
 def test_weights_get_no_gradient_and_the_model_stays_where_it_is() -> None:
     encoder = PromptEncoder(CLIP, NAMES, 4)
     assert not list(encoder.parameters())
-    weight = CLIP.model.transformer.resblocks[0].mlp.c_fc.weight
-    assert encoder.blocks[0].fc_weight.data_ptr() == weight.data_ptr()
+    weight = CLIP.model.transformer.resblocks[0].attn.in_proj_weight
+    assert encoder.blocks[0].qkv_weight.data_ptr() == weight.data_ptr()
     encoder.to(torch.float64)
     assert weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("class_specific", [False, True])
+def test_bfloat16_is_for_gradients(class_specific: bool) -> None:
+    exact = PromptEncoder(CLIP, NAMES, 4, class_specific)
+    rounded = PromptEncoder(CLIP, NAMES, 4, class_specific, torch.bfloat16)
+    shape = (2, 3, len(NAMES), 4, exact.width) if class_specific else (2, 3, 4, exact.width)
+    context = (0.02 * torch.randn(shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    with torch.no_grad():
+        torch.testing.assert_close(rounded(context), exact(context), atol=0, rtol=0)
+    towards = torch.randn(exact(context).shape, generator=torch.Generator().manual_seed(2))
+    gradients = [torch.autograd.grad((encoder(context) * towards).sum(), context)[0] for encoder in (exact, rounded)]
+    assert rounded(context).dtype == torch.float32
+    difference = float((rounded(context) - exact(context)).detach().abs().max())
+    assert 0 < difference < 0.02
+    assert 0 < float((gradients[0] - gradients[1]).norm() / gradients[0].norm()) < 0.05
 
 
 def test_prompt_that_does_not_fit() -> None:

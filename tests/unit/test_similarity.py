@@ -73,6 +73,16 @@ def test_one_query_for_all_classes() -> None:
     torch.testing.assert_close(affinity(pooled[..., None, :], prototypes, BETA), repeated)
 
 
+def test_affinity_takes_queries_as_of_length_1() -> None:
+    query, prototypes = unit(4, 3, 6, seed=1), unit(3, 6, seed=2)
+    longer = (query * torch.linspace(0.1, 5, 12).view(4, 3, 1)).requires_grad_()
+    q = affinity(longer, prototypes, BETA, normalise=True)
+    torch.testing.assert_close(q, affinity(query, prototypes, BETA))
+    q.sum().backward()
+    assert float((longer.grad * query).sum(-1).abs().max()) < 1e-6  # length changes nothing
+    assert float(longer.grad.abs().max()) > 0.01
+
+
 def test_affinity_of_unit_vectors_is_bounded() -> None:
     q = affinity(unit(9, 3, 6, seed=1), unit(3, 6, seed=2), BETA)
     assert q.min() >= math.exp(-2 * BETA)
