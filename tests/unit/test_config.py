@@ -110,6 +110,7 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("sweeps.fig3a.values", [0.2, 7], ["config: sweeps.fig3a.values", "7 is not <= 1"]),
         ("sweeps.fig3a.values", [0.2], ["config: sweeps.fig3a.values"]),
         ("sweeps.fig4.values", [1, 2.5], ["config: sweeps.fig4.values: 2.5 is not a whole number"]),
+        ("sweeps.fig4.above", [[1, "tai_dtp"]], ["config: sweeps.fig4.above: unknown method 'tai_dtp'", "'tai_dpt'"]),
         (
             "extra.odd",
             {"method": "zsclip", "against": ["tai"]},
