@@ -23,6 +23,7 @@ from t2ipal.micro.zoo.text_to_image import (
     RESCALE,
     CuratedStage,
     Denoiser,
+    SecondTeacherStage,
     TeacherStage,
     TextToImageStage,
     WebStage,
@@ -31,6 +32,7 @@ from t2ipal.micro.zoo.text_to_image import (
     micro_text_encoder,
     micro_unet,
     prompt_ids,
+    scheduler,
 )
 from t2ipal.micro.zoo.text_to_image import LENGTH as PROMPT
 from t2ipal.micro.zoo.tokens import Vocabulary, write_tokenizer
@@ -175,7 +177,8 @@ def test_each_lesson_goes_on_where_the_one_before_ended(work: Path):
         (WebStage, None),
         (CuratedStage, None),
         (TeacherStage, CuratedStage),
-        (TextToImageStage, TeacherStage),
+        (SecondTeacherStage, TeacherStage),
+        (TextToImageStage, SecondTeacherStage),
     ):
         taught = lesson(stage, work)
         if after:
@@ -190,7 +193,7 @@ def test_the_student_learns_what_its_teacher_gives_under_guidance(work: Path):
     stage = lesson(TextToImageStage, work, seed=1)  # not the one above, whose teacher is remembered
     torch.manual_seed(0)
     teacher = Denoiser(micro_unet(), stage.text_encoder()).eval()
-    store.write_tensors(work / f"{TeacherStage.name}.safetensors", teacher.state_dict())
+    store.write_tensors(work / f"{SecondTeacherStage.name}.safetensors", teacher.state_dict())
     ids = torch.from_numpy(prompt_ids(Vocabulary.of_grammar().compact(["a red bus", "two dogs"], PROMPT + 8)))
     empty = torch.from_numpy(prompt_ids(Vocabulary.of_grammar().compact([""] * 2, PROMPT + 8)))
     noisy, step = torch.randn(2, 8, 16, 16), torch.tensor([999, 300])
@@ -201,6 +204,15 @@ def test_the_student_learns_what_its_teacher_gives_under_guidance(work: Path):
     spread = told.std((1, 2, 3), keepdim=True) / guided.std((1, 2, 3), keepdim=True)
     torch.testing.assert_close(target, guided * (RESCALE * spread + 1 - RESCALE), atol=1e-4, rtol=1e-4)
     assert (told - untold).abs().max() > 1e-3
+
+
+def test_half_of_the_students_time_steps_are_those_of_drawing(work: Path):
+    steps = lesson(TextToImageStage, work).time_steps(np.random.default_rng(0), 10_000)
+    schedule = scheduler()
+    schedule.set_timesteps(quality.DRAWN.steps)
+    assert 0.48 < np.isin(steps, schedule.timesteps.numpy()).mean() < 0.53
+    assert steps.min() == 0
+    assert steps.max() == 999
 
 
 def test_the_decoder_is_taught_alone_from_where_the_autoencoder_ended(work: Path, monkeypatch: pytest.MonkeyPatch):

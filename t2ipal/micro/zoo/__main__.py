@@ -25,8 +25,10 @@ from t2ipal.micro.zoo.loop import Recipe, Result, train
 from t2ipal.micro.zoo.text_to_image import (
     CURATED,
     TEACHER,
+    TEACHER_2,
     WEB,
     CuratedStage,
+    SecondTeacherStage,
     TeacherStage,
     TextToImageStage,
     WebStage,
@@ -46,7 +48,8 @@ RECIPES = {
     WEB: Recipe(steps=7000, batch=64, lr=1.2e-3, warmup=500, tail=0.4, ema=0.9995),
     CURATED: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
     TEACHER: Recipe(steps=3700, batch=128, lr=1.2e-3, warmup=200, tail=0.6, ema=0.999),
-    "text-to-image": Recipe(steps=700, batch=128, lr=6e-4, warmup=50, ema=0.995),
+    TEACHER_2: Recipe(steps=2200, batch=128, lr=8e-4, warmup=100, ema=0.999),
+    "text-to-image": Recipe(steps=900, batch=128, lr=6e-4, warmup=50, ema=0.995),
 }
 STAGES = tuple(RECIPES)
 
@@ -89,6 +92,7 @@ def _run(name: str, options: argparse.Namespace, processes: int) -> None:
         WEB: lambda: WebStage(work, size, clip, scaled[WEB]),
         CURATED: lambda: CuratedStage(work, size, clip, scaled[CURATED]),
         TEACHER: lambda: TeacherStage(work, size, clip, scaled[TEACHER]),
+        TEACHER_2: lambda: SecondTeacherStage(work, size, clip, scaled[TEACHER_2]),
         "text-to-image": lambda: TextToImageStage(work, size, clip, scaled["text-to-image"]),
     }
     started = time.time()
