@@ -361,7 +361,7 @@ def _check_methods(config: Config) -> None:
             if name not in known and name not in methods.names():
                 raise unknown(place, name, sorted(known), "method")
     for sweep, spec in config.sweeps.items():
-        for end in {end for pair in spec.above for end in pair if isinstance(end, str)} - {*map(str, spec.values)}:
+        for end in {end for pair in spec.above for end in pair if isinstance(end, str)} - set(spec.values):
             if end not in known and end not in methods.names():
                 raise unknown(f"sweeps.{sweep}.above", end, sorted(known), "method")
     learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]

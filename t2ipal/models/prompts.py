@@ -30,8 +30,8 @@ PLACEHOLDER = "X"
 class PromptEncoder(nn.Module):
     """Class embeddings from context vectors; gradients flow to the contexts only.
 
-    Weights are those of `clip`, held as buffers: shared on its device but for the MLPs', copied by `.to` another one.
-    M = `n_ctx`, W text width, C classes, D joint dimension.
+    Weights are those of `clip`, held as buffers: shared on its device, copied by `.to` another one. M = `n_ctx`, W text
+    width, C classes, D joint dimension.
     """
 
     def __init__(
@@ -119,9 +119,7 @@ class _Block(nn.Module):
         parts = {"ln_1": block.ln_1, "out": block.attn.out_proj, "ln_2": block.ln_2, "fc": block.mlp.c_fc}
         weights = {f"{name}_{kind}": getattr(part, kind) for name, part in parts.items() for kind in ("weight", "bias")}
         weights |= {"qkv_weight": block.attn.in_proj_weight, "qkv_bias": block.attn.in_proj_bias}
-        # CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: the factors go into the weights
-        weights |= {name: weights[name] * GELU_SLOPE for name in ("fc_weight", "fc_bias")}
-        weights |= {"proj_weight": block.mlp.c_proj.weight / GELU_SLOPE, "proj_bias": block.mlp.c_proj.bias}
+        weights |= {"proj_weight": block.mlp.c_proj.weight, "proj_bias": block.mlp.c_proj.bias}
         for name, value in weights.items():
             self.register_buffer(name, value.detach(), persistent=False)
 
@@ -136,9 +134,13 @@ class _Block(nn.Module):
             x, mask = x.take_along_dim(only, 1), mask[only[..., 0]].unsqueeze(1)
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
         x = x + F.linear(_attention(query, key, value, mask), self.out_weight, self.out_bias)
-        normed = F.layer_norm(x, (self.width,), self.ln_2_weight, self.ln_2_bias)
-        hidden = F.silu(F.linear(normed, self.fc_weight, self.fc_bias))
-        return x + F.linear(hidden, self.proj_weight, self.proj_bias)
+        return x + self._mlp(F.layer_norm(x, (self.width,), self.ln_2_weight, self.ln_2_bias))
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        """CLIP's QuickGELU, x sigmoid(1.702 x), is silu(1.702 x) / 1.702: the factors go into the products."""
+        hidden = torch.addmm(self.fc_bias, x.flatten(0, 1), self.fc_weight.T, beta=GELU_SLOPE, alpha=GELU_SLOPE)
+        out = torch.addmm(self.proj_bias, F.silu(hidden), self.proj_weight.T, alpha=1 / GELU_SLOPE)
+        return out.view_as(x)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:

@@ -91,8 +91,8 @@ def test_a_class_does_not_depend_on_the_others() -> None:
 def test_weights_get_no_gradient_and_the_model_stays_where_it_is() -> None:
     encoder = PromptEncoder(CLIP, NAMES, 4)
     assert not list(encoder.parameters())
-    weight = CLIP.model.transformer.resblocks[0].attn.in_proj_weight
-    assert encoder.blocks[0].qkv_weight.data_ptr() == weight.data_ptr()
+    weight = CLIP.model.transformer.resblocks[0].mlp.c_fc.weight
+    assert encoder.blocks[0].fc_weight.data_ptr() == weight.data_ptr()
     encoder.to(torch.float64)
     assert weight.dtype == torch.float32
 
