@@ -12,7 +12,6 @@ from pathlib import Path
 ROOT = str(workflow.basedir)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "workflow_scripts")]
 
-from cluster import end_orphans
 from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
@@ -24,7 +23,7 @@ from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labell
 from t2ipal.plan import measured, method_of, pools_of, readers_of, settings_of
 from t2ipal.prediction.photos import listing
 
-ALIVE = join_run(workflow.is_main_process)
+ALIVE = join_run(workflow.is_main_process, workflow.output_settings.dryrun)
 quieten()
 
 try:

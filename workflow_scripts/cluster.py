@@ -3,7 +3,8 @@
 A job in Slurm's hands outlives a kill -9 of the Snakemake that submitted it, and the next Snakemake, which knows
 nothing of it, would submit a second one for the same files. So each run leaves its name (Slurm's `--job-name`) in
 .snakemake/runs and locks that file while it lives. A name whose lock is free is that of a dead run: the next run
-cancels its jobs, and starts its own when they are gone.
+cancels its jobs, and starts its own when they are gone. It does so before it looks which files are there: the Snakemake
+inside a cancelled job removes what the job had made.
 """
 
 from __future__ import annotations
@@ -29,15 +30,26 @@ class Silent(Exception):
     """Slurm gives no answer; the message says what it said."""
 
 
-class RunWatch(logging.Handler):
-    """Notes the name under which this Snakemake submits: the plugin says it before its first job, and nowhere else."""
+def event_of(record: logging.LogRecord) -> str:
+    """Which of Snakemake's events (`LogEvent`) a record tells; empty for a mere text."""
+    return str(getattr(getattr(record, "event", None), "value", ""))
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+
+class RunWatch(logging.Handler):
+    """Ends the jobs of killed runs when this Snakemake sets to work, and notes under which name it submits its own.
+
+    Both are said in the log: the first before the files are looked at (`onstart` comes after that), the second before
+    the first job, and nowhere else. A run that only tells what it would do (`is_dry`) ends nothing.
+    """
+
+    def __init__(self, is_dry: bool = False, folder: Path = FOLDER) -> None:
         super().__init__()
-        self.folder = folder
+        self.is_dry, self.folder = is_dry, folder
         self.held: IO[str] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        if event_of(record) == "workflow_started" and not self.is_dry:
+            end_orphans(self.folder)
         found = SUBMITS.match(str(record.msg))
         if found:
             self.held = hold_run(found[1], self.folder)
@@ -106,7 +118,7 @@ def _end_jobs(run: str, patience: float) -> None:
     print(f"Slurm: ending {len(jobs)} jobs of a run that was killed: {', '.join(jobs)}", file=sys.stderr, flush=True)
     _ask("scancel", "--name", run)
     end = time.monotonic() + patience
-    # Ending counts as active: the Snakemake inside a cancelled job removes what the job had made.
+    # Ending counts as active: there is a Snakemake inside the job that cleans up.
     while jobs := active_jobs(run):
         if time.monotonic() > end:
             raise Silent(f"cancelled, and still there after {patience:.0f} s: {', '.join(jobs)}")

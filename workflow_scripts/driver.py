@@ -14,12 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from cluster import RunWatch
+from cluster import RunWatch, event_of
 
 MACHINERY = {"job.py", "driver.py", "cluster.py"}
 """Modules beside the scripts that carry no science: an edit of theirs changes no artifact."""
 LOGGER = logging.getLogger("snakemake.logging")
-RUN = RunWatch()
 STARTED = time.time()
 
 
@@ -82,7 +81,7 @@ def _is_file(root: str, file: str) -> bool:
     return os.path.isfile(os.path.join(root, file))
 
 
-def join_run(is_main: bool = True, folder: str = ".snakemake") -> IO[str] | None:
+def join_run(is_main: bool = True, is_dry: bool = False, folder: str = ".snakemake") -> IO[str] | None:
     """Hold a share of the working directory until this process ends, however it ends; return what must be kept alive.
 
     A killed Snakemake leaves its locks behind, and the next one refuses to start. If no other process holds a share,
@@ -92,7 +91,7 @@ def join_run(is_main: bool = True, folder: str = ".snakemake") -> IO[str] | None
     os.environ["T2IPAL_OWNER"] = str(os.getpid())
     if not is_main:
         return None
-    LOGGER.addHandler(RUN)
+    LOGGER.addHandler(RunWatch(is_dry))
     Path(folder).mkdir(exist_ok=True)
     share = open(Path(folder, "alive"), "w")  # noqa: SIM115 (its life is the process's)
     try:
@@ -118,7 +117,7 @@ def quieten() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    event = str(getattr(getattr(record, "event", None), "value", ""))
+    event = event_of(record)
     if event in ("job_error", "group_error"):
         return _is_untold(record)
     text = str(record.msg)

@@ -19,7 +19,7 @@ import sys, logging, pathlib
 from cluster import RunWatch
 logger = logging.getLogger("submits")
 logger.setLevel(logging.INFO)
-logger.addHandler(RunWatch(pathlib.Path(sys.argv[1])))
+logger.addHandler(RunWatch(folder=pathlib.Path(sys.argv[1])))
 logger.info("SLURM run ID: " + sys.argv[2])
 print("submits", flush=True)
 sys.stdin.read()
@@ -79,7 +79,7 @@ def test_a_copy_of_a_folder_has_no_jobs(tmp_path: Path, asked: Path) -> None:
 
 
 def test_a_run_that_submits_nothing_leaves_no_name(tmp_path: Path) -> None:
-    watch = RunWatch(tmp_path / "runs")
+    watch = RunWatch(folder=tmp_path / "runs")
     watch.handle(logging.LogRecord("snakemake", logging.INFO, "", 0, "Building DAG of jobs...", None, None))
     assert not (tmp_path / "runs").exists()
     end_orphans(tmp_path / "runs")
