@@ -62,7 +62,7 @@ def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
 
     def rank(embeddings: Tensor, features: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, list[Tensor]]:
         s = 4 * global_logits(features[0], embeddings[0])
-        s_local = 4 * local_logits(features[1], embeddings[1], 0.02, mask, attend=False).logits
+        s_local = 4 * local_logits(features[1], embeddings[1], 0.02, mask).logits
         loss = (ranking_loss(s, labels) + ranking_loss(s_local, labels)).mean()
         return loss.detach(), list(torch.autograd.grad(loss, [contexts]))
 

@@ -32,7 +32,7 @@ try:
     RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
 except UserError as error:
     sys.exit(f"error: {error}")
-FIRST = 1  # priority of what Table 1 needs: all other tables, the figures and the report come after it
+FIRST, NEXT = 2, 1  # priorities: Table 1 before all else; what takes long, and what ends a run, before the rest
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
 

@@ -47,7 +47,7 @@ use rule evaluate as evaluate_more with:
     wildcard_constraints:
         method=OTHER_METHODS,
         variant=r"[^/]+",
-    priority: 0
+    priority: NEXT
 
 
 rule combine:

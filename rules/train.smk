@@ -21,6 +21,7 @@ rule protocol:
         "<results>/logs/protocol/{dataset}/{protocol}.log",
     benchmark:
         "<results>/benchmarks/protocol/{dataset}/{protocol}.jsonl"
+    priority: NEXT
     conda:
         ENV
     threads: 1
@@ -74,8 +75,15 @@ rule train:
         "../workflow_scripts/train.py"
 
 
+use rule train as train_levels with:
+    wildcard_constraints:
+        method=r"[^/+]+",
+        variant=LEVEL_VARIANTS,
+    priority: NEXT
+
+
 use rule train as train_more with:
     wildcard_constraints:
         method=OTHER_METHODS,
-        variant=r"[^/]+",
+        variant=none_of(LEVEL_VARIANTS),
     priority: 0

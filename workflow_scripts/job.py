@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -30,6 +31,9 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
 
     A mistake of the user's is told as it is. Anything else is a bug or the machine's: the traceback is in the log.
     """
+    # Torch alone makes a million objects that live until the end. To look through them again and again, and once more
+    # at the end, is a quarter of a short job.
+    gc.set_threshold(100_000, 50, 1000)
     _limit_threads(snakemake.threads)
     path = snakemake.log[0] if snakemake.log else None
     _start_logging(path)
@@ -46,6 +50,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         _fail(_unexpected(error, snakemake.rule, path), path, traceback.format_exc())
     except Exception as error:
         _fail(_unexpected(error, snakemake.rule, path), path, traceback.format_exc())
+    gc.freeze()
 
 
 class Progress:

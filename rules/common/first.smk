@@ -1,4 +1,7 @@
-"""What Table 1 needs, which comes before all else: wildcard constraints that keep its rules apart from the rest's."""
+"""What comes before the rest: wildcard constraints that keep its rules apart.
+
+First what Table 1 needs; then what takes longest, so that no long job is left to run alone at the end.
+"""
 
 
 def one_of(names):
@@ -32,4 +35,5 @@ def get_first(place):
 
 
 FIRST_METHODS, FIRST_VARIANTS = one_of(get_first(1)), one_of(get_first(2))
+LEVEL_VARIANTS = one_of({run.key[2] for run in PLAN.runs.values() if run.protocol} - get_first(2))
 OTHER_METHODS = none_of(FIRST_METHODS, FIRST_VARIANTS, name=r"[^/+]+")  # those with a variant that Table 1 has not, too

@@ -33,7 +33,10 @@ def encode_image_dense(clip: Clip, images: Tensor) -> tuple[Tensor, Tensor, Tens
 
     visual = clip.model.visual
     encode = _encode_resnet if isinstance(visual, ModifiedResNet) else _encode_vit
-    return tuple(F.normalize(value, dim=-1) for value in encode(visual, images.to(clip.device, torch.float32)))
+    # CPUs convolve half as fast again with the channels last; the weights follow the images
+    layout = torch.channels_last if clip.device.type == "cpu" else torch.preserve_format
+    images = images.to(clip.device, torch.float32, memory_format=layout)
+    return tuple(F.normalize(value, dim=-1) for value in encode(visual, images))
 
 
 def encode_text_dense(clip: Clip, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -49,7 +49,7 @@ class CLIPDPT(zsclip.ZSCLIP):
         scale = tensors["logit_scale"][:, None, None]
 
         def merged(pooled: Tensor, local: Tensor) -> Tensor:
-            near = local_logits(local, embeddings, tau, attend=False).logits
+            near = local_logits(local, embeddings, tau).logits
             return scale * (merge * global_logits(pooled, embeddings) + (1 - merge) * near)
 
         return by_chunks(merged, images, self.settings.global_feature, embeddings.device, chunk)

@@ -140,7 +140,7 @@ class PromptLearning(ContextLearning):
         from t2ipal.models.similarity import global_logits, local_logits
 
         scale = self.settings.logit_scale
-        found = local_logits(local, tensors["class_local"], tau, mask, attend=False)
+        found = local_logits(local, tensors["class_local"], tau, mask)
         return [scale * global_logits(pooled, tensors["class_global"]), scale * found.logits]
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
@@ -185,7 +185,7 @@ class PromptLearning(ContextLearning):
         from t2ipal.models.similarity import local_logits
 
         with torch.no_grad():
-            found = local_logits(local[None].float(), tensors["class_local"], self.settings.tau_image, attend=False)
+            found = local_logits(local[None].float(), tensors["class_local"], self.settings.tau_image)
         return found.heat
 
 
@@ -217,25 +217,25 @@ class AdapterLearning(PromptLearning):
 
     def logits(self, tensors: Tensors, pooled: Tensor, local: Tensor, mask: Tensor | None, tau: float) -> list[Tensor]:
         """Eqs. 2-6: alpha q is added, unscaled, to s' (local adapter), to s (global adapter) or to both."""
-        from t2ipal.models.adapter import joint_logits
+        from t2ipal.models.adapter import affinity, attended_affinity, joint_logits
         from t2ipal.models.similarity import global_logits, local_logits
 
         scale, alpha = self.settings.logit_scale, self.settings.alpha
-        found = local_logits(local, tensors["class_local"], tau, mask, attend="adapter_local" in tensors)
+        sharpness = self.settings.beta, self.settings.normalise_query
+        found = local_logits(local, tensors["class_local"], tau, mask)
         s, s_local = scale * global_logits(pooled, tensors["class_global"]), scale * found.logits
         if "adapter_local" in tensors:
-            s_local = joint_logits(s_local, self._affinity(found.attended, tensors["adapter_local"]), alpha)
+            q = attended_affinity(local, found.heat, self._prototypes(tensors["adapter_local"]), *sharpness)
+            s_local = joint_logits(s_local, q, alpha)
         if "adapter_global" in tensors:
-            s = joint_logits(s, self._affinity(pooled[..., None, :], tensors["adapter_global"]), alpha)
+            q = affinity(pooled[..., None, :], self._prototypes(tensors["adapter_global"]), *sharpness)
+            s = joint_logits(s, q, alpha)
         return [s, s_local]
 
-    def _affinity(self, query: Tensor, prototypes: Tensor) -> Tensor:
+    def _prototypes(self, prototypes: Tensor) -> Tensor:
         from torch.nn.functional import normalize
 
-        from t2ipal.models.adapter import affinity
-
-        prototypes = normalize(prototypes, dim=-1) if self.settings.normalise_adapter else prototypes
-        return affinity(query, prototypes, self.settings.beta, self.settings.normalise_query)
+        return normalize(prototypes, dim=-1) if self.settings.normalise_adapter else prototypes
 
 
 def without_ends(mask: Tensor | None) -> Tensor | None:

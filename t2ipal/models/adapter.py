@@ -21,6 +21,25 @@ def affinity(query: Tensor, prototypes: Tensor, beta: float, normalise: bool = F
     return torch.exp(beta * (similarity - 1))
 
 
+def attended_affinity(local: Tensor, heat: Tensor, prototypes: Tensor, beta: float, normalise: bool = False) -> Tensor:
+    """`affinity` of H_i = sum over n of h_in local_n, whose D numbers for each row and class are never made.
+
+    <H_i, A_i> is the sum over n of h_in <local_n, A_i>; |H_i|^2 is h_i G h_i, where G, the products of local features
+    with each other, has no gradient to carry.
+
+    Args:
+        local: [..., B, N, D] local features.
+        heat: h of eq. 4, [..., B, C, N].
+        prototypes, beta, normalise: see `affinity`.
+    """
+    products = (local.flatten(-3, -2) @ prototypes.mT).unflatten(-2, local.shape[-3:-1])
+    similarity = (heat * products.mT).sum(-1)
+    if normalise:
+        squares = (heat @ (local @ local.mT) * heat).sum(-1)
+        similarity = similarity / squares.clamp_min(1e-24).sqrt()
+    return torch.exp(beta * (similarity - 1))
+
+
 def joint_logits(logits: Tensor, q: Tensor, alpha: float) -> Tensor:
     """Local logits of prompts and adapter, eq. 6: alpha q + s', [..., B, C]."""
     return alpha * q + logits

@@ -18,12 +18,10 @@ class Local(NamedTuple):
     Attributes:
         logits: s' of eq. 3, [..., B, C].
         heat: h of eq. 4, [..., B, C, N], sums to 1 over N.
-        attended: H, the local features averaged by heat, [..., B, C, D]; None where it was not asked for.
     """
 
     logits: Tensor
     heat: Tensor
-    attended: Tensor | None
 
 
 def global_logits(pooled: Tensor, embeddings: Tensor) -> Tensor:
@@ -31,17 +29,14 @@ def global_logits(pooled: Tensor, embeddings: Tensor) -> Tensor:
     return pooled @ embeddings.mT
 
 
-def local_logits(
-    local: Tensor, embeddings: Tensor, tau: float | Tensor, mask: Tensor | None = None, attend: bool = True
-) -> Local:
-    """s' (eq. 3), heat map (eq. 4) and class-wise attended features.
+def local_logits(local: Tensor, embeddings: Tensor, tau: float | Tensor, mask: Tensor | None = None) -> Local:
+    """s' (eq. 3) and heat map (eq. 4).
 
     Args:
         local: [..., B, N, D] local features.
         embeddings: [..., C, D] local class embeddings.
         tau: temperature of the softmax over N; a learned one broadcasts to [..., B, N, C].
         mask: [..., B, N], True where a position counts; None: all do.
-        attend: whether to compute `attended`.
     """
     rows = local.shape[-3:-1]
     similarity = (local.flatten(-3, -2) @ embeddings.mT).unflatten(-2, rows)
@@ -51,4 +46,4 @@ def local_logits(
         scores = scores.masked_fill(~mask.bool()[..., None], torch.finfo(scores.dtype).min)
     heat = scores.softmax(-2)
     logits = (heat * similarity).sum(-2)
-    return Local(logits, heat.mT, heat.mT @ local if attend else None)
+    return Local(logits, heat.mT)

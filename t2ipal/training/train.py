@@ -48,8 +48,9 @@ def make_optimizer(settings: Any, learned: Tensors, scales: Mapping[str, float])
     groups = [{"params": [value], "scale": scales.get(name, 1.0)} for name, value in learned.items()]
     decay = settings.weight_decay
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999), weight_decay=decay)
-    return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=decay)
+        betas = (settings.momentum, 0.999)
+        return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=decay, fused=True)
+    return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=decay, fused=True)
 
 
 def fit(

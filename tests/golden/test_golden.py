@@ -9,7 +9,7 @@ from make_golden import CAPTIONS, CONTEXT, LABELS, NAMES, PATH, SETTINGS, golden
 
 from t2ipal.features.clip_models import Clip, tokenize
 from t2ipal.features.dense import encode_image_dense, encode_text_dense
-from t2ipal.models.adapter import affinity, joint_logits
+from t2ipal.models.adapter import attended_affinity, joint_logits
 from t2ipal.models.losses import ranking_loss
 from t2ipal.models.prompts import PromptEncoder
 from t2ipal.models.similarity import global_logits, local_logits
@@ -49,7 +49,7 @@ def ours() -> Tensors:
         found = local_logits(local, out["class.local"], SETTINGS["tau"], valid)
         s_local = out[f"{kind}.s_local"] = scale * found.logits
         prototypes = F.normalize(learned["prototypes"], dim=-1)
-        q = out[f"{kind}.q"] = affinity(found.attended, prototypes, beta, normalise=True)
+        q = out[f"{kind}.q"] = attended_affinity(local, found.heat, prototypes, beta, normalise=True)
         joint = out[f"{kind}.joint"] = joint_logits(s_local, q, alpha)
         out[f"loss.{kind}"] = (ranking_loss(s, labels, eta) + ranking_loss(joint, labels, eta)).mean()
     out["loss"] = SETTINGS["gamma"] * out["loss.image"] + (1 - SETTINGS["gamma"]) * out["loss.text"]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from t2ipal.models.adapter import affinity, joint_logits
+from t2ipal.models.adapter import affinity, attended_affinity, joint_logits
 from t2ipal.models.similarity import global_logits, local_logits
 
 TAU, BETA, ALPHA = 0.1, 3.5, 0.7
@@ -23,13 +23,12 @@ def dot(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def loop_local(local: list, embedding: list, keep: list[bool], tau: float) -> tuple[float, list[float], list[float]]:
-    """s', h and H of one row and one class."""
+def loop_local(local: list, embedding: list, keep: list[bool], tau: float) -> tuple[float, list[float]]:
+    """s' and h of one row and one class."""
     cosines = [dot(f, embedding) for f in local]
     weights = [math.exp(s / tau) if k else 0.0 for s, k in zip(cosines, keep, strict=True)]
     heat = [w / sum(weights) for w in weights]
-    attended = [sum(h * f[d] for h, f in zip(heat, local, strict=True)) for d in range(len(embedding))]
-    return dot(heat, cosines), heat, attended
+    return dot(heat, cosines), heat
 
 
 def test_global_logits_are_eq_2() -> None:
@@ -49,10 +48,9 @@ def test_local_logits_are_eqs_3_and_4(masked: bool) -> None:
     for b in range(4):
         for c in range(3):
             keep = mask[b].tolist() if masked else [True] * 5
-            logit, heat, attended = loop_local(local[b].tolist(), embeddings[c].tolist(), keep, TAU)
+            logit, heat = loop_local(local[b].tolist(), embeddings[c].tolist(), keep, TAU)
             assert found.logits[b, c].item() == pytest.approx(logit, abs=1e-12)
             assert found.heat[b, c].tolist() == pytest.approx(heat, abs=1e-12)
-            assert found.attended[b, c].tolist() == pytest.approx(attended, abs=1e-12)
 
 
 def test_adapter_is_eqs_5_and_6() -> None:
@@ -89,8 +87,17 @@ def test_affinity_of_unit_vectors_is_bounded() -> None:
     assert q.max() <= 1
 
 
-def test_no_attended_features_unless_asked() -> None:
-    assert local_logits(unit(2, 3, 4), unit(5, 4), TAU, attend=False).attended is None
+@pytest.mark.parametrize("normalise", [False, True])
+def test_affinity_of_attended_features(normalise: bool) -> None:
+    """Without making H as with it, and so are the gradients."""
+    local, prototypes = unit(2, 4, 5, 6, seed=1), unit(2, 3, 6, seed=2).requires_grad_()
+    heat = torch.rand(2, 4, 3, 5, generator=torch.Generator().manual_seed(3)).double().softmax(-1).requires_grad_()
+    found = attended_affinity(local, heat, prototypes, BETA, normalise)
+    expected = affinity(heat @ local, prototypes, BETA, normalise)
+    torch.testing.assert_close(found, expected)
+    weight = unit(2, 4, 3, seed=4)
+    gradients = [torch.autograd.grad((q * weight).sum(), (heat, prototypes)) for q in (found, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_row_without_positions_is_no_nan() -> None:
@@ -113,12 +120,12 @@ def test_leading_dimensions_are_independent(seeds: int, rows: int, positions: in
     mask = unit(seeds, rows, positions, seed=draw + 4) > -0.5
     mask[..., 0] = True
     together = local_logits(local, embeddings, TAU, mask)
-    q = affinity(together.attended, prototypes, BETA)
+    q = attended_affinity(local, together.heat, prototypes, BETA, True)
     for s in range(seeds):
         alone = local_logits(local[s], embeddings[s], TAU, mask[s])
         for a, b in zip(together, alone, strict=True):
             torch.testing.assert_close(a[s], b)
-        torch.testing.assert_close(q[s], affinity(alone.attended, prototypes[s], BETA))
+        torch.testing.assert_close(q[s], attended_affinity(local[s], alone.heat, prototypes[s], BETA, True))
         torch.testing.assert_close(global_logits(pooled, embeddings)[s], global_logits(pooled[s], embeddings[s]))
     # features that all seeds share
     torch.testing.assert_close(

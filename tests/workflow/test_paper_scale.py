@@ -68,7 +68,7 @@ def test_the_plan_says_what_it_costs_before_anything_runs(bare: Project) -> None
         "images": ("generate", "generate_more", "labelled_images"),
         "features": ("features_drawn", "features_drawn_more", "features_labelled", "features_labelled_more",
                      "features_captions", "features_templates"),
-        "training": ("protocol", "train", "train_more"),
+        "training": ("protocol", "train", "train_levels", "train_more"),
         "evaluation": ("evaluate", "evaluate_more", "combine"),
     }  # fmt: skip
     assert {stage: int(jobs.replace(",", "")) for stage, jobs in stages.items()} == {
