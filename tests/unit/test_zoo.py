@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from diffusers import UniPCMultistepScheduler
 from torch import nn
 
 from t2ipal import store
@@ -215,6 +216,28 @@ def test_half_of_the_students_time_steps_are_those_of_drawing(work: Path):
     assert steps.max() == 999
 
 
+def test_a_third_of_the_students_places_are_on_its_own_course(work: Path):
+    stage, ids = lesson(TextToImageStage, work), torch.zeros(9, PROMPT, dtype=torch.int64)
+    noisy, step = torch.randn(9, 8, 16, 16), torch.full((9,), 5)
+
+    def student(noisy: torch.Tensor, step: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return 0.1 * noisy - step.view(-1, 1, 1, 1) / 1000
+
+    torch.manual_seed(0)
+    places, steps = stage.places(student, noisy, step, ids)
+    solver = UniPCMultistepScheduler.from_config(scheduler().config)
+    solver.set_timesteps(quality.DRAWN.steps)
+    torch.manual_seed(0)
+    x = torch.randn(3, 8, 16, 16)
+    for row in range(3):  # each a step further than the one before
+        now = solver.timesteps[row]
+        x = solver.step(student(x, now.expand(3), ids), now, x).prev_sample
+        torch.testing.assert_close(places[row], x[row])
+        assert steps[row] == solver.timesteps[row + 1]
+    assert torch.equal(places[3:], noisy[3:])
+    assert steps[3:].tolist() == [5] * 6
+
+
 def test_the_decoder_is_taught_alone_from_where_the_autoencoder_ended(work: Path, monkeypatch: pytest.MonkeyPatch):
     recipe = Recipe(steps=2, batch=4, lr=1e-3, warmup=1)
     monkeypatch.setattr(AutoencoderStage, "validate", Stage.validate)  # which draws 2,000 scenes
@@ -289,3 +312,14 @@ def test_manifest_says_how_the_models_were_made_and_how_good_they_are():
     assert figures["judge_ratio"] == pytest.approx(figures["judge_mAP_generated"] / figures["judge_mAP_real"])
     for record in models.values():
         assert min(record["samples"], record["seconds"]) > 0
+
+
+def test_diversity_is_the_variance_of_all_draws_of_a_class():
+    rng, classes = np.random.default_rng(0), np.repeat([3, 7], 40)
+    real = rng.normal(size=(80, 5))
+    spread = np.where(classes == 3, 0.5, 2.0)[:, None]
+    drawn = np.concatenate([rng.normal(size=(80, 5)) * spread for _ in range(50)])
+    found = quality.diversity(drawn, real, classes)
+    variances = [real[classes == c].var(0).sum() / 5 for c in (3, 7)]
+    assert found["variance_ratio_least"] == pytest.approx(0.25 / variances[0], rel=0.05)
+    assert found["variance_ratio"] == pytest.approx((0.25 / variances[0] + 4 / variances[1]) / 2, rel=0.05)

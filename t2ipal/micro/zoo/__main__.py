@@ -49,7 +49,7 @@ RECIPES = {
     CURATED: Recipe(steps=5200, batch=128, lr=1.2e-3, warmup=300, tail=0.5, ema=0.999),
     TEACHER: Recipe(steps=3700, batch=128, lr=1.2e-3, warmup=200, tail=0.6, ema=0.999),
     TEACHER_2: Recipe(steps=2200, batch=128, lr=8e-4, warmup=100, ema=0.999),
-    "text-to-image": Recipe(steps=900, batch=128, lr=6e-4, warmup=50, ema=0.995),
+    "text-to-image": Recipe(steps=2000, batch=128, lr=8e-4, warmup=50, ema=0.995),
 }
 STAGES = tuple(RECIPES)
 

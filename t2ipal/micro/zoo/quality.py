@@ -26,48 +26,52 @@ log = logging.getLogger(__name__)
 DRAWN = DrawSettings("", steps=8, guidance=1.0, solver="unipc", batch=64)  # as the default config draws
 
 
+DRAWS = 4
+"""Images per caption for diversity: in one draw, the least of 20 classes with 50 captions each varies by 0.06."""
+
+
 def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
     """Judge and zero-shot mAP on images drawn from validation captions, beside those on real renders of the same.
 
     Labels are the classes that the captions name. Diversity is that of all 2,000 captions: a class alone is rare.
     """
     world = World(work, "validation", 2000)
-    rest = captions + np.flatnonzero(world.said[captions:, 0].sum(1) == 1)
-    rows = np.concatenate([np.arange(captions), rest])
-    labels, real = world.said[rows, 0], np.asarray(world.images[rows])
-    drawn = draw(folder, [world.texts[row][0] for row in rows])
-    classes, features = _features(clip, np.concatenate([drawn, real]))
-    drawn_features, real_features = features[: len(drawn)], features[len(drawn) :]
-    first = slice(captions)
+    labels, texts, real = world.said[:captions, 0], [said[0] for said in world.texts], np.asarray(world.images)
+    drawn = draw(folder, texts[:captions])
+    classes, drawn_features = _features(clip, drawn)
+    real_features = _features(clip, real)[1]
     figures = {
-        "judge_mAP_generated": mean_average_precision(judge_scores(judge, drawn[first]), labels[first]),
-        "judge_mAP_real": mean_average_precision(judge_scores(judge, real[first]), labels[first]),
-        "zero_shot_mAP_generated": mean_average_precision(drawn_features[first] @ classes.T, labels[first]),
-        "zero_shot_mAP_real": mean_average_precision(real_features[first] @ classes.T, labels[first]),
-        "chance_mAP": 100 * float(labels[first].mean(0).mean()),
+        "judge_mAP_generated": mean_average_precision(judge_scores(judge, drawn), labels),
+        "judge_mAP_real": mean_average_precision(judge_scores(judge, real[:captions]), labels),
+        "zero_shot_mAP_generated": mean_average_precision(drawn_features @ classes.T, labels),
+        "zero_shot_mAP_real": mean_average_precision(real_features[:captions] @ classes.T, labels),
+        "chance_mAP": 100 * float(labels.mean(0).mean()),
     }
     figures["judge_ratio"] = figures["judge_mAP_generated"] / figures["judge_mAP_real"]
     figures["zero_shot_ratio"] = figures["zero_shot_mAP_generated"] / figures["zero_shot_mAP_real"]
-    return figures | diversity(drawn_features, real_features, labels)
+    alone = np.flatnonzero(world.said[:, 0].sum(1) == 1)
+    more = draw(folder, [texts[row] for row in alone] * DRAWS, "diversity")
+    return figures | diversity(_features(clip, more)[1], real_features[alone], world.said[alone, 0].argmax(1))
 
 
-def diversity(drawn: np.ndarray, real: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def diversity(drawn: np.ndarray, real: np.ndarray, classes: np.ndarray) -> dict[str, float]:
     """Variance of a class's features, images whose caption names nothing else: generated over real, mean and least.
 
     Args:
-        drawn: unit features [N, D] of generated images.
-        real: those of real renders of the same captions.
-        labels: bool [N, C], what the captions name.
+        drawn: unit features [K N, D] of generated images: K draws of each caption, one after the other.
+        real: unit features [N, D] of real renders of the same captions.
+        classes: [N], what the captions name.
     """
-    alone = [np.flatnonzero(labels[:, c] & (labels.sum(1) == 1)) for c in range(labels.shape[1])]
-    ratios = [drawn[rows].var(0).sum() / real[rows].var(0).sum() for rows in alone if len(rows) > 2]
+    drawn = drawn.reshape(-1, *real.shape).swapaxes(0, 1)
+    of_class = [classes == c for c in np.unique(classes) if (classes == c).sum() > 2]
+    ratios = [drawn[rows].var((0, 1)).sum() / real[rows].var(0).sum() for rows in of_class]
     return {"variance_ratio": float(np.mean(ratios)), "variance_ratio_least": float(np.min(ratios))}
 
 
-def draw(folder: Path, texts: list[str], settings: DrawSettings = DRAWN) -> np.ndarray:
-    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by its place."""
+def draw(folder: Path, texts: list[str], what: str = "quality", settings: DrawSettings = DRAWN) -> np.ndarray:
+    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by its place and by what it is for."""
     painter = load_pipeline(replace(settings, model=str(folder)))
-    seeds = [seed_of("quality", place) for place in range(len(texts))]
+    seeds = [seed_of(what, place) for place in range(len(texts))]
     spans = [slice(start, start + settings.batch) for start in range(0, len(texts), settings.batch)]
     parts = [painter.paint(texts[span], seeds[span])[0] for span in spans]
     return to_uint8(torch.cat(parts)).cpu().numpy()

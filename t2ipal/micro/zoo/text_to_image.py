@@ -43,6 +43,9 @@ TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 16
 COARSE_FACTOR, COARSE_CHANNELS = 8, 24
 SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
+DRAWN_STEPS, OWN_STEPS = 8, 3
+"""Steps in which the student draws, and how many of them it takes from pure noise to where it learns."""
+
 COMPILE_FROM = 500  # steps; compiling takes one to two minutes
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
 # What the student learns of guidance: its scale, and how far the result is brought back to the spread that a prediction
@@ -224,9 +227,14 @@ class _Lesson(Stage):
         # the fused attention of CPUs is slow backwards: 106 against 130 samples/s of one core
         attention = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
         with attention, torch.autocast(device.type, torch.bfloat16):
+            noisy, step = self.places(model, noisy, step, ids)
             target = self.target(velocity, noisy, step, ids)
             predicted = model(noisy, step, ids)
         return {"loss": F.mse_loss(predicted.float(), target)}
+
+    def places(self, model: nn.Module, noisy: Tensor, step: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents [B, C, H, W] and time steps [B] to learn at, from noisy pictures: those."""
+        return noisy, step
 
     def target(self, velocity: Tensor, noisy: Tensor, step: Tensor, ids: Tensor) -> Tensor:
         """What is to be predicted, [B, C, H, W]: the true velocity."""
@@ -303,8 +311,26 @@ class TextToImageStage(_Lesson):
 
     def time_steps(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Half of them those at which eight steps draw (so do four, and two), half alike."""
-        drawn = TRAINED_STEPS - 1 - TRAINED_STEPS // 8 * rng.integers(0, 8, batch)
+        drawn = TRAINED_STEPS - 1 - TRAINED_STEPS // DRAWN_STEPS * rng.integers(0, DRAWN_STEPS, batch)
         return np.where(rng.random(batch) < 0.5, drawn, super().time_steps(rng, batch))
+
+    def places(self, model: nn.Module, noisy: Tensor, step: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """A third of them are where the student's own first steps of drawing lead, which noisy pictures are unlike.
+
+        What images of a caption differ in is decided there: without it, they come out more alike than the teacher's.
+        """
+        from diffusers import UniPCMultistepScheduler
+
+        own = len(noisy) // 3
+        solver = UniPCMultistepScheduler.from_config(_scheduler().config)
+        solver.set_timesteps(DRAWN_STEPS, noisy.device)
+        x, noisy, step = torch.randn_like(noisy[:own]), noisy.clone(), step.clone()
+        for place, now in enumerate(solver.timesteps[:OWN_STEPS]):
+            with torch.no_grad():
+                x = solver.step(model(x, now.expand(own), ids[:own]).float(), now, x).prev_sample
+            part = slice(place, own, OWN_STEPS)
+            noisy[part], step[part] = x[part], solver.timesteps[place + 1]
+        return noisy, step
 
     def target(self, velocity: Tensor, noisy: Tensor, step: Tensor, ids: Tensor) -> Tensor:
         from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
