@@ -35,7 +35,7 @@ reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro
 	@$(BIN)/python workflow_scripts/summary.py $(RESULTS)
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## style of Python and Snakemake files
 	@$(BIN)/ruff check .
