@@ -8,6 +8,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+LONGEST = {"test_slurm.py", "test_reruns.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: a file is one worker's, so that a long one at the end keeps the others waiting."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 def _outside(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or ROOT.parent / "shared" / default).resolve()
