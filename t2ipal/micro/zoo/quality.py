@@ -25,7 +25,6 @@ from t2ipal.seeds import seed_of
 log = logging.getLogger(__name__)
 DRAWN = DrawSettings("", steps=8, guidance=1.0, solver="unipc", batch=64)  # as the default config draws
 
-
 DRAWS = 4
 """Images per caption for diversity: in one draw, the least of 20 classes with 50 captions each varies by 0.06."""
 
@@ -37,9 +36,10 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     """
     world = World(work, "validation", 2000)
     labels, texts, real = world.said[:captions, 0], [said[0] for said in world.texts], np.asarray(world.images)
-    drawn = draw(folder, texts[:captions])
-    classes, drawn_features = _features(clip, drawn)
-    real_features = _features(clip, real)[1]
+    alone = np.flatnonzero(world.said[:, 0].sum(1) == 1)
+    drawn, more = draw(folder, texts[:captions]), draw(folder, [texts[row] for row in alone] * DRAWS, "diversity")
+    classes, features = _features(clip, np.concatenate([drawn, real, more]))
+    drawn_features, real_features, more_features = np.split(features, [captions, captions + len(real)])
     figures = {
         "judge_mAP_generated": mean_average_precision(judge_scores(judge, drawn), labels),
         "judge_mAP_real": mean_average_precision(judge_scores(judge, real[:captions]), labels),
@@ -49,9 +49,7 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     }
     figures["judge_ratio"] = figures["judge_mAP_generated"] / figures["judge_mAP_real"]
     figures["zero_shot_ratio"] = figures["zero_shot_mAP_generated"] / figures["zero_shot_mAP_real"]
-    alone = np.flatnonzero(world.said[:, 0].sum(1) == 1)
-    more = draw(folder, [texts[row] for row in alone] * DRAWS, "diversity")
-    return figures | diversity(_features(clip, more)[1], real_features[alone], world.said[alone, 0].argmax(1))
+    return figures | diversity(more_features, real_features[alone], world.said[alone, 0].argmax(1))
 
 
 def diversity(drawn: np.ndarray, real: np.ndarray, classes: np.ndarray) -> dict[str, float]:

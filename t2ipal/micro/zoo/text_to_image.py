@@ -28,6 +28,7 @@ from t2ipal import store
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, FACTOR, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
+from t2ipal.micro.zoo.quality import DRAWN
 from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
@@ -43,8 +44,8 @@ TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 16
 COARSE_FACTOR, COARSE_CHANNELS = 8, 24
 SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
-DRAWN_STEPS, OWN_STEPS = 8, 3
-"""Steps in which the student draws, and how many of them it takes from pure noise to where it learns."""
+OWN_STEPS = 3
+"""How many steps of drawing the student takes from pure noise to where it learns."""
 
 COMPILE_FROM = 500  # steps; compiling takes one to two minutes
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
@@ -311,7 +312,7 @@ class TextToImageStage(_Lesson):
 
     def time_steps(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Half of them those at which eight steps draw (so do four, and two), half alike."""
-        drawn = TRAINED_STEPS - 1 - TRAINED_STEPS // DRAWN_STEPS * rng.integers(0, DRAWN_STEPS, batch)
+        drawn = TRAINED_STEPS - 1 - TRAINED_STEPS // DRAWN.steps * rng.integers(0, DRAWN.steps, batch)
         return np.where(rng.random(batch) < 0.5, drawn, super().time_steps(rng, batch))
 
     def places(self, model: nn.Module, noisy: Tensor, step: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -323,7 +324,7 @@ class TextToImageStage(_Lesson):
 
         own = len(noisy) // 3
         solver = UniPCMultistepScheduler.from_config(_scheduler().config)
-        solver.set_timesteps(DRAWN_STEPS, noisy.device)
+        solver.set_timesteps(DRAWN.steps, noisy.device)
         x, noisy, step = torch.randn_like(noisy[:own]), noisy.clone(), step.clone()
         for place, now in enumerate(solver.timesteps[:OWN_STEPS]):
             with torch.no_grad():
