@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
-from t2ipal.config import Config, Dataset, Fuse, UseInstead, unknown, validated
+from t2ipal.config.schema import Config, Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import PromptSettings
+from t2ipal.validation import unknown, validated
 
 if TYPE_CHECKING:
     from t2ipal.methods.base import Method

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from t2ipal.config import Ablation, Dataset, UseInstead, Variation, unknown
+from t2ipal.config.schema import Ablation, Dataset, UseInstead, Variation
 from t2ipal.errors import UserError
 from t2ipal.plan import (
     FEW_SHOT,
@@ -28,6 +28,7 @@ from t2ipal.plan import (
     settings_of,
     title_of,
 )
+from t2ipal.validation import unknown
 
 if TYPE_CHECKING:
     from t2ipal.plan import Planner

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from t2ipal.classes import load_classes
 
 if TYPE_CHECKING:
-    from t2ipal.config import Config
+    from t2ipal.config.schema import Config
 
 COCO = {"train2014": 82_783, "val2014": 40_504, "train2017": 118_287, "val2017": 5_000}
 COCO_CAPTIONS = 5

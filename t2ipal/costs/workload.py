@@ -15,7 +15,7 @@ from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import drawings_of, labelled_images, labels_of, pools_of, readers_of
 
 if TYPE_CHECKING:
-    from t2ipal.config import Config
+    from t2ipal.config.schema import Config
     from t2ipal.plan import Plan, Run
 
 STAGES = ("captions", "images", "features", "training", "evaluation", "paper and report")

@@ -49,7 +49,7 @@ def write_example(folder: str | Path, photos: int = 300, captions: int = 400, se
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from t2ipal.config import Name
+    from t2ipal.validation import Name
 
     folder = Path(folder)
     try:

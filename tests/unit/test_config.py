@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from t2ipal.config import json_schema, load_config
+from t2ipal.config import load_config
+from t2ipal.config.json_schema import json_schema
 from t2ipal.errors import UserError
 from t2ipal.plan import make_plan
 

@@ -126,8 +126,8 @@ NOTHING_KEYS: dict[str, Any] = {
     "search": {"partial_bce": {"level": 90}},
 }
 NOTHING_CODE = (
-    *("t2ipal/config.py", "t2ipal/plan.py", "workflow_scripts/job.py", "workflow_scripts/driver.py", "config.yaml"),
-    *("rules/train.smk", "Snakefile"),
+    *("t2ipal/config/schema.py", "t2ipal/plan.py", "workflow_scripts/job.py", "workflow_scripts/driver.py"),
+    *("rules/train.smk", "Snakefile", "config.yaml"),
 )
 
 

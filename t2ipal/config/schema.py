@@ -1,38 +1,17 @@
-"""The schema of config.yaml: what may stand there, and one line for what may not.
-
-`load_config` turns the merged mapping that Snakemake read into a `Config` or raises a `UserError` of one line that
-names the key, what was found and what was expected. No heavy import here: `snakemake -n` pays for it.
-"""
+"""The models of config.yaml: what may stand there."""
 
 from __future__ import annotations
 
-import difflib
-import re
-import types
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, field_validator
 
-from t2ipal.errors import UserError
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '_', '-' and '.'")]
-Count = Annotated[int, Field(ge=1)]
-Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
-
-Model = TypeVar("Model", bound=BaseModel)
+from t2ipal.validation import Count, Name, Part, Percent, Pixels
 
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
 
-class _Part(BaseModel):
-    """A block of the config: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Pool(_Part):
+class _Pool(Part):
     """What all caption pools have."""
 
     shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
@@ -76,7 +55,7 @@ class OpenImagesPool(_Pool):
     captions: Literal["one", "all"] = Field("all", description="'one' drawn narrative per image, or 'all' of them")
 
 
-class MicroImages(_Part):
+class MicroImages(Part):
     """Scenes of the micro world with true labels."""
 
     source: Literal["micro"] = Field(description="scenes of the micro world")
@@ -84,7 +63,7 @@ class MicroImages(_Part):
     pixels: Pixels = Field(64, description="side of a scene, a multiple of 8")
 
 
-class CocoImages(_Part):
+class CocoImages(Part):
     """Images of MS-COCO with the labels of their instances."""
 
     source: Literal["coco"] = Field(description="MS-COCO in the official layout")
@@ -92,7 +71,7 @@ class CocoImages(_Part):
     split: str = Field(description="a split, such as val2014")
 
 
-class VocImages(_Part):
+class VocImages(Part):
     """Images of Pascal VOC with the labels of its class lists."""
 
     source: Literal["voc"] = Field(description="Pascal VOC in the official layout")
@@ -103,7 +82,7 @@ class VocImages(_Part):
     )
 
 
-class NusWideImages(_Part):
+class NusWideImages(Part):
     """Images of NUS-WIDE with the labels of its 81 concepts."""
 
     source: Literal["nuswide"] = Field(description="NUS-WIDE, with the photographs in Flickr/ or flat in images/")
@@ -113,7 +92,7 @@ class NusWideImages(_Part):
     missing: Annotated[int, Field(ge=0)] = Field(0, description="listed images that may be missing, >= 0")
 
 
-class FolderImages(_Part):
+class FolderImages(Part):
     """A folder of images, with or without labels."""
 
     source: Literal["folder"] = Field(description="a folder of images")
@@ -121,7 +100,7 @@ class FolderImages(_Part):
     labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
 
 
-class Photos(_Part):
+class Photos(Part):
     """Photos without labels, to be predicted."""
 
     source: Literal["folder"] = Field("folder", description="a folder of photos, and those below it")
@@ -133,7 +112,7 @@ Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discrim
 Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
 
 
-class Dataset(_Part):
+class Dataset(Part):
     """Classes to recognise, captions to learn from, images to be tested on."""
 
     title: str = Field(description="the name that tables show")
@@ -152,7 +131,7 @@ class Dataset(_Part):
     settings: dict[str, dict[str, Any]] = Field({}, description="settings of methods that differ on this data set")
 
 
-class TextToImage(_Part):
+class TextToImage(Part):
     """A text-to-image model and how it draws: `t2ipal.images.settings.DrawSettings`, and how many images."""
 
     model: str = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
@@ -183,7 +162,7 @@ class TextToImage(_Part):
         return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
-class Clip(_Part):
+class Clip(Part):
     """A CLIP model and how it sees images."""
 
     model: str = Field(description="a .safetensors or .pt file, or a name of OpenAI's, such as RN101")
@@ -192,7 +171,7 @@ class Clip(_Part):
     batch: Count = Field(256, description="images encoded together, a whole number >= 1")
 
 
-class Use(_Part):
+class Use(Part):
     """Which of the named models the runs use."""
 
     text_to_image: str = Field(description="a key of text_to_image")
@@ -202,7 +181,7 @@ class Use(_Part):
 DATASETS = Field(None, min_length=1, description="keys of datasets that it is made for; null: all")
 
 
-class Sweep(_Part):
+class Sweep(Part):
     """One setting of one method, varied around the base run."""
 
     datasets: list[str] | None = DATASETS
@@ -214,10 +193,7 @@ class Sweep(_Part):
     )
 
 
-Percent = Annotated[int, Field(ge=1, le=100)]
-
-
-class Fuse(_Part):
+class Fuse(Part):
     """Late fusion of a label-trained method's scores with those of methods trained without labels."""
 
     base: str = Field(description="one of the methods above")
@@ -228,7 +204,7 @@ class Fuse(_Part):
     )
 
 
-class UseInstead(_Part):
+class UseInstead(Part):
     """Other models or captions than those of `use`, for one row."""
 
     text_to_image: str | None = Field(None, description="a key of text_to_image")
@@ -237,7 +213,7 @@ class UseInstead(_Part):
     pool: str | None = Field(None, description="a key of pools, labelled by the data set's classes")
 
 
-class _Protocol(_Part):
+class _Protocol(Part):
     """What the tables of methods that learn from labels have."""
 
     datasets: list[str] | None = DATASETS
@@ -272,7 +248,7 @@ class Novel(_Protocol):
     classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
 
 
-class Variation(_Part):
+class Variation(Part):
     """A row: one method, changed."""
 
     title: str | None = Field(None, description="what the table shows; null: the method's title")
@@ -289,7 +265,7 @@ class Variation(_Part):
     in_paper: bool = Field(True, description="false: marked as not in the paper")
 
 
-class Ablation(_Part):
+class Ablation(Part):
     """A table of rows that differ from a base run in a setting, a model or the captions."""
 
     title: str = Field(description="heading of the table")
@@ -298,7 +274,7 @@ class Ablation(_Part):
     notes: list[str] = Field([], description="sentences below the table")
 
 
-class Machine(_Part):
+class Machine(Part):
     """What `snakemake plan` reckons with."""
 
     gpu: str | None = Field(None, description="a kind of GPU that resources/unit_costs.yaml knows; null: CPU alone")
@@ -306,14 +282,14 @@ class Machine(_Part):
     cores: Count = Field(2, description="CPU cores, a whole number >= 1")
 
 
-class Search(_Part):
+class Search(Part):
     """The grid of settings of a label-trained method that `snakemake search` tries on validation images."""
 
     level: Count = Field(description="label share (percent) or shots at which it searches")
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1, description="values by setting")
 
 
-class Config(_Part):
+class Config(Part):
     """The whole of config.yaml."""
 
     name: Name = Field(description="outputs go to {results_dir}/{name}/")
@@ -345,237 +321,3 @@ class Config(_Part):
     )
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
     machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")
-
-
-def load_config(data: Mapping[str, Any]) -> Config:
-    """Validate a config mapping.
-
-    An entry of a named table that an overlay set to null is dropped; numbers such as 1e-4, which YAML 1.1 reads as
-    text, are numbers.
-
-    Raises:
-        UserError: one line that names the key, what was found and what was expected.
-    """
-    data = {key: _without_dropped(value) if key in NAMED_TABLES else value for key, value in _numbers(data).items()}
-    for ablation in (data.get("ablations") or {}).values():
-        if isinstance(ablation, dict) and "rows" in ablation:
-            ablation["rows"] = _without_dropped(ablation["rows"])
-    if isinstance(data.get("machine"), Mapping):
-        data["machine"] = {key: _from_command_line(value) for key, value in data["machine"].items()}
-    config = validated(Config, data, "")
-    _check_references(config)
-    return config
-
-
-def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model:
-    """Validate `data` by `model`; `prefix` is the key path that stands before its keys in messages.
-
-    Raises:
-        UserError: one line for the first error.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise UserError(_explain(error, model, prefix)) from None
-
-
-def unknown(key: str, found: str, known: Iterable[str], what: str) -> UserError:
-    """The error for a name that is not among the `known` ones, with the nearest of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(found, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}"
-    return UserError(f"config: {key}: unknown {what} {found!r} ({hint})")
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of config.yaml, for editors: `resources/config.schema.json`."""
-    from t2ipal import methods
-    from t2ipal.methods.prompt_learning import PromptSettings
-
-    schema = Config.model_json_schema()
-    keys = schema["properties"]
-    keys["training"] = PromptSettings.model_json_schema() | {"description": keys["training"]["description"]}
-    own = {name: methods.get(name).Settings.model_json_schema() for name in methods.names()}
-    keys["settings"] = {"description": keys["settings"]["description"], "type": "object", "properties": own}
-    for name in NAMED_TABLES[:4]:
-        entries = keys[name]["patternProperties"]
-        keys[name]["patternProperties"] = {at: {"anyOf": [entry, {"type": "null"}]} for at, entry in entries.items()}
-        keys[name]["additionalProperties"] = False
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
-
-
-def _check_references(config: Config) -> None:
-    from t2ipal.classes import load_classes
-
-    for name, dataset in config.datasets.items():
-        if dataset.pool not in config.pools:
-            raise unknown(f"datasets.{name}.pool", dataset.pool, config.pools, "caption pool")
-        try:
-            classes = load_classes(dataset.classes)
-        except UserError as error:
-            raise UserError(f"config: datasets.{name}.classes: {error}") from error
-        _check_names(f"datasets.{name}.classes", classes.names)
-        if dataset.test is None and dataset.photos is None:
-            raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
-    if config.name == "zoo":
-        raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
-    for name in config.pools.keys() & {"test", "train", "validation"}:
-        raise UserError(f"config: pools.{name}: {name!r} is a folder of labelled images (expected another name)")
-    if config.use.text_to_image not in config.text_to_image:
-        raise unknown("use.text_to_image", config.use.text_to_image, config.text_to_image, "text-to-image model")
-    if config.use.clip not in config.clip:
-        raise unknown("use.clip", config.use.clip, config.clip, "CLIP model")
-    if len(set(config.seeds)) < len(config.seeds):
-        raise UserError(f"config: seeds: {config.seeds} holds one twice (expected different seeds)")
-    if both := set(config.seeds) & set(config.search_seeds):
-        raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
-    lists = {"methods": config.methods}
-    places = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
-    places |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
-    for protocol in ("partial", "novel", "few_shot"):
-        part = getattr(config, protocol)
-        if part is not None:
-            lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
-            places[protocol] = part.datasets
-    for place, names in places.items():
-        for name in names or ():
-            if name not in config.datasets:
-                raise unknown(f"{place}.datasets", name, config.datasets, "data set")
-    _check_methods_of(config)
-    for key, values in lists.items():
-        if len(set(values)) < len(values):
-            raise UserError(f"config: {key}: {values} holds one twice")
-
-
-def _check_methods_of(config: Config) -> None:
-    for dataset, methods in (config.partial.methods_of if config.partial else {}).items():
-        if dataset not in config.datasets:
-            raise unknown("partial.methods_of", dataset, config.datasets, "data set")
-        for method in methods:
-            if method not in config.partial.methods:
-                raise unknown(f"partial.methods_of.{dataset}", method, config.partial.methods, "method of this table")
-
-
-def _check_names(key: str, names: Sequence[str]) -> None:
-    """CLIP and the noun filter know no capitals: names that differ in them alone are one class twice."""
-    seen: dict[str, str] = {}
-    for name in names:
-        plain = " ".join(name.lower().split())
-        if plain in seen:
-            raise UserError(f"config: {key}: {seen[plain]!r} and {name!r} are one name (expected different names)")
-        seen[plain] = name
-
-
-def _without_dropped(value: Any) -> Any:
-    """A named table without the entries that an overlay set to null."""
-    return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
-
-
-_SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
-        return float(value)
-    return value
-
-
-def _from_command_line(value: Any) -> Any:
-    """What `--config 'machine={gpus: 4}'` means: Snakemake leaves numbers and null in a mapping as text."""
-    if isinstance(value, str):
-        return int(value) if value.isdecimal() else None if value == "null" else value
-    return value
-
-
-_BOUNDS = {"less_than": ("<", "lt"), "less_than_equal": ("<=", "le"), "greater_than": (">", "gt")}
-_BOUNDS["greater_than_equal"] = (">=", "ge")
-_TYPES = {"int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list"}
-_TYPES |= {"dict": "a mapping", "model": "a mapping", "model_attributes": "a mapping"}
-
-
-def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
-    first = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
-    kind, found, context = first["type"], first["input"], first.get("ctx", {})
-    path, owner, field = _locate(model, first["loc"])
-    key = ".".join([prefix, *path] if prefix else path)
-    stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
-    expected = f" (expected {field.description})" if field is not None and field.description else ""
-    if kind == "extra_forbidden":
-        return str(unknown(key.rpartition(".")[0] or "top level", path[-1], owner.model_fields, "key"))
-    if kind == "missing":
-        return f"config: {key}: missing{expected}"
-    if kind == "union_tag_not_found":
-        return f"config: {key}.source: missing (expected one of: {_tags(field)})"
-    if kind == "union_tag_invalid":
-        return f"config: {key}.source: unknown source {context['tag']!r} (expected one of: {context['expected_tags']})"
-    if kind in _BOUNDS:
-        sign, name = _BOUNDS[kind]
-        return f"config: {key}: {found!r} is not {sign} {context[name]:g}{expected}"
-    if kind == "literal_error":
-        return f"config: {key}: {found!r} is not {context['expected']}"
-    if kind == "value_error":
-        return f"config: {key}: {found!r}: {context['error']}{expected}"
-    if stem in _TYPES:
-        return f"config: {key}: {found!r} is not {_TYPES[stem]}{expected}"
-    return f"config: {key}: {found!r}: {first['msg'][0].lower()}{first['msg'][1:]}{expected}"
-
-
-def _locate(model: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[str], type[BaseModel], FieldInfo | None]:
-    """Follow a pydantic location through the models: (key path without union tags, last model, its field)."""
-    path: list[str] = []
-    owner, field, place = model, None, model
-    for part in loc:
-        options = _options(place)
-        tagged = [option for option in options if _is_model(option) and _tag(option) == part]
-        if len(options) > 1 and tagged:
-            place = tagged[0]
-            continue
-        place = options[0] if options else Any
-        if _is_model(place):
-            owner, field = place, place.model_fields.get(str(part))
-            place = field.annotation if field else Any
-        elif get_origin(place) in (dict, list):
-            place = get_args(place)[-1]
-        elif place is Any and path and not _is_key(part):
-            continue
-        path.append(str(part))
-    return path, owner, field
-
-
-def _options(place: Any) -> list[Any]:
-    """The alternatives of an annotation, without None."""
-    if get_origin(place) is Annotated:
-        return _options(get_args(place)[0])
-    if get_origin(place) in (Union, types.UnionType):
-        return [option for arg in get_args(place) if arg is not type(None) for option in _options(arg)]
-    return [place]
-
-
-def _is_model(place: Any) -> bool:
-    return isinstance(place, type) and issubclass(place, BaseModel)
-
-
-def _is_key(part: str | int) -> bool:
-    return isinstance(part, int) or part.isidentifier()
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    source = model.model_fields.get("source")
-    return get_args(source.annotation)[0] if source else None
-
-
-def _tags(field: FieldInfo | None) -> str:
-    options = _options(field.annotation) if field else []
-    if len(options) == 1 and get_origin(options[0]) is dict:
-        options = _options(get_args(options[0])[1])
-    return ", ".join(repr(_tag(option)) for option in options if _is_model(option))
-
-
-if __name__ == "__main__":
-    import json
-
-    print(json.dumps(json_schema(), indent=2))

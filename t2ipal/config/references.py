@@ -1,0 +1,75 @@
+"""Checks of the config that one key alone cannot settle: names that stand for each other, and names given twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from t2ipal.classes import load_classes
+from t2ipal.config.schema import Config
+from t2ipal.errors import UserError
+from t2ipal.validation import unknown
+
+
+def check_references(config: Config) -> None:
+    """Check that every name in the config is that of an entry of it, and that nothing is named twice.
+
+    Raises:
+        UserError: one line for the first that is not.
+    """
+    for name, dataset in config.datasets.items():
+        if dataset.pool not in config.pools:
+            raise unknown(f"datasets.{name}.pool", dataset.pool, config.pools, "caption pool")
+        try:
+            classes = load_classes(dataset.classes)
+        except UserError as error:
+            raise UserError(f"config: datasets.{name}.classes: {error}") from error
+        _check_names(f"datasets.{name}.classes", classes.names)
+        if dataset.test is None and dataset.photos is None:
+            raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
+    if config.name == "zoo":
+        raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
+    for name in config.pools.keys() & {"test", "train", "validation"}:
+        raise UserError(f"config: pools.{name}: {name!r} is a folder of labelled images (expected another name)")
+    if config.use.text_to_image not in config.text_to_image:
+        raise unknown("use.text_to_image", config.use.text_to_image, config.text_to_image, "text-to-image model")
+    if config.use.clip not in config.clip:
+        raise unknown("use.clip", config.use.clip, config.clip, "CLIP model")
+    if len(set(config.seeds)) < len(config.seeds):
+        raise UserError(f"config: seeds: {config.seeds} holds one twice (expected different seeds)")
+    if both := set(config.seeds) & set(config.search_seeds):
+        raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
+    lists = {"methods": config.methods}
+    places = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
+    places |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
+    for protocol in ("partial", "novel", "few_shot"):
+        part = getattr(config, protocol)
+        if part is not None:
+            lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
+            places[protocol] = part.datasets
+    for place, names in places.items():
+        for name in names or ():
+            if name not in config.datasets:
+                raise unknown(f"{place}.datasets", name, config.datasets, "data set")
+    _check_methods_of(config)
+    for key, values in lists.items():
+        if len(set(values)) < len(values):
+            raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _check_methods_of(config: Config) -> None:
+    for dataset, methods in (config.partial.methods_of if config.partial else {}).items():
+        if dataset not in config.datasets:
+            raise unknown("partial.methods_of", dataset, config.datasets, "data set")
+        for method in methods:
+            if method not in config.partial.methods:
+                raise unknown(f"partial.methods_of.{dataset}", method, config.partial.methods, "method of this table")
+
+
+def _check_names(key: str, names: Sequence[str]) -> None:
+    """CLIP and the noun filter know no capitals: names that differ in them alone are one class twice."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(name.lower().split())
+        if plain in seen:
+            raise UserError(f"config: {key}: {seen[plain]!r} and {name!r} are one name (expected different names)")
+        seen[plain] = name

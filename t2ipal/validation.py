@@ -1,0 +1,133 @@
+"""What all models of settings share: a strict base, types with a description, and one line for what is wrong.
+
+No heavy import here: `snakemake -n` pays for it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from t2ipal.errors import UserError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '_', '-' and '.'")]
+Count = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Part(BaseModel):
+    """A block of the config: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model:
+    """Validate `data` by `model`; `prefix` is the key path that stands before its keys in messages.
+
+    Raises:
+        UserError: one line for the first error.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise UserError(_explain(error, model, prefix)) from None
+
+
+def unknown(key: str, found: str, known: Iterable[str], what: str) -> UserError:
+    """The error for a name that is not among the `known` ones, with the nearest of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(found, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}"
+    return UserError(f"config: {key}: unknown {what} {found!r} ({hint})")
+
+
+_BOUNDS = {"less_than": ("<", "lt"), "less_than_equal": ("<=", "le"), "greater_than": (">", "gt")}
+_BOUNDS["greater_than_equal"] = (">=", "ge")
+_TYPES = {"int": "a whole number", "float": "a number", "string": "text", "bool": "true or false", "list": "a list"}
+_TYPES |= {"dict": "a mapping", "model": "a mapping", "model_attributes": "a mapping"}
+
+
+def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
+    first = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
+    kind, found, context = first["type"], first["input"], first.get("ctx", {})
+    path, owner, field = _locate(model, first["loc"])
+    key = ".".join([prefix, *path] if prefix else path)
+    stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
+    expected = f" (expected {field.description})" if field is not None and field.description else ""
+    if kind == "extra_forbidden":
+        return str(unknown(key.rpartition(".")[0] or "top level", path[-1], owner.model_fields, "key"))
+    if kind == "missing":
+        return f"config: {key}: missing{expected}"
+    if kind == "union_tag_not_found":
+        return f"config: {key}.source: missing (expected one of: {_tags(field)})"
+    if kind == "union_tag_invalid":
+        return f"config: {key}.source: unknown source {context['tag']!r} (expected one of: {context['expected_tags']})"
+    if kind in _BOUNDS:
+        sign, name = _BOUNDS[kind]
+        return f"config: {key}: {found!r} is not {sign} {context[name]:g}{expected}"
+    if kind == "literal_error":
+        return f"config: {key}: {found!r} is not {context['expected']}"
+    if kind == "value_error":
+        return f"config: {key}: {found!r}: {context['error']}{expected}"
+    if stem in _TYPES:
+        return f"config: {key}: {found!r} is not {_TYPES[stem]}{expected}"
+    return f"config: {key}: {found!r}: {first['msg'][0].lower()}{first['msg'][1:]}{expected}"
+
+
+def _locate(model: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[str], type[BaseModel], FieldInfo | None]:
+    """Follow a pydantic location through the models: (key path without union tags, last model, its field)."""
+    path: list[str] = []
+    owner, field, place = model, None, model
+    for part in loc:
+        options = _options(place)
+        tagged = [option for option in options if _is_model(option) and _tag(option) == part]
+        if len(options) > 1 and tagged:
+            place = tagged[0]
+            continue
+        place = options[0] if options else Any
+        if _is_model(place):
+            owner, field = place, place.model_fields.get(str(part))
+            place = field.annotation if field else Any
+        elif get_origin(place) in (dict, list):
+            place = get_args(place)[-1]
+        elif place is Any and path and not _is_key(part):
+            continue
+        path.append(str(part))
+    return path, owner, field
+
+
+def _options(place: Any) -> list[Any]:
+    """The alternatives of an annotation, without None."""
+    if get_origin(place) is Annotated:
+        return _options(get_args(place)[0])
+    if get_origin(place) in (Union, types.UnionType):
+        return [option for arg in get_args(place) if arg is not type(None) for option in _options(arg)]
+    return [place]
+
+
+def _is_model(place: Any) -> bool:
+    return isinstance(place, type) and issubclass(place, BaseModel)
+
+
+def _is_key(part: str | int) -> bool:
+    return isinstance(part, int) or part.isidentifier()
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    source = model.model_fields.get("source")
+    return get_args(source.annotation)[0] if source else None
+
+
+def _tags(field: FieldInfo | None) -> str:
+    options = _options(field.annotation) if field else []
+    if len(options) == 1 and get_origin(options[0]) is dict:
+        options = _options(get_args(options[0])[1])
+    return ", ".join(repr(_tag(option)) for option in options if _is_model(option))
