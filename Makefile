@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test lint format clean
+.PHONY: help env reproduce test lint format lock clean
 
 PYTHON ?= python3
 CORES ?= all
@@ -48,6 +48,10 @@ format: $(STAMP) ## rewrite files in the style that lint checks
 	@$(BIN)/ruff format .
 	@$(BIN)/snakefmt Snakefile rules
 	@$(BIN)/python -m t2ipal.config > resources/config.schema.json
+
+lock: $(STAMP) ## rewrite envs/requirements.txt for what pyproject.toml asks for; versions that fit stay
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --output-file $(LOCK)
 
 env: $(STAMP) ## the environment in .venv, from the locked and hashed envs/requirements.txt
 

@@ -22,6 +22,7 @@ from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labelled_images, labels_of, make_plan
 from t2ipal.plan import measured, method_of, pools_of, readers_of, settings_of
 from t2ipal.prediction.photos import listing
+from t2ipal.resource_files import resource
 
 ALIVE = join_run(workflow.is_main_process, workflow.output_settings.dryrun)
 quieten()

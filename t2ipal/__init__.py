@@ -1,3 +1,1 @@
 """T2I-PAL: text to image for multi-label image recognition with joint prompt-adapter learning."""
-
-__version__ = "0.3.0"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2ipal import __version__
 from t2ipal.errors import UserError
+from t2ipal.version import VERSION
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -96,7 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m t2ipal", description=ABOUT, formatter_class=raw)
-    parser.add_argument("--version", action="version", version=f"t2ipal {__version__}")
+    parser.add_argument("--version", action="version", version=f"t2ipal {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (each has --help)")
 
     predict = commands.add_parser(

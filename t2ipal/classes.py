@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from t2ipal.errors import UserError
+from t2ipal.resource_files import resource
 
-FOLDER = Path(__file__).resolve().parent.parent / "resources" / "classes"
+FOLDER = resource("classes")
 SHIPPED = ("voc2007", "coco", "nuswide")
 DEFAULT_NAMES = "tai"
 _WORDS = ("synonyms", "unknown", "blockers")

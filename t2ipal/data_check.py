@@ -14,12 +14,13 @@ from typing import Any
 from t2ipal.errors import UserError
 from t2ipal.features.variants import CACHE, SHA256, VARIANTS, address, file_name
 from t2ipal.paths import Place, coco_pictures, coco_row, nuswide_pictures, pool_files, source_files, voc_row
+from t2ipal.resource_files import resource
 from t2ipal.store import sha256_file
 
 MODELS = {"clip": "clip", "text_to_image": "stable-diffusion-v1-5"}
 """The models that the paper used, by kind."""
 
-TABLE = Path(__file__).resolve().parent.parent / "resources" / "data_sources.csv"
+TABLE = resource("data_sources.csv")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import IO
 
 from cluster import RunWatch, event_of
 
-MACHINERY = {"job.py", "driver.py", "cluster.py"}
+MACHINERY = {"job.py", "driver.py", "cluster.py", "version.py"}
 """Modules beside the scripts that carry no science: an edit of theirs changes no artifact."""
 LOGGER = logging.getLogger("snakemake.logging")
 STARTED = time.time()

@@ -39,7 +39,7 @@ def get_data(path):
 
 
 def get_resource(name):
-    return os.path.relpath(os.path.join(ROOT, "resources", name))
+    return os.path.relpath(resource(name))
 
 
 def get_class_files(name):

@@ -11,9 +11,10 @@ from string import Formatter
 from typing import Any
 
 from t2ipal.errors import UserError
+from t2ipal.resource_files import resource
 from t2ipal.store import existing
 
-PATH = Path(__file__).resolve().parents[2] / "resources" / "templates.yaml"
+PATH = resource("templates.yaml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from t2ipal.errors import UserError
+from t2ipal.resource_files import resource
 
-TABLE = Path(__file__).resolve().parents[2] / "resources" / "unit_costs.yaml"
+TABLE = resource("unit_costs.yaml")
 CPU = "CPU"
 KINDS = ("measured", "quoted", "derived")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
+from t2ipal.version import VERSION
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,7 @@ READ = (*KEY, "seed", "mAP", "ap", "bootstrap", "own_metric", "own", "settings")
 """The columns that tables and figures need."""
 RunKey = tuple[str, str, str, int]
 
-PACKAGES = ("t2ipal", "torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
+PACKAGES = ("torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
 
 
 def record_schema() -> pa.Schema:
@@ -116,8 +117,8 @@ def peak_memory() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on."""
-    found = {"python": sys.version.split()[0]}
+    """Versions of Python, of this project, and of the packages that numbers depend on."""
+    found = {"python": sys.version.split()[0], "t2ipal": VERSION}
     for name in PACKAGES:
         try:
             found[name] = version(name)

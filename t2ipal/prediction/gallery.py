@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from t2ipal.errors import UserError
+from t2ipal.resource_files import resource
 from t2ipal.store import write_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from t2ipal.prediction.predict import Prediction
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "resources" / "gallery.html"
+TEMPLATE = resource("gallery.html")
 SIDE = 224
 """Pixels of a thumbnail's longer side."""
 

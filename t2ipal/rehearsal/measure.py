@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.resource_files import resource
+
 if TYPE_CHECKING:
     from t2ipal.features.clip_models import Clip
 
-MICRO = Path(__file__).resolve().parents[2] / "resources/zoo/clip.safetensors"
+MICRO = resource("zoo/clip.safetensors")
 PARTS = ("reading", "captions", "encoding", "training", "heads", "micro", "drawing", "files")
 PROMPT = "A man rides a wave on a surfboard while a dog watches from the beach."
 SEEDS = 3

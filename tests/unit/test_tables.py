@@ -44,6 +44,7 @@ from t2ipal.tables import (
     to_tex,
 )
 from t2ipal.tables.numbers import averaged, interval
+from t2ipal.version import VERSION
 
 PAPER_FILE = Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv"
 PAPER = read_paper(PAPER_FILE)
@@ -526,6 +527,7 @@ def test_records_survive_the_file(tmp_path: Path) -> None:
     rows = read_parquet(tmp_path / "metrics.parquet").to_pylist()
     assert [(row["seconds"], row["peak_mb"]) for row in rows] == [(3.5, 99.0), (3.5, 99.0), (None, None)]
     assert "torch" in rows[0]["versions"]
+    assert json.loads(rows[0]["versions"])["t2ipal"] == VERSION
     runs = by_run(read_records([tmp_path / "metrics.parquet"]))
     assert set(runs) == {("micro", "coop", "few_shot", 4), ("micro", "coop", "few_shot", 8)}
     found = runs["micro", "coop", "few_shot", 4]
