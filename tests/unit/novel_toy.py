@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from test_train import images
 from tiny_clip import DIM
 from torch import Tensor
 from torch.nn.functional import normalize
+from training_toy import images
 
 from t2ipal.datasets.protocols import few_shot_rows
 from t2ipal.features.cache import ImageFeatures

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from pydantic import ValidationError
-from test_train import NAMES, clip, toy
+from training_toy import NAMES, clip, toy
 
 from t2ipal import methods
 from t2ipal.methods.prompt_learning import encode_names

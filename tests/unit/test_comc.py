@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
+from loss_loops import loop_rank
 from pydantic import ValidationError
-from test_methods import loop_rank
-from test_train import NAMES, clip, images, toy
 from tiny_clip import DIM
 from torch import Tensor
 from torch.nn.functional import normalize
+from training_toy import CPU, NAMES, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.methods.base import CAPTIONS
@@ -18,8 +18,6 @@ from t2ipal.methods.comc import CoMC, Settings
 from t2ipal.methods.prompt_learning import encode_names
 from t2ipal.training.sampler import Sampler
 from t2ipal.training.train import fit
-
-CPU = torch.device("cpu")
 
 
 def settings(**changes: object) -> Settings:

@@ -5,10 +5,9 @@ import math
 
 import pytest
 import torch
-from test_asymmetric_loss import loop as loop_asymmetric
-from test_methods import loop_rank
-from test_train import NAMES, clip, images, toy
+from loss_loops import loop_asymmetric, loop_rank
 from torch import Tensor
+from training_toy import CPU, NAMES, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
@@ -17,8 +16,6 @@ from t2ipal.methods.coop import CoOp, Settings
 from t2ipal.training.data import TrainingData
 from t2ipal.training.sampler import Sampler
 from t2ipal.training.train import fit
-
-CPU = torch.device("cpu")
 
 
 def few(**changes: object) -> TrainingData:

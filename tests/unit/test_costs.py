@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from test_docs import default, merged
+from configs import default, merged
 
 from t2ipal.config import Config, load_config
 from t2ipal.costs.estimate import Machine, estimate, seconds_of, total, used_costs

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from configs import default, merged
 from docs_pages import ROOT, section, table_rows
+from image_sets import photo, small_coco
+from nuswide_toy import IMAGES, nested, tree
 from overlays import check_overlay
-from test_datasets import photo, small_coco
-from test_docs import default, merged
-from test_nuswide import IMAGES, nested, tree
 
 from t2ipal.config import load_config
 from t2ipal.data_check import Finding, check_images, check_model, check_pool, load_sources, report

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 import pyarrow as pa
 import pytest
 import yaml
+from configs import default, merged
 from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, prose, rules, section, table_rows
 from pydantic import BaseModel
 
@@ -20,19 +21,6 @@ from t2ipal.version import VERSION
 
 DEVIATIONS = ROOT / "docs/deviations.md"
 README = ROOT / "README.md"
-
-
-def default() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-
-
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` over `base`, mapping by mapping, as Snakemake merges config files."""
-    both = {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in over.items()
-    }
-    return {**base, **both}
 
 
 def option_models(place: Any) -> list[type[BaseModel]]:

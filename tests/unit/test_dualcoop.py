@@ -5,10 +5,10 @@ import math
 
 import pytest
 import torch
-from test_asymmetric_loss import loop as loop_asymmetric
-from test_train import NAMES, clip, images, toy
+from loss_loops import loop_asymmetric
 from tiny_clip import DIM
 from torch import Tensor
+from training_toy import CPU, NAMES, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
@@ -18,7 +18,6 @@ from t2ipal.training.data import TrainingData
 from t2ipal.training.sampler import Sampler
 from t2ipal.training.train import fit
 
-CPU = torch.device("cpu")
 FACTORS = {"tai": (math.exp(3.91), math.exp(3.0)), "official": (100.0, 20.0)}
 
 

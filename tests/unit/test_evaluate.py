@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from metric_loops import loop_ap, random_scores
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from t2ipal.errors import UserError
@@ -21,27 +22,9 @@ from t2ipal.metrics.evaluate import (
 )
 
 
-def draw(rows: int = 60, classes: int = 5, seed: int = 0, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    labels = (rng.random((rows, classes)) < 0.3).astype(np.int8)
-    labels[0], labels[1] = 1, 0
-    scores = rng.standard_normal((rows, classes)) + labels
-    return (np.round(scores * levels) / levels if levels else scores).astype(np.float32), labels
-
-
-def loop_ap(scores: list[float], labels: list[int]) -> float:
-    """Mean over positives of the precision at their rank; a score's rank is that of the last row that has it."""
-    precisions = []
-    for score, label in zip(scores, labels, strict=True):
-        if label == 1:
-            above = [other for value, other in zip(scores, labels, strict=True) if value >= score]
-            precisions.append(sum(other == 1 for other in above) / len(above))
-    return 100 * sum(precisions) / len(precisions)
-
-
 @pytest.mark.parametrize("levels", [None, 2], ids=["no ties", "ties"])
 def test_agrees_with_torchmetrics(levels: int | None) -> None:
-    scores, labels = draw(levels=levels)
+    scores, labels = random_scores(levels=levels)
     # torchmetrics would apply a sigmoid to scores outside [0, 1]
     scaled = (scores - scores.min()) / (scores.max() - scores.min())
     other = multilabel_average_precision(torch.from_numpy(scaled), torch.from_numpy(labels).long(), 5, average="none")
@@ -62,13 +45,13 @@ def test_tie_rule(scores: np.ndarray, labels: np.ndarray) -> None:
 
 
 def test_a_tensor_will_do() -> None:
-    scores, labels = draw()
+    scores, labels = random_scores()
     expected = np.mean([loop_ap(scores[:, c].tolist(), labels[:, c].tolist()) for c in range(5)])
     assert mean_average_precision(torch.from_numpy(scores), torch.from_numpy(labels)) == pytest.approx(expected)
 
 
 def test_difficult_rows() -> None:
-    scores, labels = draw()
+    scores, labels = random_scores()
     labels[5:15, 2] = -1
     as_absent = average_precision(scores, labels)[2]
     ignored = average_precision(scores, labels, "ignore")[2]
@@ -78,14 +61,14 @@ def test_difficult_rows() -> None:
 
 
 def test_a_class_without_positives_is_an_error() -> None:
-    scores, labels = draw()
+    scores, labels = random_scores()
     labels[:, 3] = 0
     with pytest.raises(UserError, match="1 of 5 classes have no positive: sheep"):
         average_precision(scores, labels, names=["a", "b", "c", "sheep", "e"])
 
 
 def test_bad_input() -> None:
-    scores, labels = draw()
+    scores, labels = random_scores()
     with pytest.raises(UserError, match=r"expected the same \[N, C\]"):
         average_precision(scores, labels[:-1])
     scores[3, 1] = np.nan
@@ -94,7 +77,7 @@ def test_bad_input() -> None:
 
 
 def test_f1_written_out() -> None:
-    scores, labels = draw(classes=6)
+    scores, labels = random_scores(classes=6)
     for found, chosen in (
         (f1_top_k(scores, labels, 3), [{int(c) for c in np.argsort(-row)[:3]} for row in scores]),
         (f1_threshold(scores, labels, 0.5), [{c for c in range(6) if row[c] >= 0.5} for row in scores]),

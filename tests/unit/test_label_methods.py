@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from test_train import CPU, NAMES, clip, images, toy
 from tiny_clip import DIM
+from training_toy import CPU, NAMES, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError

@@ -10,8 +10,8 @@ import pytest
 import torch
 from novel_toy import CLASSES, NAMES, NOVEL, NOVEL_NAMES, labelled, novel_toy, precision
 from pydantic import ValidationError
-from test_train import clip
 from torch import Tensor, nn
+from training_toy import CPU, clip
 
 from t2ipal import methods
 from t2ipal.errors import UserError
@@ -23,7 +23,6 @@ from t2ipal.training import runs
 from t2ipal.training.sampler import Sampler
 from t2ipal.training.train import fit, make_optimizer
 
-CPU = torch.device("cpu")
 SEEDS = (1, 2)
 
 

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 import torch
+from loss_loops import loop_rank
 from pydantic import ValidationError
-from test_train import NAMES, clip, settings, toy
 from tiny_clip import DIM
 from torch import Tensor
 from torch.nn.functional import normalize
+from training_toy import CPU, NAMES, clip, settings, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
@@ -18,8 +19,6 @@ from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Method
 from t2ipal.methods.prompt_learning import drawn, encode_names, without_ends
 from t2ipal.training.sampler import Sampler
 from t2ipal.training.train import fit
-
-CPU = torch.device("cpu")
 
 
 class Toy(Method):
@@ -102,13 +101,6 @@ def loop_logits(
         s.append(s_i)
         s_local.append(l_i)
     return s, s_local
-
-
-def loop_rank(z: list[float], labels: Tensor, eta: float) -> float:
-    """Eq. 7 for one row."""
-    positive = [i for i, y in enumerate(labels.tolist()) if y == 1]
-    absent = [j for j, y in enumerate(labels.tolist()) if y == 0]
-    return sum(max(0.0, eta - z[i] + z[j]) for i in positive for j in absent)
 
 
 @pytest.mark.parametrize("adapter", ["local", "none", "global", "both"])

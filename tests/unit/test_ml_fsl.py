@@ -12,9 +12,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from novel_toy import NAMES, NOVEL, NOVEL_NAMES, labelled, novel_toy, precision
 from pydantic import ValidationError
-from test_train import clip
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from training_toy import clip
 
 from t2ipal import methods
 from t2ipal.datasets.episodes import Episodes

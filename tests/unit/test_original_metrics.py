@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from test_evaluate import draw, loop_ap
+from metric_loops import loop_ap, random_scores
 
 from t2ipal.datasets.episodes import Episodes
 from t2ipal.errors import UserError
@@ -37,7 +37,7 @@ def loop_rows(labels: list[list[int]], draws: int, firsts: list[int]) -> list[in
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_class_balanced_draw_is_that_of_the_loop(seed: int) -> None:
-    _, labels = draw(rows=50, classes=4, seed=seed)
+    _, labels = random_scores(rows=50, classes=4, seed=seed)
     firsts = np.random.RandomState(seed).randint(4, size=200).tolist()
     found = class_balanced_rows(labels, 200, seed)
     assert found.tolist() == loop_rows(labels.tolist(), 200, firsts)
@@ -58,7 +58,7 @@ def test_a_class_without_image_ends_the_draw() -> None:
 
 
 def test_lasos_precision_is_that_of_its_draws() -> None:
-    scores, labels = draw(rows=80, classes=3, seed=4)
+    scores, labels = random_scores(rows=80, classes=3, seed=4)
     rows = class_balanced_rows(labels, 120, 5)
     found = laso_average_precision(scores, labels, 120, 5)
     expected = [loop_ap(scores[rows, c].tolist(), labels[rows, c].tolist()) for c in range(3)]
@@ -69,7 +69,7 @@ def test_lasos_precision_is_that_of_its_draws() -> None:
 
 
 def test_label_ranking_precision_is_that_of_the_loop() -> None:
-    scores, labels = draw(rows=30, classes=6, seed=1, levels=2)
+    scores, labels = random_scores(rows=30, classes=6, seed=1, levels=2)
     images = [(s, y) for s, y in zip(scores.tolist(), labels.tolist(), strict=True) if any(y)]
     assert len(images) < 30  # the second image of a draw has no label
     assert label_ranking_precision(scores, labels) == pytest.approx(np.mean([loop_ap(s, y) for s, y in images]))
@@ -78,7 +78,7 @@ def test_label_ranking_precision_is_that_of_the_loop() -> None:
 
 
 def test_the_ranking_of_an_image_does_not_depend_on_its_scale() -> None:
-    scores, labels = draw(rows=30, classes=6, seed=1)
+    scores, labels = random_scores(rows=30, classes=6, seed=1)
     factors = np.random.default_rng(0).uniform(0.1, 10, (30, 1))
     found = label_ranking_precision(scores * factors, labels)
     assert found == pytest.approx(label_ranking_precision(scores, labels))
@@ -86,7 +86,7 @@ def test_the_ranking_of_an_image_does_not_depend_on_its_scale() -> None:
 
 
 def test_episodic_precision_is_that_of_its_episodes() -> None:
-    scores, labels = draw(rows=60, classes=12, seed=2)
+    scores, labels = random_scores(rows=60, classes=12, seed=2)
     found = episodic_precision(scores, labels, way=6, episodes=20, seed=3)
     generator, source = np.random.default_rng(3), Episodes(labels, 6, 1)
     for value in found:
@@ -123,7 +123,7 @@ def test_voc2012_precision_is_that_of_the_loop(scores: np.ndarray, labels: np.nd
 
 
 def test_interpolation_only_raises_precision() -> None:
-    scores, labels = draw(rows=300, classes=5, seed=0)
+    scores, labels = random_scores(rows=300, classes=5, seed=0)
     plain, raised = average_precision(scores, labels), voc2012_average_precision(scores, labels)
     assert (raised >= plain - 1e-9).all()
     assert 0 < raised.mean() - plain.mean() < 3

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from configs import ROOT, default, merged
 from overlays import check_overlay
-from test_docs import ROOT, default, merged
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from configs import default, merged
 from docs_pages import ROOT, blocks
 from PIL import Image
-from test_docs import default, merged
 
 from t2ipal.__main__ import main
 from t2ipal.config import load_config

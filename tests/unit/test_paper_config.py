@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_docs import merged
+from configs import merged
 
 from t2ipal.config import Config, load_config
 from t2ipal.plan import Plan, make_plan

@@ -111,7 +111,7 @@ def test_an_archive_is_torchscript_in_half_precision(tmp_path: Path) -> None:
 
 def test_the_overlay_is_a_config(tmp_path: Path) -> None:
     import yaml
-    from test_docs import default, merged
+    from configs import default, merged
 
     from t2ipal.config import load_config
     from t2ipal.plan import make_plan

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from test_train import NAMES, clip, settings, toy
+from training_toy import NAMES, clip, settings, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError

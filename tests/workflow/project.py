@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from configs import merged
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
@@ -71,15 +72,6 @@ TINY: dict[str, Any] = {
     "bootstrap": 100,
 }
 """Merged over config.yaml: minutes become seconds."""
-
-
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` over `base`, mapping by mapping, as Snakemake merges config files."""
-    both = {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in over.items()
-    }
-    return {**base, **both}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from nuswide_toy import EXPECTED, nested, tree
 from project import Project, copy_sources
-from test_nuswide import EXPECTED, nested, tree
 
 from t2ipal.store import read_parquet
 

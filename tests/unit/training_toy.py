@@ -1,0 +1,61 @@
+"""A few captions, images and labels of random features, and a CLIP of random weights, to train on in a moment."""
+
+import dataclasses
+from functools import cache
+
+import torch
+from tiny_clip import DIM, tiny_clip
+from torch.nn.functional import normalize
+
+from t2ipal import methods
+from t2ipal.features.cache import ImageFeatures, TextFeatures
+from t2ipal.training.data import TrainingData, join_captions, template_labels
+
+NAMES = ("dog", "potted plant", "car", "boat")
+CPU = torch.device("cpu")
+clip = cache(tiny_clip)
+
+
+def texts(ids: list[str], directions: torch.Tensor, seed: int = 0) -> TextFeatures:
+    """Texts of 3 to 6 positions around given directions [N, D]."""
+    draw = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(3, 7, (len(ids),), generator=draw)
+    rows = directions.repeat_interleave(lengths, 0)
+    local = normalize(rows + 0.3 * torch.randn(rows.shape, generator=draw), dim=-1).half()
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    tokens = torch.ones(len(local), dtype=torch.int32)
+    return TextFeatures(tuple(ids), normalize(directions, dim=-1).half(), local, tokens, offsets, "0")
+
+
+def images(ids: list[str], directions: torch.Tensor, seed: int = 0) -> ImageFeatures:
+    """Images of 2 x 2 cells around given directions [N, D]."""
+    draw = torch.Generator().manual_seed(seed)
+    local = directions[:, None] + 0.3 * torch.randn(len(ids), 4, DIM, generator=draw)
+    pooled = normalize(directions + 0.1 * torch.randn(directions.shape, generator=draw), dim=-1).half()
+    other = normalize(pooled.float() + 0.1, dim=-1).half()
+    return ImageFeatures(tuple(ids), other, pooled, normalize(local, dim=-1).half(), (2, 2), "0")
+
+
+def toy(count: int = 40, samples: int = 2, seed: int = 0, **changes: object) -> TrainingData:
+    """Captions and images near the direction of their class, labels with an unknown one here and there."""
+    draw = torch.Generator().manual_seed(seed)
+    centres = normalize(torch.randn(len(NAMES), DIM, generator=draw), dim=-1)
+    classes = torch.randint(len(NAMES), (count,), generator=draw)
+    labels = torch.nn.functional.one_hot(classes, len(NAMES)).to(torch.int8)
+    labels[::5, 0] = torch.where(labels[::5, 0] == 1, 1, -1).to(torch.int8)
+    ids = [f"c{row:03d}" for row in range(count)]
+    found = join_captions(
+        ids, labels, texts(ids, centres[classes]), [images(ids, centres[classes], k) for k in range(samples)]
+    )
+    pattern = [f"{c:03d}-{t:03d}" for c in range(len(NAMES)) for t in range(3)]
+    more = {
+        "templates": texts(pattern, centres.repeat_interleave(3, 0), 9),
+        "template_labels": template_labels(pattern, len(NAMES)),
+        "train": images(ids, centres[classes], 5),
+        "train_labels": labels.clamp(min=0),
+    }
+    return dataclasses.replace(found, **more | changes)
+
+
+def settings(name: str, **changes: object) -> object:
+    return methods.get(name).Settings(**{"epochs": 3, "batch": 8, "lr": 1e-3} | changes)
