@@ -7,8 +7,9 @@ from job import log, run
 
 def main(snakemake: Any) -> None:
     from t2ipal.metrics.records import read_records
+    from t2ipal.pages.claims import claims_page
     from t2ipal.store import write_text
-    from t2ipal.tables import claims_page, claims_to_csv, count_claims, make_claims, read_paper, shape_claims
+    from t2ipal.tables import claims_to_csv, count_claims, make_claims, read_paper, shape_claims
 
     records, paper = read_records(snakemake.input.metrics), read_paper(snakemake.input.paper)
     spec = snakemake.params.spec

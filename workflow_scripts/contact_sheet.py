@@ -8,13 +8,13 @@ SHOWN = 24
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.examples import drawn_examples
-    from t2ipal.gallery import contact_sheet
     from t2ipal.images.tally import tally, tally_csv, tally_line
+    from t2ipal.pages.examples import caption_examples
+    from t2ipal.pages.sheets import contact_sheet
     from t2ipal.store import atomic, write_text
 
     spec = snakemake.params.spec
-    rows = drawn_examples(snakemake.input.labelled, snakemake.input.images, spec["classes"], SHOWN, spec["seed"])
+    rows = caption_examples(snakemake.input.labelled, snakemake.input.images, spec["classes"], SHOWN, spec["seed"])
     with atomic(snakemake.output.png) as part:
         contact_sheet(rows).save(part, "PNG")
     counts = tally_csv(tally(snakemake.input.images, spec["seed"]))

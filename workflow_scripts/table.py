@@ -7,8 +7,9 @@ from job import run
 
 def main(snakemake: Any) -> None:
     from t2ipal.metrics.records import read_records
+    from t2ipal.pages.renderers import RENDERERS
     from t2ipal.store import write_text
-    from t2ipal.tables import RENDERERS, make_table, read_paper
+    from t2ipal.tables import make_table, read_paper
 
     records, paper = read_records(snakemake.input.metrics), read_paper(snakemake.input.paper)
     table = make_table(snakemake.params.spec, records, paper)

@@ -14,7 +14,7 @@ from t2ipal.store import atomic, parquet_writer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from t2ipal.prediction.predict import Prediction
+    from t2ipal.prediction.prediction import Prediction
 
 GROUP = 256
 """Rows in memory while a file is written."""

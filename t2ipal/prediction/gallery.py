@@ -21,7 +21,7 @@ from t2ipal.store import write_text
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from t2ipal.prediction.predict import Prediction
+    from t2ipal.prediction.prediction import Prediction
 
 TEMPLATE = resource("gallery.html")
 SIDE = 224

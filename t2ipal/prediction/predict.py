@@ -13,16 +13,18 @@ functions: features rounded to float16, the method's own scores, and the mean ov
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from t2ipal.errors import UserError
+from t2ipal.prediction.files import prediction_table
 from t2ipal.prediction.photos import Photo, find_photos, read_photo
+from t2ipal.prediction.prediction import Prediction, highest
 from t2ipal.prediction.recogniser import Loaded, load_recogniser, mean_scores
 
 if TYPE_CHECKING:
@@ -34,47 +36,6 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[int, int], None]
 """Called with (photos done, photos in all)."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a recogniser says of one photo.
-
-    Attributes:
-        path: the file.
-        classes: names, in the order of the scores.
-        scores: [C] float32, higher is likelier; None for a photo that could not be read.
-        problem: why it could not; "" for one that could.
-        width, height: pixels, upright.
-        threshold: scores from here on mean that a class is there; None: not known.
-        thumbnail: the photo, small; only if asked for.
-        heat: where classes look (eq. 4), [h, w] by class index, largest 1; only if asked for.
-    """
-
-    path: Path
-    classes: tuple[str, ...]
-    scores: np.ndarray | None = None
-    problem: str = ""
-    width: int | None = None
-    height: int | None = None
-    threshold: float | None = None
-    thumbnail: Image | None = None
-    heat: Mapping[int, np.ndarray] = field(default_factory=dict)
-
-    def order(self, count: int) -> list[int]:
-        """Indices of the `count` classes of the highest scores, the highest first; of equal ones the lower index."""
-        return [] if self.scores is None else _highest(self.scores, count)
-
-    def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The `count` classes of the highest scores, with these."""
-        return [(self.classes[index], float(self.scores[index])) for index in self.order(count)]
-
-    @property
-    def labels(self) -> list[str] | None:
-        """The classes at or above the threshold, the highest score first; None where no threshold is known."""
-        if self.scores is None or self.threshold is None:
-            return None
-        return [name for name, score in self.top(len(self.classes)) if score >= self.threshold]
 
 
 class Recogniser:
@@ -131,8 +92,6 @@ class Recogniser:
 
     def table(self, photos: str | Path | Iterable[str | Path], top: int = 5, **options: Any) -> pa.Table:
         """The predictions as a table, as the Parquet file has them; `options` as `predict`."""
-        from t2ipal.prediction.files import prediction_table
-
         return prediction_table(list(self.predict(photos, **options)), self.classes, top)
 
     def _read(self, paths: Sequence[Path], size: int, workers: int, thumbnails: int) -> Iterator[list[_Read]]:
@@ -205,13 +164,9 @@ class Recogniser:
             local = features.local[start : start + 64].to(device)
             heat = self.method.heat_maps(self.tensors, local).mean(0).unflatten(-1, features.grid).cpu().numpy()
             for row, values in enumerate(heat, start):
-                best = _highest(scores[row], maps)
+                best = highest(scores[row], maps)
                 rows.append({index: values[index] / max(float(values[index].max()), 1e-12) for index in best})
         return rows
-
-
-def _highest(scores: np.ndarray, count: int) -> list[int]:
-    return np.argsort(-scores, kind="stable")[:count].tolist()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6
 
-from t2ipal.tables import Claim, claims_page, make_claims, make_table, read_paper, shape_claims
+from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_page
+from t2ipal.tables import Claim, make_claims, make_table, read_paper, shape_claims
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, to_csv, verdict
-from t2ipal.tables.claims_page import MARGIN, WIDTH, Scale
 from t2ipal.tables.model import Value
 
 PAPER = read_paper(Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv")

@@ -4,21 +4,18 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
 from t2ipal.errors import UserError
-from t2ipal.gallery import (
-    Drawn,
-    Seen,
-    captions_page,
+from t2ipal.pages.captions import captions_page, marked
+from t2ipal.pages.sheets import (
+    CaptionExample,
+    ImageExample,
     contact_sheet,
     cropped,
-    examples,
     font,
     heat_sheet,
-    marked,
     open_image,
     overlay,
     wrapped,
@@ -38,7 +35,10 @@ def span(text: str, noun: str, index: int, verdict: str = "positive") -> dict[st
 
 
 def test_the_sheet_shows_each_image_beside_its_caption() -> None:
-    rows = [Drawn("a dog", ("dog",), (plain(RED), plain(BLUE))), Drawn("a man", ("person",), (None, plain(RED)))]
+    rows = [
+        CaptionExample("a dog", ("dog",), (plain(RED), plain(BLUE))),
+        CaptionExample("a man", ("person",), (None, plain(RED))),
+    ]
     sheet = contact_sheet(rows, size=50, columns=1)
     colours = [sheet.getpixel((8 + 100 + k * 58 + 25, 8 + 66 * row + 5)) for row in range(2) for k in range(2)]
     assert colours == [RED, BLUE, (255, 255, 255), RED]
@@ -48,7 +48,9 @@ def test_the_sheet_shows_each_image_beside_its_caption() -> None:
 
 
 def test_long_captions_stay_in_their_column() -> None:
-    sheet = contact_sheet([Drawn("a very long caption " * 30, ("dog",) * 12, (plain(RED),))], size=80, columns=1)
+    sheet = contact_sheet(
+        [CaptionExample("a very long caption " * 30, ("dog",) * 12, (plain(RED),))], size=80, columns=1
+    )
     text = np.asarray(sheet.crop((0, 0, 168, sheet.height)).convert("L"))
     assert text[:, 161:].min() == 255
     assert text[92:].min() == 255
@@ -78,7 +80,7 @@ def test_cropped_is_what_clip_sees() -> None:
 
 def test_heat_sheet_holds_all_maps() -> None:
     maps = tuple((name, np.eye(3), 0.5) for name in NAMES)
-    sheet = heat_sheet([Seen(plain(RED), ("dog",), maps)] * 3, size=60, columns=2)
+    sheet = heat_sheet([ImageExample(plain(RED), ("dog",), maps)] * 3, size=60, columns=2)
     assert sheet.size == (2 * (4 * 68 + 16) + 8, 2 * 96 + 8)
     with pytest.raises(UserError, match="no images"):
         heat_sheet([])
@@ -110,14 +112,6 @@ def test_the_page_holds_captions_rejects_and_counts() -> None:
     assert "kept: 1,500" in page
     assert 'a &lt;day&gt; <span class="reason">(no class)</span>' in page
     assert "Left out" not in captions_page([], NAMES)
-
-
-def test_examples_are_the_same_for_a_seed_and_in_order() -> None:
-    table = pa.table({"text": [f"{n:03d}" for n in range(100)]})
-    first = [row["text"] for row in examples(table, 10, 0)]
-    assert first == sorted(first) == [row["text"] for row in examples(table, 10, 0)]
-    assert first != [row["text"] for row in examples(table, 10, 1)]
-    assert len(examples(table.slice(0, 3), 10, 0)) == 3
 
 
 def test_open_image_reads_bytes_or_a_path(tmp_path: Path) -> None:

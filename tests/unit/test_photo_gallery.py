@@ -16,7 +16,7 @@ from PIL import Image
 
 from t2ipal.prediction import gallery
 from t2ipal.prediction.gallery import SIDE, Gallery, thumbnail_folder
-from t2ipal.prediction.predict import Prediction
+from t2ipal.prediction.prediction import Prediction
 
 CLASSES = ("dog", "cat", "traffic light", "</script><b>x", "größe 5")
 HEADER = {"method": "t2i_pal", "seeds": [1, 2], "classes": list(CLASSES), "threshold": 0.6,

@@ -30,20 +30,11 @@ from table_specs import (
 
 from t2ipal.errors import UserError
 from t2ipal.metrics.records import by_run, read_records, write_records
-from t2ipal.tables import (
-    RENDERERS,
-    Table,
-    difference,
-    escape_tex,
-    make_table,
-    print_table,
-    read_paper,
-    summary,
-    to_csv,
-    to_html,
-    to_markdown,
-    to_tex,
-)
+from t2ipal.pages.latex import escape_tex, to_tex
+from t2ipal.pages.renderers import RENDERERS, to_csv, to_markdown
+from t2ipal.pages.table import to_html
+from t2ipal.pages.terminal import print_table
+from t2ipal.tables import Table, difference, make_table, read_paper, summary
 from t2ipal.tables.numbers import averaged, interval
 from t2ipal.version import VERSION
 

@@ -112,7 +112,7 @@ CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/metrics/bootstrap.py", MEASURED),
     ("t2ipal/tables/grid.py", {**TEXTS, **CURVES, **GAP}),
     ("t2ipal/figures/sweep.py", {"sweep": 1, "per_class": 1, **LEVELS, **CURVES, **GAP}),
-    ("t2ipal/gallery.py", {"captions_page": 1, **SHEETS, **HEAT}),
+    ("t2ipal/pages/sheets.py", {"captions_page": 1, **SHEETS, **HEAT}),
     ("workflow_scripts/evaluate.py", MEASURED),
     ("resources/paper_results.csv", {"table": 5, "claims": 1, "sweep": 1, **LEVELS}),
 ]

@@ -67,13 +67,3 @@ def judge_scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         parts = [model(to_unit(images[start : start + 256], device)) for start in range(0, len(images), 256)]
     return torch.cat(parts).float().cpu().numpy()
-
-
-def load_judge(path: Path) -> Judge:
-    """The judge from the zoo's safetensors."""
-    from t2ipal import store
-
-    model = Judge().eval()
-    state = {k: v.float() if v.is_floating_point() else v for k, v in store.read_tensors(path)[0].items()}
-    model.load_state_dict(state)
-    return model

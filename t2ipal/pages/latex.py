@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from t2ipal.tables.layout import MARKS, Line, Sheet, Text, layout
+from t2ipal.pages.layout import MARKS, Line, Sheet, Text, layout
 from t2ipal.tables.model import Table
 
 PACKAGES = ("booktabs", "color", "graphicx")

@@ -1,4 +1,4 @@
-"""Which captions and images a person is shown: a draw that depends on the seed and the ids alone."""
+"""Which captions and images a person is shown: a sample that depends on the seed and the ids alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import store
-from t2ipal.gallery import Drawn, Seen, cropped, open_image
+from t2ipal.pages.sheets import CaptionExample, ImageExample, cropped, open_image
 from t2ipal.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from t2ipal.features.room import Room
 
 
-def draw_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
-    """Up to `count` rows, drawn by the hash of their id, in the order of ids."""
+def sample_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """Up to `count` rows, sampled by the hash of their id, in the order of ids."""
     import pyarrow as pa
 
     ids = table[key].to_pylist()
@@ -25,10 +25,10 @@ def draw_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str
     return table.take(pa.array(sorted(chosen, key=lambda row: ids[row]), pa.int64())).to_pylist()
 
 
-def drawn_examples(
+def caption_examples(
     labelled: str | Path, shards: Sequence[str | Path], names: Sequence[str], count: int, seed: int
-) -> list[Drawn]:
-    """Captions with the images drawn from them.
+) -> list[CaptionExample]:
+    """Captions with their generated images.
 
     Args:
         labelled: captions with their labels.
@@ -37,14 +37,14 @@ def drawn_examples(
         count: how many captions.
         seed: of the choice.
     """
-    rows = draw_rows(store.read_parquet(labelled), "caption_id", count, seed)
+    rows = sample_rows(store.read_parquet(labelled), "caption_id", count, seed)
     wanted = {row["caption_id"] for row in rows}
     images: dict[str, dict[int, Any]] = {identity: {} for identity in wanted}
     for shard in shards:
         for row in _rows_of(shard, ["caption_id", "sample", "image", "flag"], wanted):
             images[row["caption_id"]][row["sample"]] = None if row["flag"] else open_image(row["image"])
     return [
-        Drawn(
+        CaptionExample(
             row["text"],
             tuple(names[index] for index in row["positive"]),
             tuple(image for _, image in sorted(images[row["caption_id"]].items())),
@@ -68,7 +68,7 @@ def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list
     return found
 
 
-def seen_examples(
+def image_examples(
     model: str | Path,
     features: str | Path,
     images: str | Path,
@@ -76,7 +76,7 @@ def seen_examples(
     count: int,
     maps: int = 3,
     room: Room | None = None,
-) -> list[Seen]:
+) -> list[ImageExample]:
     """Test images with the heat maps of the classes that the first seed scores highest.
 
     Args:
@@ -109,7 +109,7 @@ def seen_examples(
     heat = method.heat_maps(tensors, found.local[index])[0].unflatten(-1, found.grid)
     names = spec["classes"]
     return [
-        Seen(
+        ImageExample(
             cropped(open_image(pictures[identity]), spec["crop"]),
             tuple(name for name, label in zip(names, labels[identity], strict=True) if label == 1),
             tuple(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from t2ipal.tables.layout import MARKS, Head, Line, Sheet, Text, layout
+from t2ipal.pages.layout import MARKS, Head, Line, Sheet, Text, layout
 from t2ipal.tables.model import Table
 
 STYLE = """

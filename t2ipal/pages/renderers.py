@@ -1,15 +1,17 @@
-"""A table as CSV for programs and as Markdown."""
+"""A table in each format: as CSV for programs, as Markdown, and as `table`, `terminal` and `latex` write it."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from t2ipal.tables.layout import BOLD, Line, Text, layout
+from t2ipal.pages.latex import to_tex
+from t2ipal.pages.layout import BOLD, EMPTY, Line, Text, layout
+from t2ipal.pages.table import to_html
+from t2ipal.pages.terminal import print_table
 from t2ipal.tables.model import Cell, Pair, Row, Table
 
-EMPTY = "-"
 FIELDS = (
     *("table", "block", "row", "remark", "column", "ours", "ours_std", "ours_seeds", "paper"),
     *("minus", "difference", "difference_std", "low", "high", "paper_difference"),
@@ -74,3 +76,13 @@ def _text(text: Text | None) -> str:
 
 def _pipes(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+RENDERERS: Mapping[str, Callable[[Table], str]] = {
+    "csv": to_csv,
+    "md": to_markdown,
+    "txt": print_table,
+    "tex": to_tex,
+    "html": to_html,
+}
+"""By the suffix of the file."""

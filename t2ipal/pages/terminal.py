@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from t2ipal.tables.layout import Line, Sheet, Text, layout
+from t2ipal.pages.layout import EMPTY, Line, Sheet, Text, layout
 from t2ipal.tables.model import Table
-from t2ipal.tables.render import EMPTY
 
 BETWEEN = "  "
 INDENT = "  "

@@ -13,6 +13,8 @@ from t2ipal.tables.model import AVERAGE, Block, Cell, Cells, Column, Table
 from t2ipal.tables.words import as_printed, gap
 
 OURS, PAPER, INTERVAL = "ours", "paper", "95 %"
+EMPTY = "-"
+"""A cell that does not apply."""
 BOLD = "Bold: the best of ours in a column, and what cannot be told apart from it."
 MARKS = f"{BOLD} Grey: the paper's."
 """What formats that have bold, or bold and grey, add to the sentences below a table."""

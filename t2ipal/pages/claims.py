@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import groupby
 
+from t2ipal.pages.table import bullets, document, minus
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, UNCLEAR, VERDICTS, Claim, count
-from t2ipal.tables.page import bullets, document, minus
 from t2ipal.tables.words import as_printed, gap
 
 MARK: Mapping[str, str] = {AGREE: "\N{CHECK MARK}", CONTRADICT: "\N{BALLOT X}", UNCLEAR: "?"}

@@ -1,29 +1,25 @@
-"""What a person looks at: captions with their images, heat maps over test images, captions with the nouns marked."""
+"""Pictures of examples: captions beside their images, and test images beside their heat maps."""
 
 from __future__ import annotations
 
-import html
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from t2ipal.errors import UserError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 INK, PALE, LINE = (26, 26, 26), (89, 89, 89), (221, 221, 221)
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A caption, the classes the noun filter found in it, and the images drawn from it (None: flagged or missing)."""
+class CaptionExample:
+    """A caption, the classes the noun filter found in it, and its generated images (None: flagged or missing)."""
 
     text: str
     labels: tuple[str, ...]
@@ -32,7 +28,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImageExample:
     """A test image, its true classes, and for some classes the heat map [h, w] and the score."""
 
     image: Image.Image
@@ -56,8 +52,8 @@ def open_image(image: Mapping[str, Any]) -> Image.Image:
         raise UserError(f"image {image.get('path') or '(bytes)'}: cannot be read: {error}") from error
 
 
-def contact_sheet(rows: Sequence[Drawn], size: int = 128, columns: int = 2) -> Image.Image:
-    """Captions with their labels, and beside each the images drawn from it, in `columns` columns.
+def contact_sheet(rows: Sequence[CaptionExample], size: int = 128, columns: int = 2) -> Image.Image:
+    """Captions with their labels, and beside each its generated images, in `columns` columns.
 
     Args:
         rows: at least one.
@@ -84,7 +80,7 @@ def contact_sheet(rows: Sequence[Drawn], size: int = 128, columns: int = 2) -> I
     return sheet
 
 
-def _caption(draw: ImageDraw.ImageDraw, row: Drawn, left: int, top: int, width: int, height: int) -> None:
+def _caption(draw: ImageDraw.ImageDraw, row: CaptionExample, left: int, top: int, width: int, height: int) -> None:
     """Text above, labels below it; what does not fit is cut with an ellipsis."""
     plain, bold = font(13), font(12, bold=True)
     label = ", ".join(row.labels)
@@ -154,7 +150,7 @@ def cropped(image: Image.Image, crop: str) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def heat_sheet(rows: Sequence[Seen], size: int = 150, columns: int = 2) -> Image.Image:
+def heat_sheet(rows: Sequence[ImageExample], size: int = 150, columns: int = 2) -> Image.Image:
     """Test images, and beside each the heat maps of some classes with scores; true classes are bold and ticked."""
     if not rows:
         raise UserError("heat maps: no images; expected at least one")
@@ -175,77 +171,3 @@ def heat_sheet(rows: Sequence[Seen], size: int = 150, columns: int = 2) -> Image
             text = f"{'✓ ' if true else ''}{name} {score:.2f}"
             draw.text((x, top + head - 5), text, font=font(12, bold=true), fill=INK if true else PALE, anchor="ls")
     return sheet
-
-
-def examples(table: pa.Table, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` rows of a table, or all if there are fewer: drawn by the seed, in their order."""
-    from t2ipal.seeds import seed_of
-
-    draw = np.random.default_rng(seed_of("examples", seed))
-    chosen = np.sort(draw.permutation(table.num_rows)[:count])
-    return table.take(chosen).to_pylist()
-
-
-VERDICTS: Mapping[str, str] = {
-    "positive": "in the picture: a positive label",
-    "unknown": "may be in the picture: masked in the loss",
-}
-
-_STYLE = """
-body { font: 16px/1.7 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem; max-width: 60rem; }
-li { margin: .35rem 0; }
-mark { padding: .05rem .3rem; border-radius: .25rem; color: inherit; }
-mark.positive { background: #cfe8f5; border-bottom: 2px solid #0072b2; }
-mark.unknown { background: #fbe8c8; border-bottom: 2px dashed #b35f00; }
-mark.other { background: #eee; border-bottom: 2px dotted #595959; }
-mark small { margin-left: .35rem; color: #404040; }
-.reason { color: #595959; font-style: italic; }
-"""
-
-
-def captions_page(
-    rows: Sequence[Mapping[str, Any]],
-    class_names: Sequence[str],
-    rejects: Sequence[Mapping[str, Any]] = (),
-    counts: Mapping[str, int] | None = None,
-) -> str:
-    """An HTML page of captions whose matched nouns are marked by verdict, each with its class.
-
-    Args:
-        rows: of labelled.parquet: text, and spans with class, term, start, end, verdict.
-        class_names: names by class index.
-        rejects: of rejects.parquet: text, reason.
-        counts: what to say in numbers above the lists, such as {"captions kept": 1500}.
-    """
-    legend = "".join(f'<li><mark class="{verdict}">noun</mark> {text}</li>' for verdict, text in VERDICTS.items())
-    numbers = "; ".join(f"{html.escape(name)}: {count:,}" for name, count in (counts or {}).items())
-    kept = "\n".join(f"<li>{marked(row['text'], row['spans'], class_names)}</li>" for row in rows)
-    gone = "\n".join(
-        f'<li>{html.escape(row["text"])} <span class="reason">({html.escape(row["reason"])})</span></li>'
-        for row in rejects
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Captions and their labels</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>Captions and their labels</h1>\n"
-        + (f"<p>{numbers}</p>\n" if numbers else "")
-        + f"<ul>{legend}</ul>\n<h2>Kept</h2>\n<ol>\n{kept}\n</ol>\n"
-        + (f"<h2>Left out</h2>\n<ol>\n{gone}\n</ol>\n" if rejects else "")
-        + "</body>\n</html>\n"
-    )
-
-
-def marked(text: str, spans: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> str:
-    """`text` as HTML with its spans marked; of two that overlap, the one that starts first, then the longer."""
-    parts, end = [], 0
-    for span in sorted(spans, key=lambda span: (span["start"], -span["end"])):
-        if span["start"] < end:
-            continue
-        verdict = span["verdict"] if span["verdict"] in VERDICTS else "other"
-        name = html.escape(class_names[span["class"]])
-        noun = html.escape(text[span["start"] : span["end"]])
-        parts.append(html.escape(text[end : span["start"]]))
-        parts.append(
-            f'<mark class="{verdict}" title="{html.escape(span["verdict"])}">{noun}<small>{name}</small></mark>'
-        )
-        end = span["end"]
-    return "".join([*parts, html.escape(text[end:])])
