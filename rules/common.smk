@@ -9,10 +9,6 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = str(workflow.basedir)
-sys.path[:0] = [ROOT, os.path.join(ROOT, "workflow_scripts")]
-
-from driver import code_of, join_run, quieten
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
@@ -23,9 +19,11 @@ from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labell
 from t2ipal.plan import measured, method_of, pools_of, readers_of, settings_of
 from t2ipal.prediction.photos import listing
 from t2ipal.resource_files import resource
+from t2ipal.runtime.code_closure import code_of
+from t2ipal.runtime.workflow_run import begin_run
 
-ALIVE = join_run(workflow.is_main_process, workflow.output_settings.dryrun)
-quieten()
+ROOT = str(workflow.basedir)
+ALIVE = begin_run(ROOT, workflow.is_main_process, workflow.output_settings.dryrun)
 
 try:
     CONFIG = load_config(config)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from job import run
+from t2ipal.runtime.job import run
 
 SHOWN = 12
 

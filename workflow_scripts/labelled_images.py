@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from job import progress, run
+from t2ipal.runtime.job import run
+from t2ipal.runtime.progress import progress
 
 
 def main(snakemake: Any) -> None:

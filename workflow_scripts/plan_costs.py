@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from job import run
+from t2ipal.runtime.job import run
 
 
 def main(snakemake: Any) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from job import run
+from t2ipal.runtime.job import run
 
 
 def main(snakemake: Any) -> None:

@@ -17,9 +17,9 @@ import psutil
 import pytest
 from project import Project, copy_sources, make_models
 
-from cluster import is_active
-from output_locks import hold
 from t2ipal.errors import UserError
+from t2ipal.runtime.output_locks import hold
+from t2ipal.runtime.slurm import is_active
 from t2ipal.store import content_hash, read_parquet, write_parquet
 
 SCRIPT = Path(__file__).with_name("slurm_local.sh")
@@ -226,7 +226,7 @@ def test_outputs_are_held_until_slurm_says_that_the_job_is_gone(slurm: None, tmp
     environment = {**os.environ, "SLURM_JOB_ID": job, "PYTHONPATH": os.pathsep.join(sys.path)}
     program = f"""
 import os, pathlib
-from output_locks import hold
+from t2ipal.runtime.output_locks import hold
 with hold(["images.parquet"], pathlib.Path({str(tmp_path)!r})):
     os._exit(0)
 """

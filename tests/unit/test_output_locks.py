@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from output_locks import hold
 from t2ipal.errors import UserError
+from t2ipal.runtime.output_locks import hold
 
-ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import sys, pathlib
-from output_locks import hold
+from t2ipal.runtime.output_locks import hold
 with hold(sys.argv[2:], pathlib.Path(sys.argv[1]), wait=0.05):
     print("held", flush=True)
     sys.stdin.read()
@@ -25,7 +24,7 @@ with hold(sys.argv[2:], pathlib.Path(sys.argv[1]), wait=0.05):
 
 def holder(folder: Path, *outputs: str) -> subprocess.Popen[str]:
     """A process that makes `outputs` until its stdin is closed."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'workflow_scripts'}{os.pathsep}{ROOT}"}
+    environment = dict(os.environ)
     environment.pop("SLURM_JOB_ID", None)
     return subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder), *outputs],

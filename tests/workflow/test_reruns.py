@@ -126,7 +126,7 @@ NOTHING_KEYS: dict[str, Any] = {
     "search": {"partial_bce": {"level": 90}},
 }
 NOTHING_CODE = (
-    *("t2ipal/config/schema.py", "t2ipal/plan.py", "workflow_scripts/job.py", "workflow_scripts/driver.py"),
+    *("t2ipal/config/schema.py", "t2ipal/plan.py", "t2ipal/runtime/job.py", "t2ipal/version.py"),
     *("rules/train.smk", "Snakefile", "config.yaml"),
 )
 

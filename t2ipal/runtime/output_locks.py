@@ -8,10 +8,8 @@ what a Slurm job left in the file counts until Slurm says that the job is gone.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import logging
 import os
 import socket
 import time
@@ -20,10 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from cluster import Silent, is_active
 from t2ipal.errors import UserError
+from t2ipal.runtime.file_lock import try_lock
+from t2ipal.runtime.progress import log
+from t2ipal.runtime.slurm import SlurmSilent, is_active
 
-log = logging.getLogger("t2ipal.job")
 FOLDER = Path(".snakemake/output_locks")
 
 
@@ -49,17 +48,18 @@ def hold(outputs: Sequence[str], folder: Path = FOLDER, patience: float = 300.0,
 
 def _wait(file: IO[str], output: str, patience: float, wait: float) -> None:
     end = time.monotonic() + patience
-    told = False
-    while not (_lock(file) and _has_left(file)):
+    reported = False
+    # Without locks on its file system, what Slurm reports of the last holder is all there is.
+    while try_lock(file) is False or not _has_left(file):
         holder = _read(file)
         who = f"process {holder.get('pid')} on {holder.get('host')}"
         if holder.get("job"):
             who = f"Slurm job {holder['job']} ({who})"
         if time.monotonic() > end:
             raise UserError(f"{output}: {who} is at work on it; expected no other job (wait for its end, or end it)")
-        if not told:
+        if not reported:
             log.info("waiting for %s, which is at work on %s", who, output)
-            told = True
+            reported = True
         time.sleep(wait)
 
 
@@ -68,23 +68,13 @@ def _has_left(file: IO[str]) -> bool:
     job = _read(file).get("job")
     if not job or job == _job():
         return True
-    with suppress(Silent):  # no squeue here: the lock alone decides
+    with suppress(SlurmSilent):  # no squeue here: the lock alone decides
         return not is_active(job)
     return True
 
 
 def _job() -> str | None:
     return os.environ.get("SLURM_JOB_ID")
-
-
-def _lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks: what Slurm says of the last holder is all there is
-        pass
-    return True
 
 
 def _read(file: IO[str]) -> dict[str, Any]:

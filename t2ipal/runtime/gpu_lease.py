@@ -7,8 +7,6 @@ A scheduler that gave a job just the devices it asked for has chosen already: th
 
 from __future__ import annotations
 
-import fcntl
-import logging
 import os
 import shutil
 import subprocess
@@ -20,7 +18,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-log = logging.getLogger("t2ipal.job")
+from t2ipal.errors import UserError
+from t2ipal.runtime.file_lock import try_lock
+from t2ipal.runtime.progress import log
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -58,8 +59,8 @@ def visible() -> list[str]:
         if program is None:
             return []
         query = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-        found = subprocess.run(query, capture_output=True, text=True, check=False)
-        named = ",".join(found.stdout.splitlines()) if found.returncode == 0 else ""
+        answer = subprocess.run(query, capture_output=True, text=True, check=False)
+        named = ",".join(answer.stdout.splitlines()) if answer.returncode == 0 else ""
     return [device for device in map(str.strip, named.split(",")) if device]
 
 
@@ -74,11 +75,11 @@ def default_folder() -> Path:
 
 def _wait(devices: Sequence[str], wanted: int, folder: Path, wait: float) -> dict[str, IO[str]]:
     folder.mkdir(parents=True, exist_ok=True)
-    told = False
+    reported = False
     while not (held := _lock(devices, wanted, folder)):
-        if not told:
+        if not reported:
             log.info("GPU: waiting for %d of the %d, which are at work", wanted, len(devices))
-            told = True
+            reported = True
         time.sleep(wait)
     return held
 
@@ -87,10 +88,11 @@ def _lock(devices: Sequence[str], wanted: int, folder: Path) -> dict[str, IO[str
     """The first `wanted` devices that nobody holds, locked; none where they are too few."""
     held: dict[str, IO[str]] = {}
     for device in devices:
-        file = open(folder / f"{quote(device, safe='')}.lock", "a")  # noqa: SIM115 (its life is the lease's)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        file = open(folder / f"{quote(device, safe='')}.lock", "a")  # noqa: SIM115 (it lives as long as the lease)
+        locked = try_lock(file)
+        if locked is None:
+            raise UserError(f"{folder}: a file system without locks (expected one with locks: set TMPDIR)")
+        if not locked:
             file.close()
             continue
         held[device] = file

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster import RunWatch, end_orphans
+from t2ipal.runtime.orphans import RunWatch, end_orphans
 
-ROOT = Path(__file__).resolve().parents[2]
 RUN = "t2ipal_8b722ef3-9164-4756-95cc-23d3533f715e"
 SUBMIT = """
 import sys, logging, pathlib
-from cluster import RunWatch
+from t2ipal.runtime.orphans import RunWatch
 logger = logging.getLogger("submits")
 logger.setLevel(logging.INFO)
 logger.addHandler(RunWatch(folder=pathlib.Path(sys.argv[1])))
@@ -41,7 +40,6 @@ def submitting(folder: Path) -> subprocess.Popen[str]:
     """A process that is a run with jobs in Slurm's hands, as far as the files tell."""
     process = subprocess.Popen(
         [sys.executable, "-c", SUBMIT, str(folder), RUN],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from devices import default_folder, lease, visible
+from t2ipal.runtime.gpu_lease import default_folder, lease, visible
 
-ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
 import os, sys, pathlib
-from devices import lease
+from t2ipal.runtime.gpu_lease import lease
 with lease(int(sys.argv[1]), pathlib.Path(sys.argv[2]), wait=0.05):
     print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
     sys.stdin.read()
@@ -24,7 +23,7 @@ with lease(int(sys.argv[1]), pathlib.Path(sys.argv[2]), wait=0.05):
 
 def begin(wanted: int, folder: Path, seen: str | None) -> subprocess.Popen[str]:
     """A job that wants devices on a machine where `seen` are in sight, and keeps them until its stdin is closed."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'workflow_scripts'}{os.pathsep}{ROOT}"}
+    environment = dict(os.environ)
     environment.pop("CUDA_VISIBLE_DEVICES", None)
     if seen is not None:
         environment["CUDA_VISIBLE_DEVICES"] = seen

@@ -1,0 +1,74 @@
+"""Which Python files a script runs.
+
+Snakemake compares inputs by content, but scripts by time alone (`rerun-triggers: code`), and never what they import.
+Declared as input, code decides reruns by what it says.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+MACHINERY = ("t2ipal/runtime/", "t2ipal/version.py")
+"""Files that decide no artifact: their edits rerun nothing."""
+
+
+def code_of(root: str, *starts: str) -> list[str]:
+    """The Python files below `root` that running the files `starts` may import, they included, sorted.
+
+    Imports are followed statically, those inside functions too, those under `if TYPE_CHECKING:` not. The machinery
+    around the jobs is left out.
+    """
+    return list(_code_of(root, starts))
+
+
+@cache
+def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    todo = list(starts)
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_imports(root, path))
+    return tuple(sorted(os.path.relpath(os.path.join(root, path)) for path in seen))
+
+
+@cache
+def _imports(root: str, path: str) -> tuple[str, ...]:
+    package = Path(path).parent.parts
+    names: set[tuple[str, ...]] = set()
+    for node in _nodes(ast.parse(Path(root, path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*base, *(node.module or "").split(".")) if node.module else base
+            names |= {module, *((*module, alias.name) for alias in node.names)}
+    return tuple(sorted({file for name in names for file in _files(root, name)}))
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            yield from (node for branch in child.orelse for node in (branch, *_nodes(branch)))
+            continue
+        yield child
+        yield from _nodes(child)
+
+
+def _files(root: str, name: tuple[str, ...]) -> Iterator[str]:
+    """The files behind a dotted name: the module, and the __init__.py of every package above it."""
+    for end in range(1, len(name) + 1):
+        module = "/".join(name[:end])
+        for file in (f"{module}/__init__.py", f"{module}.py"):
+            if not file.startswith(MACHINERY) and _is_file(root, file):
+                yield file
+
+
+@cache
+def _is_file(root: str, file: str) -> bool:
+    return os.path.isfile(os.path.join(root, file))

@@ -1,0 +1,74 @@
+"""Which code a script runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from t2ipal.runtime.code_closure import code_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    files = {
+        "workflow_scripts/one.py": "from t2ipal.runtime.job import run\ndef main():\n    from lib.a import f, json\n",
+        "t2ipal/__init__.py": "",
+        "t2ipal/runtime/__init__.py": "import lib.unused\n",
+        "t2ipal/runtime/job.py": "import lib.unused\n",
+        "lib/__init__.py": "",
+        "lib/a.py": "from typing import TYPE_CHECKING\nfrom . import b\nif TYPE_CHECKING:\n    import lib.types\n",
+        "lib/b.py": "import lib.sub.c as c\n",
+        "lib/sub/__init__.py": "from lib.sub.d import x\n",
+        "lib/sub/c.py": "",
+        "lib/sub/d.py": "from lib.a import f\n",
+        "lib/types.py": "",
+        "lib/unused.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_code_is_the_closure_of_what_is_imported(tree: Path) -> None:
+    assert code_of(str(tree), "workflow_scripts/one.py") == [
+        "lib/__init__.py",
+        "lib/a.py",
+        "lib/b.py",
+        "lib/sub/__init__.py",
+        "lib/sub/c.py",
+        "lib/sub/d.py",
+        "t2ipal/__init__.py",
+        "workflow_scripts/one.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    "script", sorted({path.name for path in (ROOT / "workflow_scripts").glob("*.py")} - {"plan_costs.py"})
+)
+def test_no_script_depends_on_the_config_or_the_plan(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job needs reaches it as a parameter, so an edit of the schema reruns nothing; the plan writes nothing."""
+    monkeypatch.chdir(ROOT)
+    code = code_of(str(ROOT), f"workflow_scripts/{script}")
+    assert not {"t2ipal/config/__init__.py", "t2ipal/config/schema.py", "t2ipal/plan.py"} & set(code)
+
+
+def test_every_import_that_happens_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import a script's whole declared code in a process of its own: nothing else of the project may load."""
+    monkeypatch.chdir(ROOT)
+    code = code_of(str(ROOT), "workflow_scripts/train.py", "t2ipal/methods/t2i_pal.py")
+    modules = [
+        name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in code if "t2ipal" in name
+    ]
+    program = (
+        f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+        "print(*sorted(name for name in sys.modules if name.split('.')[0] == 't2ipal'))"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert set(found.stdout.split()) - {"t2ipal.version"} == set(modules)
