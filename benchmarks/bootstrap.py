@@ -23,8 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from t2ipal.metrics.bootstrap import REPLICATES, bootstrap_map, resample_counts
+from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
 
+REPLICATES = 500
+"""Resamples in the default config."""
 SIZES = ((2000, 20), (40_000, 80))
 POSITIVE = 0.05
 COMPARED = 2

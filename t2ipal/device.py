@@ -1,7 +1,9 @@
-"""Which device to work on."""
+"""The device to work on, and the memory that this process has used."""
 
 from __future__ import annotations
 
+import resource
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,3 +31,9 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
         features = torch.cpu.get_capabilities()
         native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
     return torch.bfloat16 if native else torch.float32
+
+
+def peak_memory() -> float:
+    """Peak resident memory of this process in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3

@@ -107,7 +107,7 @@ class Method(ABC):
         uses: kinds of training rows, a subset of {captions, synthetic, train, shots}; empty for a method that trains
             nothing.
         in_paper: False for a row the paper does not have.
-        own_metric: the metric of its own publication, a key of `t2ipal.metrics.original.METRICS`; "" for ordinary AP.
+        own_metric: the metric of its own publication, a key of `t2ipal.metrics.original.PUBLISHED`; "" for ordinary AP.
         own_schedule: True for a method whose training settings are its own: the config's `training` is not for it.
         Settings: its settings.
     """

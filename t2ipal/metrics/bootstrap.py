@@ -1,10 +1,12 @@
-"""The paired bootstrap over test images: how far a difference of mAP would move with other test images.
+"""The paired bootstrap over test images: how far a difference of two systems would move with other test images.
 
 A resample draws as many images as there are, with replacement. Every run of a data set is measured on the same
 resamples, so a difference of two runs is taken resample by resample, and what is hard or easy in a resample cancels.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +26,8 @@ def resample_counts(images: int, replicates: int, seed: int) -> np.ndarray:
     Args:
         images: N, the number of test images.
         replicates: B, the number of resamples.
-        seed: of the draw. The name of the data set should be part of it, so that two data sets share no draw.
+        seed: the config's, for all data sets. Two test sets of one size therefore share their resamples. That biases
+            no interval: a difference is always of two runs on one data set.
 
     Raises:
         UserError: no image, or a negative number of replicates.
@@ -72,3 +75,38 @@ def bootstrap_map(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> n
     if not present.all():
         raise UserError(f"bootstrap: {int((present == 0).sum())} resamples have no positive; expected some in each")
     return (100 * total / present).astype(np.float32)
+
+
+class ResampledF1(NamedTuple):
+    """CF1 and OF1 of each resample, in percent: float32 [B]."""
+
+    CF1: np.ndarray
+    OF1: np.ndarray
+
+
+def bootstrap_f1(predicted: np.ndarray, labels: ArrayLike, counts: np.ndarray) -> ResampledF1:
+    """`t2ipal.metrics.evaluate.f1_of` on each resample.
+
+    A class that loses all its positives in a resample is left out of that resample's class precision and class recall,
+    as it is left out of its mAP.
+
+    Args:
+        predicted: [N, C], boolean.
+        labels: [N, C]; 1 is positive, all else is absent.
+        counts: [B, N] of `resample_counts`.
+    """
+    positive = np.asarray(labels) == 1
+    parts = [part.astype(np.float32) for part in (predicted & positive, predicted, positive)]  # exact up to 2**24
+    weights = np.asarray(counts, dtype=np.float32)
+    hits, chosen, present = (np.asarray(weights @ part, dtype=np.float64) for part in parts)  # [B, C] each
+    kept = (present > 0) | ~positive.any(0)
+    number = np.maximum(kept.sum(1), 1)
+    precision, recall = ((_ratio(hits, whole) * kept).sum(1) / number for whole in (chosen, present))
+    overall = [_ratio(hits.sum(1), whole.sum(1)) for whole in (chosen, present)]
+    return ResampledF1(
+        *((100 * _ratio(2 * p * r, p + r)).astype(np.float32) for p, r in ((precision, recall), overall))
+    )
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -76,21 +76,47 @@ def mean_average_precision(scores: ArrayLike, labels: ArrayLike, difficult: Diff
 
 
 def f1_top_k(scores: ArrayLike, labels: ArrayLike, k: int = 3) -> F1:
-    """F1 where the `k` best scores of each row are predicted; equal scores: the lower class index first."""
+    """F1 where the `k` best scores of each row are predicted (`predicted_top`)."""
     scores, labels = _checked(scores, labels)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    predicted = np.zeros(scores.shape, dtype=bool)
-    np.put_along_axis(predicted, best, True, axis=1)
-    return _f1(predicted, labels == 1)
+    return f1_of(predicted_top(scores, k), labels)
 
 
 def f1_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float | ArrayLike = 0.0) -> F1:
-    """F1 where scores of at least `threshold` (one, or one per class) are predicted.
+    """F1 where scores of at least `threshold` are predicted (`predicted_above`).
 
     Ranking losses give scores no natural zero: take the threshold from held-out data.
     """
     scores, labels = _checked(scores, labels)
-    return _f1(scores >= np.asarray(threshold), labels == 1)
+    return f1_of(predicted_above(scores, threshold), labels)
+
+
+def predicted_top(scores: ArrayLike, k: int = 3) -> np.ndarray:
+    """Whether each score [N, C] is one of the `k` best of its row; equal scores: the lower class index first."""
+    scores = _array(scores)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    predicted = np.zeros(scores.shape, dtype=bool)
+    np.put_along_axis(predicted, best, True, axis=1)
+    return predicted
+
+
+def predicted_above(scores: ArrayLike, threshold: float | ArrayLike) -> np.ndarray:
+    """Whether each score [N, C] is at least the threshold, one for all classes or one per class."""
+    return _array(scores) >= np.asarray(threshold)
+
+
+def f1_of(predicted: np.ndarray, labels: ArrayLike) -> F1:
+    """F1 of predictions [N, C], given as booleans, against labels [N, C]: 1 is positive, all else is absent."""
+    positive = _array(labels) == 1
+    hits, chosen, present = (value.sum(0).astype(float) for value in (predicted & positive, predicted, positive))
+    precision, recall = float(_ratio(hits, chosen).mean()), float(_ratio(hits, present).mean())
+    overall_precision, overall_recall = (
+        float(_ratio(hits.sum(), chosen.sum())),
+        float(_ratio(hits.sum(), present.sum())),
+    )
+    return F1(
+        *(100 * value for value in (precision, recall, _harmonic(precision, recall))),
+        *(100 * value for value in (overall_precision, overall_recall, _harmonic(overall_precision, overall_recall))),
+    )
 
 
 def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -119,19 +145,6 @@ def modality_gap(image_features: ArrayLike, text_features: ArrayLike) -> float:
         values = _array(features).astype(np.float64)
         means.append((values / np.linalg.norm(values, axis=1, keepdims=True)).mean(0))
     return float(np.linalg.norm(means[0] - means[1]))
-
-
-def _f1(predicted: np.ndarray, positive: np.ndarray) -> F1:
-    hits, chosen, present = (value.sum(0).astype(float) for value in (predicted & positive, predicted, positive))
-    precision, recall = float(_ratio(hits, chosen).mean()), float(_ratio(hits, present).mean())
-    overall_precision, overall_recall = (
-        float(_ratio(hits.sum(), chosen.sum())),
-        float(_ratio(hits.sum(), present.sum())),
-    )
-    return F1(
-        *(100 * value for value in (precision, recall, _harmonic(precision, recall))),
-        *(100 * value for value in (overall_precision, overall_recall, _harmonic(overall_precision, overall_recall))),
-    )
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -101,32 +101,32 @@ def measure(
         seed: of the resamples; equal for all runs of a data set, so that differences are paired.
         own_metric: `Method.own_metric`.
     """
-    from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
-    from t2ipal.metrics.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
-    from t2ipal.metrics.original import METRICS
+    from t2ipal.metrics.bootstrap import resample_counts
+    from t2ipal.metrics.evaluate import average_precision, best_threshold
+    from t2ipal.metrics.original import PUBLISHED
+    from t2ipal.metrics.registry import METRICS
 
     columns = [list(names).index(name) for name in scores.classes]
-    truth = {part: found[:, columns] for part, found in labels.items()}
+    truth = {part: labels_of_part[:, columns] for part, labels_of_part in labels.items()}
     counts = resample_counts(len(truth[TEST]), replicates, seed)
-    found = []
-    for place, (level, model_seed) in enumerate(scores.members):
-        test = scores.values[TEST][place]
-        precisions = average_precision(test, truth[TEST], "ignore", scores.classes)
-        top = f1_top_k(test, truth[TEST], 3)
+    measured = []
+    for member, (level, model_seed) in enumerate(scores.members):
+        test, threshold = scores.values[TEST][member], None
+        if VALIDATION in truth:
+            threshold = best_threshold(scores.values[VALIDATION][member], truth[VALIDATION])
         metrics: Metrics = {
             "level": level,
             "seed": model_seed,
-            "mAP": float(precisions.mean()),
-            "ap": precisions.tolist(),
+            "ap": average_precision(test, truth[TEST], "ignore", scores.classes).tolist(),
+            "threshold": threshold,
         }
-        threshold = f1 = None
-        if VALIDATION in truth:
-            threshold = best_threshold(scores.values[VALIDATION][place], truth[VALIDATION])
-            f1 = f1_threshold(test, truth[TEST], threshold)
-        metrics |= {"CF1": f1.CF1 if f1 else None, "OF1": f1.OF1 if f1 else None, "threshold": threshold}
-        metrics |= {"CF1_top3": top.CF1, "OF1_top3": top.OF1}
+        for name, metric in METRICS.items():
+            known = threshold is not None or not metric.needs_threshold
+            metrics[name] = metric.of(test, truth[TEST], threshold) if known else None
+            resampled = metric.bootstrap(test, truth[TEST], counts, threshold).tolist() if known else None
+            metrics[metric.bootstrap_column] = resampled
         if own_metric:
-            title, own = METRICS[own_metric]
+            title, own = PUBLISHED[own_metric]
             metrics |= {"own_metric": title, "own": own(test, truth[TEST])}
-        found.append(metrics | {"bootstrap": bootstrap_map(test, truth[TEST], counts).tolist()})
-    return found
+        measured.append(metrics)
+    return measured

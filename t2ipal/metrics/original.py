@@ -73,34 +73,6 @@ def label_ranking_precision(scores: ArrayLike, labels: ArrayLike) -> float:
     return float(average_precision(scores[some].T, positive[some].T).mean())
 
 
-def episodic_precision(
-    scores: ArrayLike, labels: ArrayLike, way: int = 10, episodes: int = 250, seed: int = 0
-) -> np.ndarray:
-    """Label-ranking precision of the query images of each test episode, among its classes: [episodes].
-
-    ML-FSL reports the mean, and 1.96 standard deviations over the square root of the number of episodes. There each
-    episode has a support of its own; here the scores come from one support for all.
-
-    Args:
-        scores, labels: [N, C].
-        way: classes of an episode.
-        episodes: how many. ML-FSL: 250.
-
-    Raises:
-        UserError: not enough images with two labels.
-    """
-    from t2ipal.datasets.episodes import Episodes
-
-    scores, labels = np.asarray(scores), np.asarray(labels)
-    source, generator = Episodes(labels, way, shots=1), np.random.default_rng(seed)
-    found = []
-    for _ in range(episodes):
-        drawn = source.draw(generator)
-        at = np.ix_(drawn.queries, drawn.classes)
-        found.append(label_ranking_precision(scores[at], labels[at]))
-    return np.array(found)
-
-
 def voc2012_average_precision(scores: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Interpolated average precision of each class by the rule of VOC2012, as SARB and SSGRL report it: [C].
 
@@ -124,7 +96,7 @@ def voc2012_average_precision(scores: ArrayLike, labels: ArrayLike) -> np.ndarra
     return 100 * (best * hits).sum(0) / hits.sum(0)
 
 
-METRICS: Mapping[str, tuple[str, Callable[[ArrayLike, ArrayLike], float]]] = {
+PUBLISHED: Mapping[str, tuple[str, Callable[[ArrayLike, ArrayLike], float]]] = {
     "laso": ("AP over class-balanced draws of the images", lambda s, y: float(np.mean(laso_average_precision(s, y)))),
     "label_ranking": ("precision of each image's label ranking", label_ranking_precision),
     "voc2012": ("interpolated AP of VOC2012", lambda s, y: float(np.mean(voc2012_average_precision(s, y)))),

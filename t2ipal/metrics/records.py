@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,33 +11,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
+from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.version import VERSION
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Record = Mapping[str, Any]
-"""Keys: those of KEY, seed, mAP, ap (percent, one per class), bootstrap (mAP of each resample), settings, ..."""
+"""Keys: those of KEY, seed, ap (percent, one per class), settings, and for each metric its name (the value) and its
+`bootstrap_column` (the value on each resample). A metric that needs a threshold is None without validation images."""
 
 KEY = ("dataset", "method", "variant", "level")
 """What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
-READ = (*KEY, "seed", "mAP", "ap", "bootstrap", "own_metric", "own", "settings")
-"""The columns that tables and figures need."""
+READ = (*KEY, "seed", "ap", "own_metric", "own", "settings")
+"""The columns that tables and figures need beside those of their metric."""
 RunKey = tuple[str, str, str, int]
 
 PACKAGES = ("torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
+"""Packages that numbers depend on, besides this one."""
 
 
 def record_schema() -> pa.Schema:
     """Columns of metrics.parquet."""
     import pyarrow as pa
 
-    text, number, numbers = pa.string(), pa.float64(), pa.list_(pa.float64())
-    names = ("CF1", "OF1", "threshold", "CF1_top3", "OF1_top3")
-    columns = [*((name, text) for name in KEY[:3]), ("level", pa.int64()), ("seed", pa.int64()), ("mAP", number)]
-    columns += [("ap", numbers), *((name, number) for name in names), ("own_metric", text), ("own", number)]
-    columns += [("bootstrap", pa.list_(pa.float32()))]
-    return pa.schema([*columns, ("settings", text), ("versions", text), ("seconds", number), ("peak_mb", number)])
+    text, number, numbers, resamples = pa.string(), pa.float64(), pa.list_(pa.float64()), pa.list_(pa.float32())
+    values = dict.fromkeys(METRICS, number)
+    columns = {**dict.fromkeys(KEY[:3], text), "level": pa.int64(), "seed": pa.int64()}
+    columns |= {DEFAULT: values.pop(DEFAULT), "ap": numbers, "threshold": number, **values}
+    columns |= {"own_metric": text, "own": number}
+    columns |= {metric.bootstrap_column: resamples for metric in METRICS.values()}
+    columns |= {"settings": text, "versions": text, "seconds": number, "peak_mb": number}
+    return pa.schema(columns)
 
 
 def write_records(
@@ -53,7 +57,7 @@ def write_records(
     Args:
         path: a metrics.parquet.
         key: dataset, method, variant.
-        metrics: what was measured of each model: at least level, seed, mAP and ap.
+        metrics: what was measured of each model, from `t2ipal.metrics.measure.measure`.
         settings: all settings of the run.
         cost: seconds of training, all seeds together, and its peak memory in MB, by level; none for a run without.
     """
@@ -70,11 +74,12 @@ def write_records(
     write_parquet(pa.Table.from_pylist(records, record_schema()), path)
 
 
-def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """The records of metrics.parquet files; settings and versions as mappings."""
+def read_records(paths: Iterable[str | Path], metrics: Sequence[str] = (DEFAULT,)) -> list[dict[str, Any]]:
+    """The records of metrics.parquet files with the columns of `metrics`; settings as a mapping."""
     from t2ipal.store import read_parquet
 
-    rows = [row for path in paths for row in read_parquet(path, READ).to_pylist()]
+    columns = [*READ, *(column for name in metrics for column in (name, METRICS[name].bootstrap_column))]
+    rows = [row for path in paths for row in read_parquet(path, columns).to_pylist()]
     return [row | {"settings": json.loads(row["settings"])} for row in rows]
 
 
@@ -110,18 +115,12 @@ def _named(key: RunKey) -> str:
     return f"run {'/'.join(map(str, run))}" + (f" at level {level}" if level else "")
 
 
-def peak_memory() -> float:
-    """Peak resident memory of this process in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
-
-
 def versions() -> dict[str, str]:
-    """Versions of Python, of this project, and of the packages that numbers depend on."""
-    found = {"python": sys.version.split()[0], "t2ipal": VERSION}
+    """Versions of Python, of t2ipal and of the packages that numbers depend on; a missing package is left out."""
+    known = {"python": sys.version.split()[0], "t2ipal": VERSION}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            known[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return known

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from t2ipal.device import pick_device
+from t2ipal.device import peak_memory, pick_device
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method, MethodSettings, Tensors
-from t2ipal.metrics.records import peak_memory
 from t2ipal.training.sampler import Sampler, ahead
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from metric_loops import loop_ap, random_scores
 
-from t2ipal.datasets.episodes import Episodes
 from t2ipal.errors import UserError
 from t2ipal.metrics.evaluate import average_precision
 from t2ipal.metrics.original import (
     class_balanced_rows,
-    episodic_precision,
     label_ranking_precision,
     laso_average_precision,
     voc2012_average_precision,
@@ -83,19 +81,6 @@ def test_the_ranking_of_an_image_does_not_depend_on_its_scale() -> None:
     found = label_ranking_precision(scores * factors, labels)
     assert found == pytest.approx(label_ranking_precision(scores, labels))
     assert abs(average_precision(scores * factors, labels).mean() - average_precision(scores, labels).mean()) > 0.1
-
-
-def test_episodic_precision_is_that_of_its_episodes() -> None:
-    scores, labels = random_scores(rows=60, classes=12, seed=2)
-    found = episodic_precision(scores, labels, way=6, episodes=20, seed=3)
-    generator, source = np.random.default_rng(3), Episodes(labels, 6, 1)
-    for value in found:
-        drawn = source.draw(generator)
-        each = [loop_ap(scores[row, drawn.classes].tolist(), labels[row, drawn.classes].tolist())
-                for row in drawn.queries]  # fmt: skip
-        assert value == pytest.approx(np.mean(each))
-    assert found.std() > 0
-    assert len(found) == 20
 
 
 def loop_voc2012(scores: list[float], labels: list[int]) -> float:
