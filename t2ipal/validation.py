@@ -42,10 +42,11 @@ def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model
 
 
 def unknown(key: str, found: str, known: Iterable[str], what: str) -> UserError:
-    """The error for a name that is not among the `known` ones, with the nearest of them."""
+    """The error for a name that is not among the `known` ones, with the nearest of them, whatever its capitals."""
     known = sorted(known)
-    near = difflib.get_close_matches(found, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}"
+    by_letters = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(found.lower(), by_letters, 1)
+    hint = f"did you mean {by_letters[near[0]]!r}?" if near else f"expected one of: {', '.join(known)}"
     return UserError(f"config: {key}: unknown {what} {found!r} ({hint})")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from t2ipal import methods
 from t2ipal.config.schema import NAMED_TABLES, Config
 from t2ipal.methods.prompt_learning import PromptSettings
+from t2ipal.metrics.registry import METRICS
 
 
 def json_schema() -> dict[str, Any]:
@@ -16,6 +17,7 @@ def json_schema() -> dict[str, Any]:
     keys["training"] = PromptSettings.model_json_schema() | {"description": keys["training"]["description"]}
     own = {name: methods.get(name).Settings.model_json_schema() for name in methods.names()}
     keys["settings"] = {"description": keys["settings"]["description"], "type": "object", "properties": own}
+    keys["metric"]["enum"] = list(METRICS)
     for name in NAMED_TABLES[:4]:
         entries = keys[name]["patternProperties"]
         keys[name]["patternProperties"] = {at: {"anyOf": [entry, {"type": "null"}]} for at, entry in entries.items()}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from t2ipal.classes import load_classes
 from t2ipal.config.schema import Config
 from t2ipal.errors import UserError
+from t2ipal.metrics.registry import METRICS
 from t2ipal.validation import unknown
 
 
@@ -26,6 +27,7 @@ def check_references(config: Config) -> None:
         _check_names(f"datasets.{name}.classes", classes.names)
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
+    _check_metric(config)
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
     for name in config.pools.keys() & {"test", "train", "validation"}:
@@ -54,6 +56,17 @@ def check_references(config: Config) -> None:
     for key, values in lists.items():
         if len(set(values)) < len(values):
             raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _check_metric(config: Config) -> None:
+    if config.metric not in METRICS:
+        raise unknown("metric", config.metric, METRICS, "metric")
+    for name, dataset in config.datasets.items():
+        if METRICS[config.metric].needs_threshold and dataset.test is not None and dataset.validation is None:
+            raise UserError(
+                f"config: datasets.{name}.validation: missing (metric {config.metric} takes its threshold from "
+                "labelled validation images)"
+            )
 
 
 def _check_methods_of(config: Config) -> None:

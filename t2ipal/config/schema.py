@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from t2ipal.metrics.registry import DEFAULT
 from t2ipal.validation import Count, Name, Part, Percent, Pixels
 
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
@@ -319,5 +320,6 @@ class Config(Part):
     search_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         [101], description="seeds of searches: none of those of the runs"
     )
+    metric: str = Field(DEFAULT, description="the metric of tables, figures and claims")
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
     machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")

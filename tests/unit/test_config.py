@@ -137,6 +137,8 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("ablations.table1", {"title": "T", "rows": {"a": {"method": "zsclip"}}}, ["config: ablations.table1"]),
         ("search.tai_dpt", {"level": 1, "grid": {"lr": [1]}}, ["config: search: unknown label-trained method"]),
         ("search_seeds", [1], ["config: search_seeds: 1 is one of seeds"]),
+        ("metric", "map", ["config: metric: unknown metric 'map' (did you mean 'mAP'?)"]),
+        ("metric", "accuracy", ["config: metric: unknown metric 'accuracy' (expected one of: CF1, CF1_top3, OF1, "]),
         ("bootstrap", 5, ["config: bootstrap: 5 is not >= 100"]),
     ],
 )
@@ -218,3 +220,12 @@ def test_a_machine_may_come_from_the_command_line(default: dict) -> None:
     found = load_config(changed(default, "machine", {"gpu": "H100", "gpus": "4", "cores": "32"})).machine
     assert (found.gpu, found.gpus, found.cores) == ("H100", 4, 32)
     assert load_config(changed(default, "machine", {"gpu": "null", "gpus": 1})).machine.gpu is None
+
+
+def test_a_metric_with_a_threshold_asks_for_validation_images(default: dict) -> None:
+    data = changed(default, "datasets.micro.validation", None) | {"search": {}, "metric": "CF1_top3"}
+    assert load_config(data).metric == "CF1_top3"
+    with pytest.raises(UserError, match=r"^config: datasets\.micro\.validation: missing \(metric OF1 takes its thr"):
+        load_config(data | {"metric": "OF1"})
+    photos = changed(data, "datasets.micro.test", None) | {"metric": "OF1"}
+    assert load_config(changed(photos, "datasets.micro.photos", {"path": "photos"})).metric == "OF1"
