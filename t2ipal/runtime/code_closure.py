@@ -41,7 +41,7 @@ def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
 def _imports(root: str, path: str) -> tuple[str, ...]:
     package = Path(path).parent.parts
     names: set[tuple[str, ...]] = set()
-    for node in _nodes(ast.parse(Path(root, path).read_text(encoding="utf-8"))):
+    for node in _import_statements(ast.parse(Path(root, path).read_text(encoding="utf-8")).body):
         if isinstance(node, ast.Import):
             names |= {tuple(alias.name.split(".")) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -51,13 +51,16 @@ def _imports(root: str, path: str) -> tuple[str, ...]:
     return tuple(sorted({file for name in names for file in _files(root, name)}))
 
 
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            yield from (node for branch in child.orelse for node in (branch, *_nodes(branch)))
-            continue
-        yield child
-        yield from _nodes(child)
+def _import_statements(block: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The imports of a block and of the blocks in it. Expressions are not looked into: they hold none."""
+    for statement in block:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield statement
+        elif isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING"):
+            yield from _import_statements(statement.orelse)
+        else:
+            for part in ("body", "handlers", "cases", "orelse", "finalbody"):
+                yield from _import_statements(getattr(statement, part, []))
 
 
 def _files(root: str, name: tuple[str, ...]) -> Iterator[str]:
