@@ -70,7 +70,6 @@ rule predict:
         model="<results>/recognisers/{dataset}/{method}.safetensors",
         photos=get_predict_folder,
         clip=get_predict_clip,
-        page=get_resource("gallery.html"),
         code=get_predict_code,
     output:
         parquet="<results>/predictions/{dataset}/{method}.parquet",

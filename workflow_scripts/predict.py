@@ -15,7 +15,7 @@ def main(snakemake: Any) -> None:
 
     spec, output = snakemake.params.spec, snakemake.output
     paths, recogniser, counts = find_photos([spec["photos"]]), Recogniser.load(snakemake.input.model), Counts()
-    gallery = Gallery(output.html, recogniser.header, len(paths), spec["top"], spec["title"], snakemake.input.page)
+    gallery = Gallery(output.html, recogniser.header, len(paths), spec["top"], spec["title"])
     with progress(f"{snakemake.wildcards.method} {snakemake.wildcards.dataset}", "photos") as report:
         found = recogniser.predict(
             paths, workers=snakemake.threads, thumbnails=SIDE, maps=spec["top"], on_progress=report

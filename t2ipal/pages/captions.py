@@ -1,26 +1,16 @@
-"""The page of captions with the nouns marked that the noun filter saw."""
+"""The page of captions with the nouns marked that the noun filter matched."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from t2ipal.pages.environment import render
 
 VERDICTS: Mapping[str, str] = {
     "positive": "in the picture: a positive label",
     "unknown": "may be in the picture: masked in the loss",
 }
-
-_STYLE = """
-body { font: 16px/1.7 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem; max-width: 60rem; }
-li { margin: .35rem 0; }
-mark { padding: .05rem .3rem; border-radius: .25rem; color: inherit; }
-mark.positive { background: #cfe8f5; border-bottom: 2px solid #0072b2; }
-mark.unknown { background: #fbe8c8; border-bottom: 2px dashed #b35f00; }
-mark.other { background: #eee; border-bottom: 2px dotted #595959; }
-mark small { margin-left: .35rem; color: #404040; }
-.reason { color: #595959; font-style: italic; }
-"""
 
 
 def captions_page(
@@ -37,35 +27,33 @@ def captions_page(
         rejects: of rejects.parquet: text, reason.
         counts: what to say in numbers above the lists, such as {"captions kept": 1500}.
     """
-    legend = "".join(f'<li><mark class="{verdict}">noun</mark> {text}</li>' for verdict, text in VERDICTS.items())
-    numbers = "; ".join(f"{html.escape(name)}: {count:,}" for name, count in (counts or {}).items())
-    kept = "\n".join(f"<li>{marked(row['text'], row['spans'], class_names)}</li>" for row in rows)
-    gone = "\n".join(
-        f'<li>{html.escape(row["text"])} <span class="reason">({html.escape(row["reason"])})</span></li>'
-        for row in rejects
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Captions and their labels</title>\n'
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>Captions and their labels</h1>\n"
-        + (f"<p>{numbers}</p>\n" if numbers else "")
-        + f"<ul>{legend}</ul>\n<h2>Kept</h2>\n<ol>\n{kept}\n</ol>\n"
-        + (f"<h2>Left out</h2>\n<ol>\n{gone}\n</ol>\n" if rejects else "")
-        + "</body>\n</html>\n"
+    return render(
+        "captions.html.j2",
+        title="Captions and their labels",
+        verdicts=VERDICTS,
+        counts=counts or {},
+        kept=[pieces(row["text"], row["spans"], class_names) for row in rows],
+        rejects=rejects,
     )
 
 
-def marked(text: str, spans: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> str:
-    """`text` as HTML with its spans marked; of two that overlap, the one that starts first, then the longer."""
-    parts, end = [], 0
+def pieces(text: str, spans: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -> list[dict[str, str]]:
+    """`text` cut at its spans; of two that overlap, the one that starts first counts, then the longer.
+
+    A span's piece has its kind for the style sheet, its verdict and the name of its class; the kind of others is "".
+    """
+    cut: list[dict[str, str]] = []
+    end = 0
     for span in sorted(spans, key=lambda span: (span["start"], -span["end"])):
         if span["start"] < end:
             continue
-        verdict = span["verdict"] if span["verdict"] in VERDICTS else "other"
-        name = html.escape(class_names[span["class"]])
-        noun = html.escape(text[span["start"] : span["end"]])
-        parts.append(html.escape(text[end : span["start"]]))
-        parts.append(
-            f'<mark class="{verdict}" title="{html.escape(span["verdict"])}">{noun}<small>{name}</small></mark>'
-        )
+        verdict = span["verdict"]
+        cut += _plain(text[end : span["start"]])
         end = span["end"]
-    return "".join([*parts, html.escape(text[end:])])
+        noun, kind = text[span["start"] : end], verdict if verdict in VERDICTS else "other"
+        cut.append({"text": noun, "kind": kind, "verdict": verdict, "name": class_names[span["class"]]})
+    return cut + _plain(text[end:])
+
+
+def _plain(text: str) -> list[dict[str, str]]:
+    return [{"text": text, "kind": ""}] if text else []

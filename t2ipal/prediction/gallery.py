@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from t2ipal.errors import UserError
-from t2ipal.resource_files import resource
+from t2ipal.pages.environment import counted, render
 from t2ipal.store import write_text
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from t2ipal.prediction.prediction import Prediction
 
-TEMPLATE = resource("gallery.html")
 SIDE = 224
 """Pixels of a thumbnail's longer side."""
 
@@ -47,7 +45,6 @@ class Gallery:
         photos: how many there will be.
         top: labels that a photo shows; those at or above the threshold are shown anyway.
         title: heading of the page.
-        template: the page without its data.
     """
 
     def __init__(
@@ -57,10 +54,8 @@ class Gallery:
         photos: int,
         top: int = 5,
         title: str = "Predictions",
-        template: str | Path = TEMPLATE,
     ) -> None:
         self.page, self.header, self.top, self.title = Path(page), header, top, title
-        self.template = Path(template)
         self.rows: list[dict[str, Any]] = []
         self.unreadable: list[tuple[str, str]] = []
         self.low, self.high = np.inf, -np.inf
@@ -102,34 +97,29 @@ class Gallery:
         Raises:
             UserError: the folder cannot be written.
         """
-        header = self.header
         names = [*(row["name"] for row in self.rows), *(name for name, _ in self.unreadable)]
         shared = len(os.path.commonpath([os.path.dirname(name) for name in names])) if names else 0
         photos = [{**row, "name": row["name"][shared:].lstrip("/")} for row in self.rows]
         data = {
-            "title": self.title,
-            "facts": self._facts(),
-            "meaning": self._meaning(),
-            "classes": list(header["classes"]),
-            "threshold": header.get("threshold"),
+            "classes": list(self.header["classes"]),
+            "threshold": self.header.get("threshold"),
             "scale": [self.low, self.high] if self.rows else [0, 1],
-            "crop": header["clip"]["crop"],
+            "crop": self.header["clip"]["crop"],
             "grid": self.grid,
             "heat": self.grid is not None,
             "photos": sorted(photos, key=lambda row: row["name"]),
-            "unreadable": self.unreadable,
         }
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-        write_text(self.page, self.template.read_text(encoding="utf-8").replace("/*DATA*/", text))
+        texts = {"title": self.title, "facts": self._facts(), "meaning": self._meaning()}
+        write_text(self.page, render("gallery.html.j2", **texts, unreadable=self.unreadable, data=data))
 
     def _facts(self) -> str:
         from t2ipal import methods
 
         header, read = self.header, len(self.rows)
         seeds, bad = len(header["seeds"]), len(self.unreadable)
-        photos = f"{read:,} of {read + bad:,} photos read" if bad else _counted(read, "photo")
-        parts = [photos, _counted(len(header["classes"]), "class", "classes"), methods.get(header["method"]).title]
-        return " · ".join([*parts, f"CLIP {Path(header['clip']['name']).name}", _counted(seeds, "training seed")])
+        photos = f"{read:,} of {read + bad:,} photos read" if bad else counted(read, "photo")
+        parts = [photos, counted(len(header["classes"]), "class", "classes"), methods.get(header["method"]).title]
+        return " · ".join([*parts, f"CLIP {Path(header['clip']['name']).name}", counted(seeds, "training seed")])
 
     def _meaning(self) -> str:
         threshold = self.header.get("threshold")
@@ -158,7 +148,3 @@ class Gallery:
 def _bytes(heat: np.ndarray) -> str:
     """A map of largest value 1 as base64 of a byte per cell, row by row."""
     return base64.b64encode(np.clip(heat * 255, 0, 255).round().astype(np.uint8).tobytes()).decode()
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

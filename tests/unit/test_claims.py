@@ -2,12 +2,11 @@
 
 import csv
 import io
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from html_pages import expect_harmless, parse, text_of, texts
 from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6
 
 from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_page
@@ -166,9 +165,9 @@ def test_a_figure_claims_nothing_of_what_is_not_tried_or_not_the_papers() -> Non
 def test_a_claim_of_a_direction_alone_has_no_number_of_the_paper() -> None:
     rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
     claims = shape_claims([figure(above=[[0.2, 0.0]])], rows, PAPER)
-    page = Page(claims_page(claims))
-    assert '<td class="paper">+</td>' in claims_page(claims)
-    assert not [attrs for tag, attrs in page.found if tag == "svg" and attrs.get("overflow") and "%" in attrs["y"]]
+    page = parse(claims_page(claims))
+    assert texts(page, "td.paper") == ["+"]
+    assert not page.query("td.plot polygon")
     line = next(csv.DictReader(io.StringIO(to_csv(claims))))
     assert (line["paper"], line["verdict"]) == ("", AGREE)
 
@@ -176,78 +175,54 @@ def test_a_claim_of_a_direction_alone_has_no_number_of_the_paper() -> None:
 # The page
 
 
-class Page(HTMLParser):
-    """Elements by tag with their attributes, and all texts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.found: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def all(self, tag: str, name: str) -> list[dict[str, str]]:
-        return [attrs for found, attrs in self.found if found == tag and name in attrs.get("class", "").split()]
-
-
 def test_the_page_is_whole_and_needs_nothing_from_outside() -> None:
-    text = claims_page(everything())
-    page = Page(text)
-    assert page.open == []
-    assert "http" not in text
-    assert not any("src" in attrs or "href" in attrs for _, attrs in page.found)
+    expect_harmless(parse(claims_page(everything())))
 
 
 def test_the_page_counts_and_shows_every_claim() -> None:
     claims = [*everything(), *few()]
-    page = Page(claims_page(claims))
+    page = parse(claims_page(claims))
     numbers = count(claims)
-    bar = next(attrs["aria-label"] for tag, attrs in page.found if tag == "div" and attrs.get("class") == "bar")
+    bar = page.query("div.bar")[0].attrs["aria-label"]
     assert bar == f"{numbers[AGREE]} agree, {numbers[CONTRADICT]} contradict, {numbers[UNCLEAR]} cannot be told"
-    assert len(page.all("tr", "claim")) == len(page.all("svg", "row")) == len(claims)
-    text = "".join(page.texts)
-    assert all(claim.text in text for claim in claims)
-    assert text.count("\N{BALLOT X} contradicts") == numbers[CONTRADICT]
-    assert text.count("\N{CHECK MARK} agrees") == numbers[AGREE]
-    assert text.count("? cannot tell") == numbers[UNCLEAR]
+    assert [int(number) for number in texts(page, ".tile b")] == [
+        numbers[name] for name in (AGREE, CONTRADICT, UNCLEAR)
+    ]
+    assert len(page.query("tr.claim")) == len(page.query("tr.claim svg.row")) == len(claims)
+    assert all(text.startswith(claim.text) for text, claim in zip(texts(page, "td.text"), claims, strict=True))
+    said = {AGREE: "\N{CHECK MARK} agrees", CONTRADICT: "\N{BALLOT X} contradicts", UNCLEAR: "? cannot tell"}
+    assert texts(page, "td.verdict") == [said[claim.verdict] for claim in claims]
     levels = count(each for claim in claims for each in claim.levels)
-    assert f": {levels[AGREE]} agree, {levels[CONTRADICT]} contradict, {levels[UNCLEAR]} cannot be told." in text
+    told = f": {levels[AGREE]} agree, {levels[CONTRADICT]} contradict, {levels[UNCLEAR]} cannot be told."
+    assert texts(page, "p.by-level")[0].endswith(told)
+
+
+def test_a_claim_on_an_average_shows_each_level_with_its_numbers() -> None:
+    page = parse(claims_page(everything()))
+    row = next(row for row in page.query("tr.claim") if text_of(row).startswith("+ T2I-PAL above + TaI-DPT"))
+    marks = row.query(".levels > span")
+    assert [text_of(mark) for mark in marks][1:3] == ["20 % \N{CHECK MARK}", "50 % \N{BALLOT X}"]
+    assert marks[2].attrs["class"] == "contradict"
+    assert marks[2].attrs["title"].startswith("50 %: this run +1.00 [")
+    assert marks[2].attrs["title"].endswith("], paper -0.2: contradicts")
 
 
 def test_each_table_has_its_heading_and_its_own_counts() -> None:
-    text = claims_page(everything())
-    heads = re.findall(r'<th colspan="3" scope="rowgroup">(Table \d)', text)
-    assert heads == ["Table 1", "Table 2", "Table 6"]
-    assert re.findall(r'<th class="counts">(.*?)</th>', text)[0] == (
-        '<span class="agree">0 \N{CHECK MARK}</span><span class="contradict">1 \N{BALLOT X}</span>'
-        '<span class="unclear">0 ?</span>'
-    )
+    page = parse(claims_page(everything()))
+    titles = [title for title in texts(page, "tr.group th[scope=rowgroup]") if title.startswith("Table")]
+    assert [title.split(".")[0] for title in titles] == ["Table 1", "Table 2", "Table 6"]
+    counts = page.query("tr.group .counts")[0].query("span")
+    assert [(text_of(each), each.attrs["class"]) for each in counts] == [
+        ("0 \N{CHECK MARK}", "agree"),
+        ("1 \N{BALLOT X}", "contradict"),
+        ("0 ?", "unclear"),
+    ]
+    levels = "Table 2. Partial labels", "over the levels: 90 % minus 10 %"
+    assert [title for title in texts(page, "tr.group th[scope=rowgroup]") if title in levels] == list(levels)
 
 
 def test_a_run_without_claims_says_so() -> None:
     assert "No claim: the paper has no two numbers" in claims_page([])
-
-
-def test_texts_are_escaped() -> None:
-    claim = Claim("<Table>", SYSTEMS, "a & b", "", "x<y above z", "x<y minus z", "", 1.0, Value(1.0, low=0.5, high=1.5))
-    text = claims_page([claim], title="<t>", subtitle="<s>", notes=["<n>"])
-    assert not re.search(r"<(Table|y|t|s|n)\b>", text)
-    assert "a &amp; b" in text
-    assert Page(text).open == []
 
 
 def test_the_scale_holds_everything_and_0() -> None:
@@ -264,19 +239,22 @@ def test_the_scale_holds_everything_and_0() -> None:
 def test_the_plot_shows_paper_and_ours_where_they_are() -> None:
     claim = everything()[0]
     scale = Scale.of([claim])
-    page = Page(scale.plot(claim))
-    interval = page.all("line", "ours")[0]
-    assert [float(interval[end]) for end in ("x1", "x2")] == [scale.x(claim.ours.low), scale.x(claim.ours.high)]
-    dot = next(attrs for tag, attrs in page.found if tag == "circle")
-    assert float(interval["x1"]) < float(dot["cx"]) < float(interval["x2"]) < scale.x(0) < scale.x(claim.paper)
-    diamond = next(attrs for tag, attrs in page.found if tag == "svg" and attrs.get("overflow"))
-    assert float(diamond["x"]) == scale.x(3.2)
-    assert page.found[0][1]["class"] == "row contradict"
-    assert page.found[0][1]["aria-label"].startswith("paper +3.2, this run -1.00 [")
+    (plot,) = parse(claims_page([claim])).query("tr.claim svg.row")
+    (interval,) = plot.query("line.ours")
+    assert [float(interval.attrs[end]) for end in ("x1", "x2")] == [scale.x(claim.ours.low), scale.x(claim.ours.high)]
+    (dot,) = plot.query("circle")
+    low, ours, high = (float(x) for x in (interval.attrs["x1"], dot.attrs["cx"], interval.attrs["x2"]))
+    assert low < ours < high < scale.x(0) < scale.x(claim.paper)
+    assert [float(zero.attrs["x1"]) for zero in plot.query("line.zero")] == [scale.x(0)]
+    assert float(plot.query("svg")[0].attrs["x"]) == scale.x(3.2)
+    assert plot.attrs["class"] == "row contradict"
+    assert plot.attrs["aria-label"].startswith("paper +3.2, this run -1.00 [")
 
 
 def test_a_difference_without_an_interval_is_a_dot() -> None:
     claim = Claim("Table 1. T", SYSTEMS, "d", "", "a above b", "a minus b", "", 1.0, Value(0.5))
-    assert not Page(Scale.of([claim]).plot(claim)).all("line", "ours")
+    (plot,) = parse(claims_page([claim])).query("tr.claim svg.row")
+    assert not plot.query("line.ours")
+    assert plot.query("circle")
     assert claim.verdict == UNCLEAR
     assert claims_of(make_table(table1(None), records1(), PAPER)) == []

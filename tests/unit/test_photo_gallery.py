@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from html_pages import data_of, expect_harmless, parse, texts
 from PIL import Image
 
 from t2ipal.prediction import gallery
@@ -52,18 +53,16 @@ def write_page(
     return page, found
 
 
-def data_of(page: Path) -> dict:
-    return json.loads(
-        re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"))[1]
-    )
-
-
 def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
     page, found = write_page(tmp_path, 4)
-    assert not re.findall(r"""(?:src|href)=["']https?://|url\(""", page.read_text("utf-8"))
-    data = data_of(page)
+    text = page.read_text("utf-8")
+    html_page, data = parse(text), data_of(text)
+    expect_harmless(html_page, scripts=2)
+    assert "url(" not in text
+    assert "http" not in text
     assert data["classes"] == list(CLASSES)
-    assert data["unreadable"] == [[str(tmp_path / "my photos/bad <one>.jpg"), "not an image file"]]
+    assert texts(html_page, "details summary") == ["1 photo could not be read"]
+    assert texts(html_page, "details li") == [f"{tmp_path / 'my photos/bad <one>.jpg'} not an image file"]
     assert [photo["name"] for photo in data["photos"]] == [each.path.name for each in found]
     for photo, each in zip(data["photos"], found, strict=True):
         above = [index for index in np.argsort(-each.scores) if each.scores[index] >= 0.6]
@@ -72,7 +71,7 @@ def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
         assert photo["link"] == f"../my%20photos/photo%20{photo['name'][6:9]}%20%C3%A9%231.jpg"
         assert photo["thumbnail"].startswith("data:image/jpeg;base64,")
         assert set(photo["maps"]) == {str(index) for index in each.heat}
-    assert data["facts"] == "4 of 5 photos read · 5 classes · T2I-PAL · CLIP clip.pt · 2 training seeds"
+    assert texts(html_page, "#facts")[0] == "4 of 5 photos read · 5 classes · T2I-PAL · CLIP clip.pt · 2 training seeds"
     assert not thumbnail_folder(page).exists()
 
 
@@ -86,8 +85,7 @@ def test_hundreds_of_photos_stay_below_20_mb(tmp_path: Path) -> None:
 def test_thumbnails_of_many_photos_lie_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "EMBEDDED", 3)
     page, found = write_page(tmp_path, 4)
-    data = data_of(page)
-    for photo in data["photos"]:
+    for photo in data_of(page.read_text("utf-8"))["photos"]:
         path = page.parent / photo["thumbnail"].replace("%20", " ")
         with Image.open(path) as image:
             assert max(image.size) == SIDE
@@ -223,4 +221,5 @@ def test_a_page_without_heat_maps_or_threshold_works(browser: str, tmp_path: Pat
                             capture_output=True, text=True, timeout=300, check=True)  # fmt: skip
     assert count(result.stdout) == "3 of 3 photos"
     assert "no threshold is known" in result.stdout
-    assert re.search(r'<label id="heat-label" hidden', result.stdout)
+    assert not parse(page.read_text("utf-8")).query("#heat")
+    assert "heat map" not in re.sub(r"<(script|style).*?</\1>", "", result.stdout, flags=re.DOTALL)

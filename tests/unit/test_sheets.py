@@ -1,4 +1,4 @@
-"""Contact sheet, heat maps and the page of captions."""
+"""Contact sheet and heat maps."""
 
 import io
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from t2ipal.errors import UserError
-from t2ipal.pages.captions import captions_page, marked
 from t2ipal.pages.sheets import (
     CaptionExample,
     ImageExample,
@@ -27,11 +26,6 @@ RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 def plain(colour: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> Image.Image:
     return Image.new("RGB", size, colour)
-
-
-def span(text: str, noun: str, index: int, verdict: str = "positive") -> dict[str, object]:
-    start = text.index(noun)
-    return {"class": index, "term": noun, "start": start, "end": start + len(noun), "verdict": verdict}
 
 
 def test_the_sheet_shows_each_image_beside_its_caption() -> None:
@@ -84,34 +78,6 @@ def test_heat_sheet_holds_all_maps() -> None:
     assert sheet.size == (2 * (4 * 68 + 16) + 8, 2 * 96 + 8)
     with pytest.raises(UserError, match="no images"):
         heat_sheet([])
-
-
-def test_nouns_are_marked_by_verdict_and_text_is_escaped() -> None:
-    text = 'A <b>man</b> & a "dog"'
-    found = marked(text, [span(text, "dog", 1, "unknown"), span(text, "man", 0)], NAMES)
-    assert found == (
-        'A &lt;b&gt;<mark class="positive" title="positive">man<small>person</small></mark>&lt;/b&gt; &amp; a &quot;'
-        '<mark class="unknown" title="unknown">dog<small>dog</small></mark>&quot;'
-    )
-
-
-def test_overlapping_spans_are_marked_once() -> None:
-    text = "a hot dog"
-    found = marked(text, [span(text, "dog", 1), span(text, "hot dog", 2, "blocked")], NAMES)
-    assert found == 'a <mark class="other" title="blocked">hot dog<small>sofa</small></mark>'
-
-
-def test_the_page_holds_captions_rejects_and_counts() -> None:
-    text = "my dog"
-    page = captions_page(
-        [{"text": text, "spans": [span(text, "dog", 1)]}],
-        NAMES,
-        [{"text": "a <day>", "reason": "no class"}],
-        {"kept": 1500},
-    )
-    assert "kept: 1,500" in page
-    assert 'a &lt;day&gt; <span class="reason">(no class)</span>' in page
-    assert "Left out" not in captions_page([], NAMES)
 
 
 def test_open_image_reads_bytes_or_a_path(tmp_path: Path) -> None:

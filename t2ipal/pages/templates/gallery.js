@@ -1,123 +1,4 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Predictions</title>
-<style>
-:root {
-  --ink: #1a1a1a; --pale: #595959; --line: #ddd; --page: #f6f6f4; --card: #fff; --well: #ececea; --accent: #0072b2;
-  --bar: #9ccbe6; --strong: #0072b2; --ratio: 4 / 3;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ink: #ececec; --pale: #b4b4b4; --line: #3c3c3c; --page: #161616; --card: #222; --well: #2c2c2c; --accent: #6cb8e6;
-    --bar: #2f5b75; --strong: #6cb8e6;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; }
-header, main, footer { max-width: 100rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 1.25rem; }
-h1 { margin: 0; font-size: 1.5rem; line-height: 1.25; }
-header p { margin: .25rem 0 0; color: var(--pale); max-width: 60rem; }
-form {
-  position: sticky; top: 0; z-index: 2; margin-top: 1rem; background: var(--page); border-bottom: 1px solid var(--line);
-}
-form > div {
-  display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; align-items: center; max-width: 100rem; margin: 0 auto;
-  padding: .6rem 1.25rem;
-}
-form label { display: flex; gap: .45rem; align-items: center; color: var(--pale); white-space: nowrap; }
-select, input[type=search] {
-  font: inherit; color: var(--ink); background: var(--card); border: 1px solid var(--line); border-radius: .35rem;
-  padding: .3rem .5rem; max-width: 15rem;
-}
-input[type=search] { width: 9rem; }
-input[type=range] { width: 7rem; accent-color: var(--accent); }
-form span { min-width: 2.6rem; font-variant-numeric: tabular-nums; }
-input[type=checkbox] { width: 1.05rem; height: 1.05rem; accent-color: var(--accent); }
-output { margin-left: auto; font-variant-numeric: tabular-nums; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-main { padding-top: 1.1rem; padding-bottom: 2rem; }
-#photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1rem; }
-figure {
-  margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; overflow: hidden;
-  content-visibility: auto; contain-intrinsic-size: auto 20rem; display: flex; flex-direction: column;
-}
-.photo {
-  position: relative; display: block; width: 100%; aspect-ratio: var(--ratio); padding: 0; border: 0; cursor: pointer;
-  background: var(--well); overflow: hidden;
-}
-.photo:focus-visible { outline-offset: -3px; }
-.photo:disabled { cursor: default; }
-.frame { position: absolute; inset: 0; margin: auto; }
-.frame img { width: 100%; height: 100%; display: block; }
-.frame canvas { position: absolute; inset: 0; margin: auto; opacity: 0; transition: opacity .12s; }
-.hot img { filter: grayscale(1); }
-.hot canvas { opacity: 1; }
-.badge {
-  position: absolute; left: .4rem; top: .4rem; padding: .05rem .45rem; border-radius: .3rem; font-size: .8rem;
-  background: rgb(0 0 0 / .65); color: #fff; visibility: hidden;
-}
-.hot + .badge { visibility: visible; }
-figcaption { padding: .5rem .6rem .6rem; flex: 1; display: flex; flex-direction: column; gap: .35rem; }
-figcaption a {
-  color: var(--pale); font-size: .82rem; text-decoration: none; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap;
-}
-figcaption a:hover { text-decoration: underline; }
-ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 2px; }
-li button {
-  width: 100%; display: flex; justify-content: space-between; gap: .5rem; padding: .1rem .4rem;
-  border: 0; border-radius: .25rem; color: inherit; font: inherit; font-size: .88rem; text-align: left; cursor: pointer;
-  background: linear-gradient(var(--bar) 0 0) no-repeat var(--well); background-size: calc(var(--part) * 100%) 100%;
-}
-li button > :first-child { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-li button > :last-child { font-variant-numeric: tabular-nums; }
-li.there button > :first-child { font-weight: 650; }
-li.chosen button, li button[aria-pressed=true] { outline: 2px solid var(--strong); outline-offset: -2px; }
-li button:disabled { cursor: default; }
-#none { color: var(--pale); padding: 2rem 0; text-align: center; }
-details { margin-top: 1.5rem; }
-summary { cursor: pointer; }
-details li { padding: .1rem 0; overflow-wrap: anywhere; }
-details small { color: var(--pale); }
-kbd { border: 1px solid var(--line); border-radius: .25rem; padding: 0 .3rem; font: inherit; font-size: .85em; }
-footer { padding-bottom: 2rem; color: var(--pale); font-size: .88rem; }
-@media print { form { position: static; } }
-</style>
-</head>
-<body>
-<header>
-  <h1 id="title"></h1>
-  <p id="facts"></p>
-  <p id="meaning"></p>
-</header>
-<form autocomplete="off">
-  <div>
-    <label>Class <select id="class"></select></label>
-    <label>Sort by <select id="sort">
-      <option value="score">score, highest first</option>
-      <option value="score-up">score, lowest first</option>
-      <option value="name">name</option>
-    </select></label>
-    <label title="labels from this score on are bold; a class is filtered by it">Score from
-      <input id="cut" type="range" step="any"><span id="cut-value"></span></label>
-    <label>Name <input id="search" type="search" placeholder="part of a name"></label>
-    <label id="heat-label"><input id="heat" type="checkbox"> Heat maps</label>
-    <output id="count" aria-live="polite"></output>
-  </div>
-</form>
-<main>
-  <noscript>This page needs JavaScript. The same predictions are in the CSV and Parquet files.</noscript>
-  <div id="photos"></div>
-  <p id="none" hidden>No photo is like that.</p>
-  <details id="unreadable" hidden><summary></summary><ul></ul></details>
-</main>
-<footer><p id="help"></p></footer>
-<script type="application/json" id="data">/*DATA*/</script>
-<script>
+// The page of predictions: cards of photos that one filters, sorts and points at. Texts become text nodes, never markup.
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = id => document.getElementById(id);
@@ -146,7 +27,7 @@ function draw(canvas, code) {
     const ease = t => t * t * (3 - 2 * t), a = ease(v - i), b = ease(u - j);
     const level = ((1 - a) * ((1 - b) * bytes[i * w + j] + b * bytes[i * w + l])
       + a * ((1 - b) * bytes[k * w + j] + b * bytes[k * w + l])) / 255;
-    const place = level * (INFERNO.length - 1), p = Math.min(place | 0, INFERNO.length - 2), t = place - p;
+    const colour = level * (INFERNO.length - 1), p = Math.min(colour | 0, INFERNO.length - 2), t = colour - p;
     const o = 4 * (y * SIDE + x);
     for (let c = 0; c < 3; c++) image.data[o + c] = (1 - t) * INFERNO[p][c] + t * INFERNO[p + 1][c];
     image.data[o + 3] = 255 * STRENGTH * level;
@@ -228,8 +109,8 @@ function card(photo) {
 const usual = data.threshold !== null ? data.threshold : (low + high) / 2;
 const state = {class: null, sort: "score", search: "", heat: false, cut: usual};
 const scoreOf = (photo, index) => {
-  const found = photo.top.find(([other]) => index === null || other === index);
-  return found ? found[1] : null;
+  const label = photo.top.find(([other]) => index === null || other === index);
+  return label ? label[1] : null;
 };
 const has = (photo, index) => {
   const score = scoreOf(photo, index);
@@ -239,11 +120,11 @@ const shapes = data.photos.map(photo => photo.width / photo.height).sort((a, b) 
 const ratio = Math.min(1.78, Math.max(.75, shapes[shapes.length >> 1] || 1));
 document.documentElement.style.setProperty("--ratio", ratio);
 const cards = new Map();
-let shown = [], placed = 0;
+let shown = [], onPage = 0;
 
 function more() {
-  const next = shown.slice(placed, placed + CHUNK);
-  placed += next.length;
+  const next = shown.slice(onPage, onPage + CHUNK);
+  onPage += next.length;
   at("photos").append(...next.map(photo => {
     if (!cards.has(photo)) cards.set(photo, card(photo));
     const made = cards.get(photo);
@@ -261,7 +142,7 @@ function renew() {
     shown.sort((a, b) => sign * (scoreOf(a, state.class) - scoreOf(b, state.class)));
   }
   at("photos").replaceChildren();
-  placed = 0;
+  onPage = 0;
   more();
   at("none").hidden = shown.length > 0;
   for (const option of at("class").options) {
@@ -292,31 +173,15 @@ function read() {
   at("class").value = state.class === null ? "" : state.class;
   at("sort").value = state.sort;
   at("search").value = state.search;
-  at("heat").checked = state.heat;
+  if (data.heat) at("heat").checked = state.heat;
   at("cut").value = state.cut;
   renew();
 }
 
-document.title = data.title;
-at("title").textContent = data.title;
-at("facts").textContent = data.facts;
-at("meaning").textContent = data.meaning;
-at("help").innerHTML = (data.heat ? "A heat map shows where a class looks (eq. 4 of the paper), not how sure it is. <kbd>h</kbd> all heat maps, " : "")
-  + "<kbd>/</kbd> name, arrow keys from photo to photo, <kbd>Enter</kbd> keeps a heat map.";
-at("heat-label").hidden = !data.heat;
 element("option", at("class"), `all (${data.photos.length.toLocaleString("en")})`).value = "";
 const named = data.classes.map((name, index) => [name, index]).sort((a, b) => a[0].localeCompare(b[0]));
 for (const [name, index] of named) element("option", at("class"), name).value = index;
 [at("cut").min, at("cut").max] = [low, high];
-if (data.unreadable.length) {
-  const box = at("unreadable");
-  box.hidden = false;
-  box.firstElementChild.textContent = `${counted(data.unreadable.length, "photo")} could not be read`;
-  for (const [name, problem] of data.unreadable) {
-    const row = element("li", box.lastElementChild, `${name} `);
-    element("small", row, problem);
-  }
-}
 at("class").addEventListener("change", event => {
   state.class = event.target.value === "" ? null : Number(event.target.value);
   renew();
@@ -324,7 +189,7 @@ at("class").addEventListener("change", event => {
 at("sort").addEventListener("change", event => { state.sort = event.target.value; renew(); });
 at("search").addEventListener("input", event => { state.search = event.target.value; renew(); });
 at("cut").addEventListener("input", event => { state.cut = Number(event.target.value); renew(); });
-at("heat").addEventListener("change", event => { state.heat = event.target.checked; renew(); });
+if (data.heat) at("heat").addEventListener("change", event => { state.heat = event.target.checked; renew(); });
 document.querySelector("form").addEventListener("submit", event => event.preventDefault());
 addEventListener("hashchange", read);
 addEventListener("keydown", event => {
@@ -339,13 +204,10 @@ addEventListener("keydown", event => {
   }
 });
 const end = new IntersectionObserver(entries => {
-  if (!entries.some(entry => entry.isIntersecting) || placed >= shown.length) return;
+  if (!entries.some(entry => entry.isIntersecting) || onPage >= shown.length) return;
   more();
   end.unobserve(entries[0].target);  // if the end is still near, that is told anew
   end.observe(entries[0].target);
 }, {rootMargin: "1200px"});
 end.observe(document.querySelector("footer"));
 read();
-</script>
-</body>
-</html>
