@@ -1,4 +1,4 @@
-"""Which Python files a script runs.
+"""Which files of code a script runs: Python, and templates.
 
 Snakemake compares inputs by content, but scripts by time alone (`rerun-triggers: code`), and never what they import.
 Declared as input, code decides reruns by what it says.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,10 +18,11 @@ MACHINERY = ("t2ipal/runtime/", "t2ipal/version.py")
 
 
 def code_of(root: str, *starts: str) -> list[str]:
-    """The Python files below `root` that running the files `starts` may import, they included, sorted.
+    """The files below `root` that running the Python files `starts` may import, they included, sorted.
 
-    Imports are followed statically, those inside functions too, those under `if TYPE_CHECKING:` not. The machinery
-    around the jobs is left out.
+    Imports are followed statically, those inside functions too, those under `if TYPE_CHECKING:` not. A module with a
+    `PackageLoader("a.package")` brings the files of that package's folder `templates` along. The machinery around the
+    jobs is left out.
     """
     return list(_code_of(root, starts))
 
@@ -39,16 +41,27 @@ def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _imports(root: str, path: str) -> tuple[str, ...]:
+    if not path.endswith(".py"):
+        return ()
     package = Path(path).parent.parts
     names: set[tuple[str, ...]] = set()
-    for node in _import_statements(ast.parse(Path(root, path).read_text(encoding="utf-8")).body):
+    text = Path(root, path).read_text(encoding="utf-8")
+    for node in _import_statements(ast.parse(text).body):
         if isinstance(node, ast.Import):
             names |= {tuple(alias.name.split(".")) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = (*base, *(node.module or "").split(".")) if node.module else base
             names |= {module, *((*module, alias.name) for alias in node.names)}
-    return tuple(sorted({file for name in names for file in _files(root, name)}))
+    modules = {file for name in names for file in _files(root, name)}
+    return tuple(sorted(modules | set(_templates(root, text))))
+
+
+def _templates(root: str, text: str) -> Iterator[str]:
+    """The templates that a module loads."""
+    for name in re.findall(r'\bPackageLoader\("([\w.]+)"', text):
+        folder = Path(root, *name.split("."), "templates")
+        yield from (os.path.relpath(file, root) for file in folder.rglob("*") if file.is_file())
 
 
 def _import_statements(block: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -49,6 +49,24 @@ def test_code_is_the_closure_of_what_is_imported(tree: Path) -> None:
     ]
 
 
+def test_templates_are_code_of_what_loads_them(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "lib/templates/parts").mkdir(parents=True)
+    for name in ("style.css", "parts/a.html.j2"):
+        (tree / "lib/templates" / name).write_text("{{ a }}")
+    (tree / "lib/b.py").write_text('from jinja2 import Environment, PackageLoader\nx = PackageLoader("lib")\n')
+    templates = {"lib/templates/style.css", "lib/templates/parts/a.html.j2"}
+    assert templates < set(code_of(str(tree), "workflow_scripts/one.py"))
+    assert not templates & set(code_of(str(tree), "lib/types.py"))
+    monkeypatch.chdir(ROOT)
+    sheet = "t2ipal/pages/templates/style.css"
+    users = {
+        script
+        for script in ("table", "claims", "captions_page", "predict", "contact_sheet", "per_class")
+        if sheet in code_of(str(ROOT), f"workflow_scripts/{script}.py")
+    }
+    assert users == {"table", "claims", "captions_page", "predict"}
+
+
 @pytest.mark.parametrize(
     "script", sorted({path.name for path in (ROOT / "workflow_scripts").glob("*.py")} - {"plan_costs.py"})
 )

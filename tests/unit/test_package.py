@@ -57,6 +57,14 @@ def test_an_installed_command_works_in_any_folder(installed: Path, tmp_path: Pat
     assert "aeroplane" in run(installed, tmp_path, command, "classes", "voc2007")
 
 
+def test_a_wheel_has_the_templates_of_pages(installed: Path, tmp_path: Path) -> None:
+    program = (
+        "from t2ipal.pages.environment import environment, render\n"
+        "print(render('captions.html.j2', title='x', counts={}, verdicts={}, kept=[], rejects=[]))"
+    )
+    assert "<h1>x</h1>" in run(installed, tmp_path, sys.executable, "-c", program)
+
+
 def imported() -> set[str]:
     """Top-level modules that the package imports, wherever in a file, but for type checkers."""
     files = sorted((ROOT / "t2ipal").rglob("*.py"))

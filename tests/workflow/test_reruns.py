@@ -113,6 +113,7 @@ CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/tables/grid.py", {**TEXTS, **CURVES, **GAP}),
     ("t2ipal/figures/sweep.py", {"sweep": 1, "per_class": 1, **LEVELS, **CURVES, **GAP}),
     ("t2ipal/pages/sheets.py", {"captions_page": 1, **SHEETS, **HEAT}),
+    ("t2ipal/pages/templates/style.css", {"table": 5, "claims": 1, "captions_page": 1}),
     ("workflow_scripts/evaluate.py", MEASURED),
     ("resources/paper_results.csv", {"table": 5, "claims": 1, "sweep": 1, **LEVELS}),
 ]
