@@ -8,12 +8,8 @@ PYTHON ?= python3
 CORES ?= all
 BIN := .venv/bin
 LOCK := envs/requirements.txt
-STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt | cksum | cut -d" " -f1)
+STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt pyproject.toml | cksum | cut -d" " -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-NAME := $(shell sed -n "s/^name: *//p" config.yaml)
-RESULTS_DIR := $(shell sed -n 's/^results_dir: *"\{0,1\}\([^"#]*[^"# ]\).*/\1/p' config.yaml)
-RESULTS := $(RESULTS_DIR)/$(NAME)
-REPORT := $(RESULTS)/report.html
 
 # A home that is not there, or not ours to write, is no obstacle: caches then live in .venv.
 ifeq ($(shell test -w "$${HOME:-/nonexistent}" && echo yes),)
@@ -29,10 +25,11 @@ help: ## this list
 
 reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
 	@$(SNAKEMAKE)
-	@if [ ! -e $(REPORT) ] || [ -n "$$(find $(RESULTS)/tables $(RESULTS)/figures $(RESULTS)/report report -newer $(REPORT) -type f -print -quit)" ]; then \
-	  echo "Report: writing $(REPORT)"; \
-	  $(SNAKEMAKE) --report $(REPORT) > $(RESULTS)/logs/report.log 2>&1 || { cat $(RESULTS)/logs/report.log >&2; exit 1; }; fi
-	@$(BIN)/python workflow_scripts/summary.py $(RESULTS)
+	@results="$$($(BIN)/t2ipal results --folder)"; report="$$results/report.html"; log="$$results/logs/report.log"; \
+	if [ ! -e "$$report" ] || [ -n "$$(find "$$results"/{tables,figures,report} report -newer "$$report" -type f -print -quit)" ]; then \
+	  echo "Report: writing $$report"; \
+	  $(SNAKEMAKE) --report "$$report" > "$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; fi
+	@$(BIN)/t2ipal results
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
@@ -53,12 +50,12 @@ lock: $(STAMP) ## rewrite envs/requirements.txt for what pyproject.toml asks for
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --output-file $(LOCK)
 
-env: $(STAMP) ## the environment in .venv, from the locked and hashed envs/requirements.txt
+env: $(STAMP) ## the environment in .venv: the locked and hashed envs/requirements.txt, and the command t2ipal
 
-clean: ## remove what the workflow made, not the environment
-	rm -rf results $(RESULTS) .snakemake
+clean: ## remove the results of config.yaml; those of other configs and the environment stay
+	@if [ -x $(BIN)/t2ipal ]; then results="$$($(BIN)/t2ipal results --folder)"; rm -rf -- "$$results"; fi
 
-$(STAMP): $(LOCK) envs/uv.txt
+$(STAMP): $(LOCK) envs/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: python {sys.version.split()[0]}: expected 3.11 or newer (make PYTHON=/path/to/python3)")'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "error: $(PYTHON) cannot make an environment: expected the module venv (Debian: apt install python3-venv)"; rm -rf .venv; exit 1; }
 	@mkdir -p .venv/home
@@ -66,4 +63,5 @@ $(STAMP): $(LOCK) envs/uv.txt
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip > /dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@rm -f .venv/t2ipal-* && touch $@

@@ -6,7 +6,7 @@ Inputs:
     captions/{pool}/{labels}/labelled.parquet
 Outputs:
     captions/{pool}/{labels}/words.parquet              the words that stood for each class, and the captions they found
-    recognisers/{dataset}/{method}.safetensors          one file with all that predicting needs (python -m t2ipal predict)
+    recognisers/{dataset}/{method}.safetensors          one file with all that predicting needs (t2ipal predict)
     predictions/{dataset}/{method}.{parquet,csv}        a row per photo: labels, and a score per class
     predictions/{dataset}/{method}.html                 the photos with their labels, scores and heat maps
     predictions/{dataset}/{method}-thumbnails           of more photos than one page can hold; else empty

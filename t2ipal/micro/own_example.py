@@ -12,7 +12,7 @@ CLASSES = ("dog", "cat", "sheep", "person", "car", "bus", "bicycle", "boat")
 SIDE = 240
 
 CONFIG = """\
-# Written by `python -m t2ipal example`: the micro world as data of one's own. All keys: config/own_data.yaml.
+# Written by `t2ipal example`: the micro world as data of one's own. All keys: config/own_data.yaml.
 name: {name}
 seeds: [1, 2, 3]
 pools:

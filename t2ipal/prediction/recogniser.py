@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from t2ipal import store
 from t2ipal.errors import UserError
+from t2ipal.resource_files import resource
 from t2ipal.training import runs
 
 if TYPE_CHECKING:
@@ -110,12 +111,19 @@ def load_recogniser(path: str | Path, clip: str | Path | None = None, device: st
 
 
 def _find_clip(path: str | Path, about: Mapping[str, Any]) -> str:
-    """Where the CLIP lies: at its recorded path, or there as seen from the recogniser; a name stays a name."""
+    """Where the CLIP is; a name stays a name.
+
+    At its recorded path, there as seen from the recogniser, or, if it is one of the zoo's, among the installed files.
+    """
     if about["path"] is None:
         return str(about["name"])
-    for place in (Path(about["path"]), Path(path).resolve().parent / about["relative"]):
-        if place.exists():
-            return str(place)
+    paths = [Path(about["path"]), Path(path).resolve().parent / about["relative"]]
+    folder, _, name = str(about["name"]).partition("/")
+    if folder == "resources":
+        paths.append(resource(name))
+    for candidate in paths:
+        if candidate.exists():
+            return str(candidate)
     raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
 
 

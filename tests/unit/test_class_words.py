@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from t2ipal.__main__ import main
 from t2ipal.captions.class_words import as_yaml, class_words, find_captions, lines, warnings, words_table
 from t2ipal.classes import load_classes
+from t2ipal.cli import main
 
 TEXTS = ["Two puppies and a cat.", "A hot dog.", "An emu.", "Emus and a dog", "nothing", "a statue of a cat"]
 

@@ -14,7 +14,7 @@ from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, 
 from pydantic import BaseModel
 
 from t2ipal import methods
-from t2ipal.__main__ import make_parser
+from t2ipal.cli import make_parser
 from t2ipal.config import Config, load_config
 from t2ipal.plan import make_plan, settings_of
 from t2ipal.version import VERSION
@@ -172,11 +172,11 @@ def test_every_command_exists(page: Path) -> None:
             assert all(re.search(rf"^{word}:", makefile, re.MULTILINE) for word in words if "=" not in word), line
         elif command == "snakemake":
             check_snakemake(line, words)
+        elif command == "t2ipal":
+            make_parser().parse_args(words)  # a wrong option ends the test
         elif command == "python":
             assert words[0] == "-m", line
             assert importlib.util.find_spec(words[1]) is not None, line
-            if words[1] == "t2ipal":
-                make_parser().parse_args(words[2:])  # a wrong option ends the test
         else:
             assert line == "source .venv/bin/activate", line
 

@@ -11,7 +11,7 @@ from configs import default, merged
 from docs_pages import ROOT, blocks
 from PIL import Image
 
-from t2ipal.__main__ import main
+from t2ipal.cli import main
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.micro.own_example import CLASSES, write_example

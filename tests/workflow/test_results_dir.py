@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from project import ROOT, Project, copy_sources
+from project import Project, copy_sources
 
 TARGET = "tiny/captions/micro/captions.parquet"
 
@@ -35,13 +34,3 @@ def test_a_folder_that_cannot_be_made_is_one_line(project: Project, tmp_path: Pa
     result = project.run("captions")
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1].startswith(f"error: config: results_dir: {tmp_path}/file: ")
-
-
-def test_the_makefile_follows_the_config(tmp_path: Path) -> None:
-    text = (ROOT / "config.yaml").read_text()
-    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
-    (tmp_path / "config.yaml").write_text(text.replace("results_dir: results", 'results_dir: "/big/out" # elsewhere'))
-    shown = subprocess.run(["make", "-pn", "help"], cwd=tmp_path, capture_output=True, text=True, check=False).stdout
-    assert "REPORT := /big/out/micro/report.html\n" in shown.replace("$(RESULTS)", "/big/out/micro")
-    assert "RESULTS := /big/out/micro\n" in shown.replace("$(RESULTS_DIR)/$(NAME)", "/big/out/micro")
-    assert "RESULTS_DIR := /big/out\n" in shown

@@ -1,0 +1,102 @@
+"""`t2ipal predict`: photos to labels and scores."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2ipal.cli.options import positive
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+ABOUT = """\
+Say what is in photos, by a recogniser that was trained with this project.
+
+The file of a recogniser knows its classes, its settings and where its CLIP
+lies. Photos may be of any size and any format that Pillow reads; they are
+turned upright by their EXIF orientation, and read and scored a batch at a
+time. What cannot be read is listed with its reason and does not stop the rest.
+Without an output option, the highest-scored labels go to standard output, a
+line per photo.
+"""
+
+MORE = """\
+examples:
+  t2ipal predict --model M.safetensors photos/
+  t2ipal predict --model M.safetensors --gallery page.html photos/
+  t2ipal predict --model M.safetensors --csv scores.csv a.jpg more/
+  t2ipal predict --model M.safetensors --clip models/RN101.pt photos/
+
+M.safetensors is a file of results/{name}/recognisers/{dataset}/.
+
+exit code: 0 if at least one photo could be read, 1 if none could or something
+else went wrong (one line says what), 2 for a wrong option
+"""
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    raw = argparse.RawDescriptionHelpFormatter
+    predict = commands.add_parser(
+        "predict", help="say what is in photos", description=ABOUT, epilog=MORE, formatter_class=raw
+    )
+    predict.add_argument("photos", metavar="PHOTO", nargs="+", type=Path, help="a photo, or a folder of them and below")
+    predict.add_argument("--model", required=True, type=Path, metavar="FILE", help="the recogniser (.safetensors)")
+    out = predict.add_argument_group("outputs")
+    out.add_argument("--csv", type=Path, metavar="FILE", help="a table: photo, problem, top, labels, a score per class")
+    out.add_argument("--parquet", type=Path, metavar="FILE", help="the same for programs (docs/outputs.md)")
+    out.add_argument(
+        "--gallery", type=Path, metavar="FILE", help="an .html page of the photos with labels, scores and heat maps"
+    )
+    out.add_argument("--top", type=positive, default=5, metavar="N", help="labels to show per photo (default: 5)")
+    how = predict.add_argument_group("how")
+    how.add_argument("--clip", type=Path, metavar="FILE", help="its CLIP, if that is not where it was at training")
+    how.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
+    how.add_argument("--batch", type=positive, metavar="N", help="photos in memory together (default: as in training)")
+    how.add_argument("--workers", type=positive, default=2, metavar="N", help="threads that read photos (default: 2)")
+    how.add_argument("--quiet", action="store_true", help="no progress bar")
+    predict.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Photos to labels and scores."""
+    from t2ipal.prediction.files import Counts, written
+    from t2ipal.prediction.gallery import SIDE, Gallery
+    from t2ipal.prediction.photos import find_photos
+    from t2ipal.prediction.predict import Recogniser
+
+    paths = find_photos(options.photos)
+    recogniser = Recogniser.load(options.model, options.clip, options.device)
+    gallery = Gallery(options.gallery, recogniser.header, len(paths), options.top) if options.gallery else None
+    counts, to_screen = Counts(), not (options.csv or options.parquet or options.gallery)
+    how = {"batch": options.batch, "workers": options.workers}
+    how |= {"thumbnails": SIDE, "maps": options.top} if gallery else {}
+    with _bar(options.quiet or to_screen) as bar:
+        task = bar.add_task("photos", total=len(paths))
+        found = recogniser.predict(paths, on_progress=lambda done, _: bar.update(task, completed=done), **how)
+        for prediction in written(found, recogniser.classes, options.top, options.parquet, options.csv):
+            counts.add(prediction)
+            if gallery:
+                gallery.add(prediction)
+            if to_screen and not prediction.problem:
+                labels = ", ".join(f"{name} {score:.3f}" for name, score in prediction.top(options.top))
+                print(f"{prediction.path}: {labels}", flush=True)
+    if gallery:
+        gallery.write()
+    print(counts.text(), file=sys.stderr)
+    for path in filter(None, (options.csv, options.parquet, options.gallery)):
+        print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
+def _bar(quiet: bool) -> Progress:
+    """A progress bar on standard error; silent where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=quiet or not console.is_terminal)

@@ -1,0 +1,61 @@
+"""`t2ipal results`: what a run of the workflow made, and where."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DEFAULT = Path("config.yaml")
+ABOUT = """\
+Show what a finished run of the workflow made: Table 1, and the paths of tables,
+figures, report and lists of images. Without an option, of the run that
+config.yaml of this folder describes.
+"""
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    results = commands.add_parser(
+        "results",
+        help="show what a run of the workflow made",
+        description=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    results.add_argument(
+        "--configfile", nargs="+", default=[], type=Path, metavar="FILE", help="overlays on config.yaml, as Snakemake's"
+    )
+    results.add_argument("--folder", action="store_true", help="print the path of its folder alone")
+    results.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """A summary of the results, or their folder."""
+    from t2ipal.config import load_config
+    from t2ipal.config.files import read_configs
+    from t2ipal.paths import results_folder
+
+    config = load_config(read_configs([DEFAULT, *options.configfile]))
+    folder = results_folder(config.results_dir, config.name)
+    print(folder if options.folder else summary(Path(folder)))
+    return 0
+
+
+def summary(folder: Path) -> str:
+    """Table 1 as it was written, the paths of tables, figures and report, and how many images were generated.
+
+    Raises:
+        UserError: there is no Table 1.
+    """
+    from t2ipal.images.tally import tally_line
+    from t2ipal.store import existing
+
+    table = existing(folder / "tables/table1.txt").read_text(encoding="utf-8")
+    paths = {
+        "Tables": sorted(folder.glob("tables/*.html")),
+        "Figures": sorted(folder.glob("figures/*.png")),
+        "Report": sorted(folder.glob("report.html")),
+    }
+    lines = [f"{name + ':':9}{path}" for name, found in paths.items() for path in found]
+    images = sorted(folder.glob("report/drawn-*.csv"))
+    lines += [f"{'Images:':9}{tally_line(path.read_text(encoding='utf-8'))} ({path})" for path in images]
+    return "\n".join([table, *lines])
