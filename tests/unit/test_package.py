@@ -12,6 +12,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from own_toy import write_photos, write_recogniser
 
 from t2ipal import resource_files
 from t2ipal.version import VERSION
@@ -63,6 +64,15 @@ def test_a_wheel_has_the_templates_of_pages(installed: Path, tmp_path: Path) -> 
         "print(render('captions.html.j2', title='x', counts={}, verdicts={}, kept=[], rejects=[]))"
     )
     assert "<h1>x</h1>" in run(installed, tmp_path, sys.executable, "-c", program)
+
+
+def test_an_installed_command_predicts_with_its_own_resources(installed: Path, tmp_path: Path) -> None:
+    write_recogniser(tmp_path)
+    photos = write_photos(tmp_path / "photos")
+    arguments = ("--model", "m.safetensors", "--gallery", "page.html", "--csv", "scores.csv", "photos")
+    run(installed, tmp_path, str(installed / "bin/t2ipal"), "predict", *arguments)
+    assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(photos)
+    assert "<html" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def imported() -> set[str]:

@@ -19,6 +19,7 @@ from t2ipal.metrics import measure
 from t2ipal.prediction import predict, recogniser
 from t2ipal.prediction.files import Counts, prediction_schema, written
 from t2ipal.prediction.predict import Recogniser
+from t2ipal.resource_files import resource
 from t2ipal.store import read_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,6 +210,13 @@ def test_a_missing_clip_is_one_line_and_clip_names_another_place(made: Path, tmp
     assert Recogniser.load(path, tmp_path / "moved.safetensors").classes == NAMES
 
 
+def test_a_clip_of_the_zoo_is_found_among_the_installed_files(tmp_path: Path) -> None:
+    about = {"name": "resources/zoo/clip.safetensors", "path": "/gone/clip.safetensors", "relative": "gone.safetensors"}
+    assert recogniser._find_clip(tmp_path / "m.safetensors", about) == str(resource("zoo/clip.safetensors"))
+    with pytest.raises(UserError, match="its CLIP is not at /gone"):
+        recogniser._find_clip(tmp_path / "m.safetensors", {**about, "name": "models/clip.safetensors"})
+
+
 def test_another_clip_is_one_line(made: Path, tmp_path: Path) -> None:
     from tiny_clip import tiny_clip
 
@@ -284,16 +292,16 @@ def command(*arguments: object, folder: Path = ROOT) -> subprocess.CompletedProc
 def test_without_arguments_the_commands_are_listed() -> None:
     result = command()
     assert result.returncode == 0
-    for name in ("predict", "classes", "show", "example"):
+    for name in ("predict", "classes", "show", "example", "results"):
         assert f"\n    {name} " in result.stdout
 
 
-@pytest.mark.parametrize("name", ["predict", "classes", "show", "example"])
+@pytest.mark.parametrize("name", ["predict", "classes", "show", "example", "results"])
 def test_help_fits_a_terminal_and_shows_every_option(name: str) -> None:
     result = command(name, "--help")
     assert result.returncode == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
-    assert name == "show" or "example" in result.stdout
+    assert name in ("show", "results") or "example" in result.stdout
 
 
 def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
