@@ -1,4 +1,7 @@
-"""A table as LaTeX."""
+"""A table as LaTeX.
+
+Our own writer: pandas' Styler has neither rules between rows, nor cells that span columns, nor a scaled table.
+"""
 
 from __future__ import annotations
 
