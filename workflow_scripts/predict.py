@@ -17,10 +17,10 @@ def main(snakemake: Any) -> None:
     paths, recogniser, counts = find_photos([spec["photos"]]), Recogniser.load(snakemake.input.model), Counts()
     gallery = Gallery(output.html, recogniser.header, len(paths), spec["top"], spec["title"])
     with progress(f"{snakemake.wildcards.method} {snakemake.wildcards.dataset}", "photos") as report:
-        found = recogniser.predict(
+        predictions = recogniser.predict(
             paths, workers=snakemake.threads, thumbnails=SIDE, maps=spec["top"], on_progress=report
         )
-        for prediction in written(found, recogniser.classes, spec["top"], output.parquet, output.csv):
+        for prediction in written(predictions, recogniser.classes, spec["top"], output.parquet, output.csv):
             counts.add(prediction)
             gallery.add(prediction)
     gallery.write()

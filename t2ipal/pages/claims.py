@@ -22,9 +22,9 @@ EXPLAINED: Mapping[str, str] = {
     UNCLEAR: "the 95 % interval of our difference holds 0",
 }
 LEAD = (
-    "Each line is a difference of mAP that the paper claims, in the paper's direction: right of the zero line is as in "
-    "the paper, left of it is against it. Only the direction is judged, for the paper prints no intervals; of its "
-    "figures it prints few numbers, so that + stands for the others."
+    "Each line is a difference of {metric} that the paper claims, in the paper's direction: right of the zero line is "
+    "as in the paper, left of it is against it. Only the direction is judged, for the paper prints no intervals; of "
+    "its figures it prints few numbers, so that + stands for the others."
 )
 WIDTH, MARGIN = 300, 16
 """Of a plot, in pixels; the margin keeps marks and numbers at its ends whole."""
@@ -35,6 +35,7 @@ def claims_page(
     title: str = "Paper and this run",
     subtitle: str = "",
     notes: Sequence[str] = (),
+    metric: str = "mAP",
 ) -> str:
     """The page: counts, then a line per claim with the paper's difference, ours with its interval, and the verdict.
 
@@ -43,16 +44,18 @@ def claims_page(
         title: of the page.
         subtitle: what this run is, in a sentence.
         notes: sentences below the table.
+        metric: what the differences are of.
     """
     return render(
         "claims.html.j2",
         title=title,
-        lead=f"{subtitle} {LEAD}".strip(),
+        lead=f"{subtitle} {LEAD.format(metric=metric)}".strip(),
         total=len(claims),
         tiles=_counts(claims),
         by_level=_by_level([each for claim in claims for each in claim.levels]),
         groups=list(_groups(claims)),
         width=WIDTH,
+        metric=metric,
         notes=notes,
     )
 

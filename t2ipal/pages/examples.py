@@ -59,13 +59,14 @@ def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    ids, found = pa.array(sorted(wanted)), []
+    ids = pa.array(sorted(wanted))
+    rows: list[dict[str, Any]] = []
     with store.open_parquet(path, columns) as file:
         for group in range(file.num_row_groups):
             here = pc.is_in(file.read_row_group(group, list(columns[:1]))[columns[0]], ids)
             if pc.any(here).as_py():
-                found += file.read_row_group(group, list(columns)).filter(here).to_pylist()
-    return found
+                rows += file.read_row_group(group, list(columns)).filter(here).to_pylist()
+    return rows
 
 
 def image_examples(
@@ -93,7 +94,7 @@ def image_examples(
     from t2ipal.features.cache import load_image_features
     from t2ipal.training import runs
 
-    found = load_image_features(features, room)
+    encoded = load_image_features(features, room)
     method, tensors, _ = runs.read_model(model)
     table = store.read_parquet(images, ["image_id", "labels"])
     rich = [row for row in table.to_pylist() if row["labels"] and sum(label == 1 for label in row["labels"]) > 1]
@@ -103,10 +104,10 @@ def image_examples(
     labels = {row["image_id"]: row["labels"] or [] for row in chosen}
     pictures = {row["image_id"]: row["image"] for row in _rows_of(images, ["image_id", "image"], set(labels))}
     ids = sorted(labels)
-    place = {identity: row for row, identity in enumerate(found.ids)}
-    index = torch.tensor([place[identity] for identity in ids])
-    scores = method.scores(tensors, found)[0][index]
-    heat = method.heat_maps(tensors, found.local[index])[0].unflatten(-1, found.grid)
+    row_of = {identity: row for row, identity in enumerate(encoded.ids)}
+    index = torch.tensor([row_of[identity] for identity in ids])
+    scores = method.scores(tensors, encoded)[0][index]
+    heat = method.heat_maps(tensors, encoded.local[index])[0].unflatten(-1, encoded.grid)
     names = spec["classes"]
     return [
         ImageExample(

@@ -29,10 +29,10 @@ def to_tex(table: Table) -> str:
     start = 3 if sheet.labels else 2
     width = start - 1 + 2 * len(sheet.heads)
     spec = "l" * (start - 1) + r"r@{\,}l" * len(sheet.heads)
-    place = "table*" if table.stacked else "table"
+    environment = "table*" if table.stacked else "table"
     lines = [
         f"% needs \\usepackage{{{', '.join(PACKAGES)}}}",
-        rf"\begin{{{place}}}[tp]",
+        rf"\begin{{{environment}}}[tp]",
         r"  \centering",
         r"  \small\setlength{\tabcolsep}{4pt}",
         rf"  \caption{{{escape_tex(table.title.split('. ', 1)[-1])}.}}",
@@ -49,7 +49,7 @@ def to_tex(table: Table) -> str:
         lines += [f"    {line}" for line in _section(section, sheet.labels, bool(title))]
     notes = r"\par ".join(escape_tex(note) for note in (*table.notes, MARKS))
     lines += [r"    \bottomrule", r"  \end{tabular}}"]
-    lines += [r"  \par\medskip", rf"  \parbox{{\linewidth}}{{\footnotesize {notes}}}", rf"\end{{{place}}}"]
+    lines += [r"  \par\medskip", rf"  \parbox{{\linewidth}}{{\footnotesize {notes}}}", rf"\end{{{environment}}}"]
     return "\n".join(lines) + "\n"
 
 
@@ -69,8 +69,7 @@ def _heads(sheet: Sheet, start: int) -> Iterator[str]:
 
 
 def _section(lines: Sequence[Line], labels: bool, titled: bool) -> Iterator[str]:
-    for place, line in enumerate(lines):
-        before = lines[place - 1] if place else None
+    for before, line in zip([None, *lines], lines, strict=False):
         if labels and line.first and before is not None:
             yield r"\addlinespace"
         elif (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from t2ipal.tables.model import AVERAGE, Block, Cell, Cells, Column, Table
 from t2ipal.tables.words import as_printed, gap
@@ -91,13 +92,7 @@ class Sheet:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """Headings above several columns: (text, number of columns)."""
-        found: list[tuple[str, int]] = []
-        for head in self.heads:
-            if found and found[-1][0] == head.group:
-                found[-1] = (head.group, found[-1][1] + 1)
-            else:
-                found.append((head.group, 1))
-        return found
+        return [(name, len(list(heads))) for name, heads in groupby(self.heads, key=lambda head: head.group)]
 
 
 def layout(table: Table) -> Sheet:
@@ -105,7 +100,7 @@ def layout(table: Table) -> Sheet:
     if table.stacked:
         heads = tuple(Head("", column.header) for column in table.columns)
         return Sheet(heads, True, tuple((heading(block), tuple(_stack(block))) for block in table.blocks))
-    shown = [_has_paper(table, place) for place in range(len(table.columns))]
+    shown = [_has_paper(table, index) for index in range(len(table.columns))]
     heads = tuple(
         head for column, paper in zip(table.columns, shown, strict=True) for head in _heads(table, column, paper)
     )
@@ -119,8 +114,8 @@ def heading(block: Block) -> str:
     return f"{block.title} (paper: {block.paper})" if block.title else f"paper: {block.paper}"
 
 
-def _has_paper(table: Table, place: int) -> bool:
-    cells = (row.cells[place] for block in table.blocks for row in block.rows)
+def _has_paper(table: Table, index: int) -> bool:
+    cells = (row.cells[index] for block in table.blocks for row in block.rows)
     return any(cell is not None and cell.paper is not None for cell in cells)
 
 
@@ -141,11 +136,11 @@ def _side_by_side(block: Block, shown: Sequence[bool]) -> Iterator[Line]:
 
 def _beside(cells: Cells, shown: Sequence[bool], ours: Callable[[Cell], Text]) -> tuple[Text | None, ...]:
     """Ours of each column, and the paper's where it has any."""
-    found: list[Text | None] = []
+    texts: list[Text | None] = []
     for cell, paper in zip(cells, shown, strict=True):
-        found.append(ours(cell) if cell else None)
-        found += [_paper(cell, ours is _difference)] if paper else []
-    return tuple(found)
+        texts.append(ours(cell) if cell else None)
+        texts += [_paper(cell, ours is _difference)] if paper else []
+    return tuple(texts)
 
 
 def _stack(block: Block) -> Iterator[Line]:

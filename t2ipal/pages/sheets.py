@@ -19,7 +19,7 @@ INK, PALE, LINE = (26, 26, 26), (89, 89, 89), (221, 221, 221)
 
 @dataclass(frozen=True)
 class CaptionExample:
-    """A caption, the classes the noun filter found in it, and its generated images (None: flagged or missing)."""
+    """A caption, the classes that the noun filter matched, and its generated images (None: flagged or missing)."""
 
     text: str
     labels: tuple[str, ...]
@@ -87,10 +87,10 @@ def _caption(draw: ImageDraw.ImageDraw, row: CaptionExample, left: int, top: int
     if row.unknown:
         label += f"{'; ' if label else ''}unknown: {', '.join(row.unknown)}"
     below = wrapped(draw, label, bold, width)[:3]
-    room = max(1, (height - 16 * len(below) - 6) // 17)
+    fitting = max(1, (height - 16 * len(below) - 6) // 17)
     above = wrapped(draw, row.text, plain, width)
-    if len(above) > room:
-        above = [*above[: room - 1], above[room - 1].rsplit(" ", 1)[0].rstrip(" .,") + "…"]
+    if len(above) > fitting:
+        above = [*above[: fitting - 1], above[fitting - 1].rsplit(" ", 1)[0].rstrip(" .,") + "…"]
     draw.multiline_text((left, top), "\n".join(above), font=plain, fill=INK, spacing=3)
     draw.multiline_text((left, top + 17 * len(above) + 6), "\n".join(below), font=bold, fill=(0, 90, 140), spacing=3)
 

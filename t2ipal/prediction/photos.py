@@ -45,26 +45,26 @@ class Photo:
     height: int
 
 
-def find_photos(places: Iterable[str | Path]) -> list[Path]:
+def find_photos(paths: Iterable[str | Path]) -> list[Path]:
     """The files named, and those in the folders named and below; each once, those of a folder by name.
 
     Hidden files, and files whose ending says that they are no photos, are passed over in folders.
 
     Raises:
-        UserError: a place that does not exist, or a folder without any.
+        UserError: a path that does not exist, or a folder without any.
     """
-    found: dict[Path, None] = {}
-    for place in map(Path, places):
-        if place.is_dir():
-            files = list(_walk(place))
+    photos: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = list(_walk(path))
             if not files:
-                raise UserError(f"{place}: no photos in this folder or below (expected at least one)")
-            found |= dict.fromkeys(sorted(files, key=lambda path, top=place: path.relative_to(top).as_posix()))
-        elif place.exists():
-            found[place] = None
+                raise UserError(f"{path}: no photos in this folder or below (expected at least one)")
+            photos |= dict.fromkeys(sorted(files, key=lambda file, top=path: file.relative_to(top).as_posix()))
+        elif path.exists():
+            photos[path] = None
         else:
-            raise UserError(f"{place}: no such photo or folder")
-    return list(found)
+            raise UserError(f"{path}: no such photo or folder")
+    return list(photos)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

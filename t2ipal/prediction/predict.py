@@ -73,7 +73,7 @@ class Recogniser:
             on_progress: called after each batch.
 
         Raises:
-            UserError: a place that does not exist, or not one photo that can be read.
+            UserError: a path that does not exist, or not one photo that can be read.
         """
         paths = find_photos([photos] if isinstance(photos, str | Path) else photos)
         size = batch or int(self.header["clip"]["batch"])
@@ -128,16 +128,16 @@ class Recogniser:
 
         rows = [read for read in group if read.pixels is not None]
         common = {"classes": self.classes, "threshold": self.header.get("threshold")}
-        found: dict[int, dict[str, Any]] = {}
+        results: dict[int, dict[str, Any]] = {}
         if rows:
             features = self._features(rows)
             with torch.no_grad():
                 scores = mean_scores(self.method.scores(self.tensors, features).cpu().numpy())
             heat = self._heat(features, scores, maps)
-            found = {id(read): {"scores": scores[row], "heat": heat[row]} for row, read in enumerate(rows)}
+            results = {id(read): {"scores": scores[row], "heat": heat[row]} for row, read in enumerate(rows)}
         for read in group:
             about = {name: getattr(read, name) for name in ("path", "problem", "width", "height", "thumbnail")}
-            yield Prediction(**common, **about, **found.get(id(read), {}))
+            yield Prediction(**common, **about, **results.get(id(read), {}))
 
     def _features(self, rows: Sequence[_Read]) -> ImageFeatures:
         """What the workflow's feature files would hold of these photos."""

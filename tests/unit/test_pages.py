@@ -132,10 +132,11 @@ def test_hostile_claims_are_text(hostile: str) -> None:
     value = Value(1.0, low=0.5, high=1.5)
     level = Claim(hostile, SYSTEMS, hostile, hostile + "?", hostile, hostile, hostile, 1.0, value)
     claims = [replace(level, levels=(level,)), replace(level, kind=LEVELS)]
-    page = parse(claims_page(claims, hostile, hostile, [hostile]))
+    page = parse(claims_page(claims, hostile, hostile, [hostile], hostile))
     expect_harmless(page)
     assert texts(page, "h1") == texts(page, "ul.notes li") == [hostile]
-    assert texts(page, "p.lead")[0].startswith(hostile)
+    assert texts(page, "p.lead")[0].startswith(f"{hostile} Each line is a difference of {hostile} that")
+    assert texts(page, "thead .plot") == [f"Difference of {hostile}"]
     assert texts(page, "tr.group th[scope=rowgroup]") == [hostile, f"over the levels: {hostile}"]
     assert all(text.startswith(f"{hostile}") for text in texts(page, "td.text"))
     assert texts(page, "td.text .data") == ["average", *[f"{hostile} (paper: {hostile}?)"] * 2]
