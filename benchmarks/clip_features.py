@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 
+from t2ipal.backbones import load_backbone
+from t2ipal.backbones.base import ImageTextEncoder
 from t2ipal.device import pick_device
-from t2ipal.features.clip_models import Clip, load_clip
 from t2ipal.features.extract import encode_images, extract_images
-from t2ipal.features.preprocess import preprocess
 from t2ipal.images.encode import decode, encode, shrink
 from t2ipal.store import write_parquet
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    clip = load_clip(options.model, pick_device())
+    clip = load_backbone(options.model, pick_device())
     tensors = torch.randn(options.batch, 3, options.image_size, options.image_size)
     encode_images(clip, tensors)
     model = options.batch / seconds(lambda: encode_images(clip, tensors))
@@ -67,11 +67,11 @@ def picture(side: int) -> np.ndarray:
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def measure(clip: Clip, content: bytes, model: float, options: argparse.Namespace) -> tuple[str, ...]:
+def measure(clip: ImageTextEncoder, content: bytes, model: float, options: argparse.Namespace) -> tuple[str, ...]:
     """Size, milliseconds of decoding and of resizing, images per second of the workflow's extraction."""
     import pyarrow as pa
 
-    to_input, image = preprocess(options.image_size), decode(content)
+    to_input, image = clip.preprocess(options.image_size), decode(content)
     decoding = min(seconds(lambda: decode(content)) for _ in range(5))
     resizing = min(seconds(lambda: to_input(image)) for _ in range(5))
     rows = [{"bytes": content, "path": None}] * options.images

@@ -6,8 +6,8 @@ Features are made up, on disk as the workflow writes them: N captions x 6 images
 has 1,000 captions, D = 128 and maps of 3 x 3 cells; --wide has D = 512 and 7 x 7. Each line is a process of its own:
 
 plain:   each file read as a table and put together in memory, as one would write it first; no batches.
-memory:  `t2ipal.training.runs.load_training_data` with as much room as it wants.
-scratch: the same without room, all in scratch files; their pages that are in memory belong to the system, which takes
+memory:  `t2ipal.training.runs.load_training_data` without a limit of memory.
+scratch: the same with all features in scratch files; their pages that are in memory belong to the system, which takes
          them back when they are wanted.
 
 load is the time until the first batch, step the mean time of a batch of 64 captions and images for three seeds, over
@@ -154,7 +154,7 @@ def make(folder: str, count: str, dim: str, side: str) -> list[str]:
 
 def read(folder: str, way: str, steps: str) -> list[str]:
     """Load the features and draw batches."""
-    from t2ipal.features.room import Room
+    from t2ipal.features.memory import MemoryBudget
     from t2ipal.training.runs import TrainingFiles, load_training_data
 
     samples = [[f"{folder}/images-{k}-{i}.parquet" for i in range(SHARDS)] for k in range(SAMPLES)]
@@ -170,9 +170,9 @@ def read(folder: str, way: str, steps: str) -> list[str]:
         peak.look()
         del kept
         return [f"{load:.1f}", "", "", f"{peak.own:.0f}", f"{peak.all:.0f}"]
-    room = Room() if way == "memory" else Room(memory=0)
+    budget = MemoryBudget() if way == "memory" else MemoryBudget(memory=0)
     files = TrainingFiles([f"{folder}/labelled.parquet"], [f"{folder}/captions.parquet"], samples)
-    data = load_training_data(files, CLASSES, room)
+    data = load_training_data(files, CLASSES, budget)
     load = time.perf_counter() - started
     if way == "scratch":
         for sample in data.synthetic.samples:

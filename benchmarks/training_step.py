@@ -22,10 +22,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from t2ipal.backbones.base import ImageTextEncoder
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
+from t2ipal.backbones.openai.variants import Sizes, build_sizes
 from t2ipal.classes import load_classes
 from t2ipal.device import pick_device
-from t2ipal.features.clip_models import Clip, tokenize
-from t2ipal.features.dense import encode_text_dense
 from t2ipal.models.losses import ranking_loss
 from t2ipal.models.prompts import PromptEncoder, encode_plain
 from t2ipal.models.similarity import global_logits, local_logits
@@ -34,21 +35,19 @@ WIDTH, LAYERS, HEADS, BATCH, CONTEXT = 512, 12, 8, 64, 16
 Step = Callable[[], tuple[Tensor, list[Tensor]]]
 
 
-def random_clip() -> Clip:
+def random_clip() -> OpenAIEncoder:
     """A CLIP with a text encoder of the real size and next to no image encoder."""
-    from clip.model import CLIP
-
-    model = CLIP(512, 32, (1, 1, 1, 1), 2, None, 77, 49408, WIDTH, HEADS, LAYERS).eval().requires_grad_(False)
-    return Clip(model.to(pick_device()), "random", "", 512, 32)
+    model = build_sizes(Sizes(512, 32, (1, 1, 1, 1), 2, 0, 1, WIDTH, HEADS, LAYERS)).eval().requires_grad_(False)
+    return OpenAIEncoder(model.to(pick_device()), "random")
 
 
-def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
+def steps(clip: ImageTextEncoder, names: tuple[str, ...]) -> tuple[Step, Step]:
     """The plain step and ours; each returns the loss and the gradients of the two contexts."""
     captions = [
         f"a photo of a {names[i % len(names)]} beside a {names[3 * i % len(names)]} in the street" for i in range(BATCH)
     ]
-    tokens = tokenize(captions).to(clip.device)
-    mask = tokens != 0
+    tokens, lengths = clip.tokenize(captions)
+    mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).to(clip.device)
     labels = torch.zeros(BATCH, len(names), dtype=torch.int8)
     for i in range(BATCH):
         labels[i, [i % len(names), 3 * i % len(names)]] = 1
@@ -56,8 +55,8 @@ def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
     contexts = (0.02 * torch.randn(2, CONTEXT, WIDTH)).to(clip.device).requires_grad_()
     encoder = PromptEncoder(clip, names, CONTEXT)
     with torch.no_grad():
-        pooled, local = encode_text_dense(clip, tokens)
-    longest = int(mask.sum(1).max())
+        pooled, local = clip.text_dense(tokens, lengths)
+    longest = int(lengths.max())
     cached, cached_mask = (pooled, local[:, :longest].contiguous()), mask[:, :longest]
 
     def rank(embeddings: Tensor, features: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -68,7 +67,7 @@ def steps(clip: Clip, names: tuple[str, ...]) -> tuple[Step, Step]:
 
     def plain() -> tuple[Tensor, list[Tensor]]:
         with torch.no_grad():
-            features = encode_text_dense(clip, tokens)
+            features = clip.text_dense(tokens, lengths)
         return rank(torch.stack([encode_plain(clip, names, context) for context in contexts]), features, mask)
 
     def ours() -> tuple[Tensor, list[Tensor]]:

@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from t2ipal import backbones
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError

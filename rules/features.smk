@@ -15,7 +15,7 @@ rule features_drawn:
     input:
         images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
         model=get_clip_input,
-        code=get_code("features_images"),
+        code=get_image_code,
     output:
         features="<results>/features/{clip}/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
     log:
@@ -57,7 +57,7 @@ rule features_labelled:
     input:
         images="<results>/images/{part}/{dataset}.parquet",
         model=get_clip_input,
-        code=get_code("features_images"),
+        code=get_image_code,
     output:
         features="<results>/features/{clip}/{part}/{dataset}.parquet",
     log:
@@ -93,7 +93,7 @@ rule features_captions:
     input:
         captions="<results>/captions/{pool}/drawn.parquet",
         model=get_clip_input,
-        code=get_code("features_captions"),
+        code=get_caption_code,
     output:
         features="<results>/features/{clip}/captions/{pool}.parquet",
     log:
@@ -121,7 +121,7 @@ rule features_templates:
     input:
         patterns=get_resource("templates.yaml"),
         model=get_clip_input,
-        code=get_code("features_templates"),
+        code=get_template_code,
     output:
         features="<results>/features/{clip}/templates/{classes}.parquet",
     log:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from t2ipal import backbones
 from t2ipal.errors import UserError
-from t2ipal.features.variants import CACHE, SHA256, VARIANTS, address, file_name
 from t2ipal.paths import Place, coco_pictures, coco_row, nuswide_pictures, pool_files, source_files, voc_row
 from t2ipal.resource_files import resource
-from t2ipal.store import sha256_file
 
-MODELS = {"clip": "clip", "text_to_image": "stable-diffusion-v1-5"}
-"""The models that the paper used, by kind."""
+PIPELINE = "stable-diffusion-v1-5"
+"""Row of the text-to-image model that the paper used."""
 
 TABLE = resource("data_sources.csv")
 
@@ -118,30 +117,21 @@ def check_model(kind: str, key: str, place: str, revision: str | None = None) ->
         kind: "clip" or "text_to_image".
         revision: of a model on the Hugging Face hub.
     """
+    if kind == "clip":
+        found = backbones.check(place)
+        return Finding(key, found.text, found.missing, found.source)
     from t2ipal.images.manifest import verify
 
     path = Path(place)
-    if not path.exists() and (place in VARIANTS or (place.count("/") < 2 and not path.suffix)):
-        cached = _cached_clip(place) if kind == "clip" else _cached_pipeline(place, revision)
-        return Finding(key, f"{place}: {cached}", source=MODELS[kind])
+    if not path.exists() and place.count("/") < 2 and not path.suffix:
+        return Finding(key, f"{place}: {_cached_pipeline(place, revision)}", source=PIPELINE)
     if not path.exists():
-        return Finding(key, f"{place}: no such file or folder", missing=True, source=MODELS[kind])
+        return Finding(key, f"{place}: no such file or folder", missing=True, source=PIPELINE)
     try:
         verify(path)
     except UserError as error:
         return Finding(key, str(error), missing=True)
     return Finding(key, f"{place}: there")
-
-
-def _cached_clip(name: str) -> str:
-    """Whether a model of OpenAI's is in the cache of its package; without a network, where to put it."""
-    if name not in VARIANTS:
-        return f"looked up by name when it is needed; OpenAI's are {', '.join(VARIANTS)}"
-    path = CACHE.expanduser() / file_name(name)
-    if not path.exists():
-        return f"fetched when it is needed; without a network, fetch {address(name)} elsewhere and place it at {path}"
-    whole = sha256_file(path) == SHA256[name]
-    return f"{path}, " + ("sha256 as published" if whole else "but its sha256 is not the published one: remove it")
 
 
 def _cached_pipeline(name: str, revision: str | None) -> str:

@@ -9,7 +9,7 @@ from t2ipal.runtime.progress import log
 def main(snakemake: Any) -> None:
     from t2ipal import methods
     from t2ipal.features.cache import load_image_features
-    from t2ipal.features.room import Room
+    from t2ipal.features.memory import MemoryBudget
     from t2ipal.metrics import measure
     from t2ipal.metrics.records import write_records
     from t2ipal.metrics.score_files import write_scores
@@ -17,10 +17,10 @@ def main(snakemake: Any) -> None:
     from t2ipal.training import runs
 
     spec, files = snakemake.params.spec, snakemake.input
-    room = Room.of_job(snakemake.resources.get("mem_mb"))
-    features = {"test": load_image_features(files.test, room)}
+    budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
+    features = {"test": load_image_features(files.test, budget)}
     if files.validation:
-        features["validation"] = load_image_features(files.validation, room)
+        features["validation"] = load_image_features(files.validation, budget)
     scores, header = measure.score(files.model, features)
     write_scores(snakemake.output.scores, scores)
     labels = measure.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})

@@ -7,16 +7,16 @@ from t2ipal.runtime.progress import progress
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.backbones import load_backbone
     from t2ipal.device import pick_device
-    from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_captions
 
-    clip = load_clip(snakemake.params.spec["model"], pick_device())
+    backbone = load_backbone(snakemake.params.spec["model"], pick_device())
     with progress("captions", "captions") as report:
         extract_captions(
             snakemake.input.captions,
             snakemake.output.features,
-            clip,
+            backbone,
             batch=snakemake.resources.batch,
             on_progress=report,
         )

@@ -7,8 +7,8 @@ from t2ipal.runtime.progress import progress
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.backbones import load_backbone
     from t2ipal.device import pick_device
-    from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_images
 
     clip = snakemake.params.spec["clip"]
@@ -16,7 +16,7 @@ def main(snakemake: Any) -> None:
         extract_images(
             snakemake.input.images,
             snakemake.output.features,
-            load_clip(clip["model"], pick_device()),
+            load_backbone(clip["model"], pick_device()),
             image_size=clip["image_size"],
             crop=clip["crop"],
             batch=snakemake.resources.batch,

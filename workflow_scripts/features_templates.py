@@ -7,9 +7,9 @@ from t2ipal.runtime.progress import progress
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.backbones import load_backbone
     from t2ipal.captions.templates import templates
     from t2ipal.device import pick_device
-    from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_texts
 
     spec = snakemake.params.spec
@@ -18,7 +18,7 @@ def main(snakemake: Any) -> None:
         extract_texts(
             texts,
             snakemake.output.features,
-            load_clip(spec["model"], pick_device()),
+            load_backbone(spec["model"], pick_device()),
             batch=snakemake.resources.batch,
             on_progress=report,
         )

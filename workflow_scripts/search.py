@@ -10,30 +10,30 @@ def main(snakemake: Any) -> None:
     import pyarrow as pa
 
     from t2ipal import methods
+    from t2ipal.backbones import load_backbone
     from t2ipal.device import pick_device
     from t2ipal.features.cache import load_image_features
-    from t2ipal.features.clip_models import load_clip
-    from t2ipal.features.room import Room
+    from t2ipal.features.memory import MemoryBudget
     from t2ipal.store import write_parquet
     from t2ipal.training import protocols, runs
     from t2ipal.training.search import grid, try_settings
 
     spec, files = snakemake.params.spec, snakemake.input
-    room = Room.of_job(snakemake.resources.get("mem_mb"))
+    budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
     data = runs.load_training_data(
-        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"]), room
+        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"]), budget
     )
     known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
     data = known.of(data, spec["level"], spec["seeds"])
-    images = load_image_features(files.validation, room)
+    images = load_image_features(files.validation, budget)
     labels = runs.labels_of(files.validation_images, images.ids).numpy()
     columns = [spec["classes"].index(name) for name in spec["novel"] or spec["classes"]]
-    clip, method = load_clip(spec["clip"], pick_device()), methods.get(spec["method"])
+    backbone, method = load_backbone(spec["clip"], pick_device()), methods.get(spec["method"])
     rows, points = [], grid(spec["grid"])
     with progress(spec["method"], "settings") as report:
         for place, point in enumerate(points, 1):
             settings = method.Settings(**{**spec["settings"], **point})
-            rows += try_settings(method, settings, point, clip, spec, data, images, labels[:, columns])
+            rows += try_settings(method, settings, point, backbone, spec, data, images, labels[:, columns])
             report(place, len(points))
     rows.sort(key=lambda row: -row["mAP"])
     write_parquet(pa.Table.from_pylist(rows), snakemake.output.table)

@@ -8,9 +8,9 @@ from t2ipal.runtime.progress import log, progress
 
 def main(snakemake: Any) -> None:
     from t2ipal import methods
+    from t2ipal.backbones import load_backbone
     from t2ipal.device import pick_device
-    from t2ipal.features.clip_models import load_clip
-    from t2ipal.features.room import Room
+    from t2ipal.features.memory import MemoryBudget
     from t2ipal.store import write_parquet
     from t2ipal.training import protocols, runs
     from t2ipal.training.train import fit
@@ -28,14 +28,14 @@ def main(snakemake: Any) -> None:
             train_images=files.train_images,
         ),
         len(spec["classes"]),
-        Room.of_job(snakemake.resources.get("mem_mb"), pick_device()),
+        MemoryBudget.of_job(snakemake.resources.get("mem_mb"), pick_device()),
     )
     if data.mapped:
         log.info("features: more than half of the job's mem_mb, so in a scratch file of TMPDIR")
     for name, count in data.dropped.items():
         if count:
             log.warning("%s: %d left out", name, count)
-    method, clip = methods.get(spec["method"]), load_clip(spec["clip"], pick_device())
+    method, backbone = methods.get(spec["method"]), load_backbone(spec["clip"], pick_device())
     settings = method.Settings(**spec["settings"])
     known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
     learned, history = [], []
@@ -47,12 +47,12 @@ def main(snakemake: Any) -> None:
                 report(place * epochs + epoch, len(spec["levels"]) * epochs)
 
             rows = known.of(data, level, spec["seeds"])
-            tensors, epochs = fit(method, settings, clip, spec["classes"], rows, spec["seeds"], on_epoch)
+            tensors, epochs = fit(method, settings, backbone, spec["classes"], rows, spec["seeds"], on_epoch)
             learned.append(tensors)
             history += [{"level": level, **row} for row in epochs]
     header = {name: spec[name] for name in ("seeds", "levels")} | {"classes": spec["novel"] or spec["classes"]}
     write_parquet(runs.history_table(history), snakemake.output.history)
-    about = {**header, "clip": clip.name, "clip_sha256": clip.sha256}
+    about = {**header, "clip": backbone.name, "clip_sha256": backbone.sha256}
     runs.write_model(snakemake.output.model, runs.joined(learned), spec["method"], spec["settings"], **about)
 
 

@@ -1,8 +1,26 @@
 """Paths and values for the rules that run CLIP."""
 
 
+def get_backbone(clip):
+    """The files whose content stands for a backbone of the config; none for a name that is looked up elsewhere."""
+    paths = backbones.files(CONFIG.clip[clip].model)
+    return [file for path in paths for file in get_existing(str(path), f"clip.{clip}.model")]
+
+
 def get_clip_input(wildcards):
-    return get_model(CONFIG.clip[wildcards.clip].model, f"clip.{wildcards.clip}.model")
+    return get_backbone(wildcards.clip)
+
+
+def get_image_code(wildcards):
+    return get_backbone_code("features_images", wildcards.clip)
+
+
+def get_caption_code(wildcards):
+    return get_backbone_code("features_captions", wildcards.clip)
+
+
+def get_template_code(wildcards):
+    return get_backbone_code("features_templates", wildcards.clip)
 
 
 def get_clip_spec(wildcards):

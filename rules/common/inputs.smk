@@ -6,12 +6,18 @@ def get_code(script):
     return code_of(ROOT, f"workflow_scripts/{script}.py")
 
 
-def get_method_code(script, method):
-    """As `get_code`, with the file of the method."""
+def get_backbone_code(script, clip):
+    """As `get_code`, with the file of the backbone's kind."""
+    return code_of(ROOT, f"workflow_scripts/{script}.py", os.path.relpath(backbones.code(CONFIG.clip[clip].model), ROOT))
+
+
+def get_method_code(script, method, clip=None):
+    """As `get_code`, with the file of the method, and that of the backbone's kind for a job that loads a backbone."""
+    found = get_code(script) if clip is None else get_backbone_code(script, clip)
     if "." not in method:
-        return code_of(ROOT, f"workflow_scripts/{script}.py", f"t2ipal/methods/{method}.py")
+        return sorted({*found, *code_of(ROOT, f"t2ipal/methods/{method}.py")})
     outside = importlib.util.find_spec(method.rpartition(".")[0])
-    return [*get_code(script), os.path.relpath(outside.origin)]
+    return [*found, os.path.relpath(outside.origin)]
 
 
 MISSING = {}  # what a dry run found missing: path -> key
@@ -58,7 +64,7 @@ def get_classes(dataset):
 
 
 def get_model(model, key):
-    """The file whose content stands for a model: the manifest with its checksums, the model, or none for a name."""
+    """The file whose content stands for a text-to-image model: its manifest, the model, or none for a name."""
     for manifest in (Path(model) / "manifest.json", Path(model).parent / "manifest.json"):
         if manifest.exists():
             return [str(manifest)]

@@ -43,12 +43,11 @@ def get_recogniser_spec(wildcards):
 
 
 def get_predict_code(wildcards):
-    return get_method_code("predict", wildcards.method)
+    return get_method_code("predict", wildcards.method, get_base_run(wildcards).clip)
 
 
 def get_predict_clip(wildcards):
-    clip = get_base_run(wildcards).clip
-    return get_model(CONFIG.clip[clip].model, f"clip.{clip}.model")
+    return get_backbone(get_base_run(wildcards).clip)
 
 
 def get_predict_folder(wildcards):

@@ -6,12 +6,11 @@ def get_run(wildcards):
 
 
 def get_run_clip(wildcards):
-    clip = get_run(wildcards).clip
-    return get_model(CONFIG.clip[clip].model, f"clip.{clip}.model")
+    return get_backbone(get_run(wildcards).clip)
 
 
 def get_train_code(wildcards):
-    return get_method_code("train", wildcards.method)
+    return get_method_code("train", wildcards.method, get_run(wildcards).clip)
 
 
 def get_evaluate_code(wildcards):

@@ -12,7 +12,7 @@ def get_search_protocol(wildcards):
 
 
 def get_search_code(wildcards):
-    return get_method_code("search", wildcards.method)
+    return get_method_code("search", wildcards.method, wildcards.clip)
 
 
 def get_search_spec(wildcards):

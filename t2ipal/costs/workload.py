@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.costs.counts import Count, captions_of, images_of, kept_of
-from t2ipal.features.variants import GFLOPS, VARIANTS, named_as
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import drawings_of, labelled_images, labels_of, pools_of, readers_of
 
@@ -59,13 +59,9 @@ class Vision:
 
 
 def vision_of(model: str, image_size: int) -> Vision:
-    """A CLIP's sizes by its name or its file's, without reading it; one that is not known counts as RN101."""
-    if is_micro(model):
-        return Vision(0.11 * (image_size / 96) ** 2, 128, (image_size // 32) ** 2)
-    name = model if model in VARIANTS else named_as(Path(model).name.removeprefix("random-"))
-    sizes = VARIANTS[name or "RN101"]
-    gflops = GFLOPS.get(name or "RN101", GFLOPS["ViT-L/14"]) * (image_size / sizes.resolution) ** 2
-    return Vision(gflops, sizes.dim, (image_size // (sizes.patch or 32)) ** 2)
+    """A backbone's sizes by its name or its file's, without reading it."""
+    about = backbones.describe(model)
+    return Vision(about.gflops_at(image_size), about.dim, about.cells_at(image_size))
 
 
 def is_micro(model: str) -> bool:

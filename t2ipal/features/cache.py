@@ -1,7 +1,8 @@
 """Feature files and what they are in memory: float16, L2-normalised, in the order of their ids.
 
 Columns of images: id, [sample,] global_pos, global_nopos [D], local [HW * D], all of fixed size; of texts: id, global
-[D], local [n * D] and tokens [n], n from start to end mark. Schema metadata: clip_sha256, clip_name, dim, kind, grid.
+[D], local [n * D] and tokens [n], n from start to end mark. Schema metadata: clip_sha256, clip_name, dim, kind (image
+or text), grid; and encoder (kind of backbone), pad_id, resize (of images), which older files lack.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import torch
 from torch import Tensor
 
 from t2ipal.errors import UserError
-from t2ipal.features.room import Room
+from t2ipal.features.memory import MemoryBudget
 from t2ipal.store import open_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA = ("clip_sha256", "clip_name", "dim", "kind", "grid")
+MORE_METADATA = ("encoder", "pad_id", "resize")
+"""Absent in older files, all of which were made by OpenAI's CLIP."""
+
 Paths = Sequence[str | Path] | str | Path
 
 PART = 8_000_000
@@ -78,14 +82,14 @@ class TextFeatures:
     clip_sha256: str
 
     def padded(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Local features of the texts `index` [B] and where they are: ([B, L, D], [B, L] bool), L the longest of them.
+        """Local features of the texts `index` [B] and which positions they fill: ([B, L, D], [B, L] bool).
 
-        Padding is zero.
+        L is the length of the longest of them. Padding is zero.
         """
         start, length = self.offsets[index], (self.offsets[1:] - self.offsets[:-1])[index]
-        place = torch.arange(int(length.max()) if len(length) else 0)
-        mask = place < length[:, None]
-        local = self.local[(start[:, None] + place).clamp(max=len(self.local) - 1)]
+        position = torch.arange(int(length.max()) if len(length) else 0)
+        mask = position < length[:, None]
+        local = self.local[(start[:, None] + position).clamp(max=len(self.local) - 1)]
         return local.masked_fill_(~mask[..., None], 0), mask
 
 
@@ -108,25 +112,25 @@ def text_schema(dim: int, metadata: Mapping[str, str]) -> pa.Schema:
     return pa.schema([("id", pa.string()), *columns], metadata=dict(metadata))
 
 
-def load_image_features(paths: Paths, room: Room | None = None, in_steps: bool = False) -> ImageFeatures:
+def load_image_features(paths: Paths, budget: MemoryBudget | None = None, in_steps: bool = False) -> ImageFeatures:
     """Read one file, or the shards of one set, as one, a part of a file at a time.
 
     Args:
         paths: the file or files.
-        room: where the features go; None: into memory.
-        in_steps: whether a training reads of them in every step, which is what a GPU has room for.
+        budget: what they may fill; None: memory without limit.
+        in_steps: whether a training reads of them in every step, which is what a GPU keeps.
 
     Raises:
         UserError: a file is missing, damaged or no file of image features; shards are of different models; an id is
-            twice; there is no room.
+            twice; they do not fit.
     """
-    room, source = room or Room(), _Source.of(paths, ("global_pos", "global_nopos", "local"), "image")
+    budget, source = budget or MemoryBudget(), _Source.of(paths, ("global_pos", "global_nopos", "local"), "image")
     dim, grid = source.dim, tuple(int(part) for part in source.metadata["grid"].split(","))
     sizes = {"global_pos": dim, "global_nopos": dim, "local": dim * grid[0] * grid[1]}
-    found = _vectors(source, sizes, room, in_steps)
-    local = found["local"].unflatten(1, (-1, dim))
+    columns = _vectors(source, sizes, budget, in_steps)
+    local = columns["local"].unflatten(1, (-1, dim))
     sha256 = source.metadata["clip_sha256"]
-    return ImageFeatures(source.ids, found["global_pos"], found["global_nopos"], local, grid, sha256)
+    return ImageFeatures(source.ids, columns["global_pos"], columns["global_nopos"], local, grid, sha256)
 
 
 def load_global_features(paths: Paths, column: str) -> Tensor:
@@ -136,31 +140,31 @@ def load_global_features(paths: Paths, column: str) -> Tensor:
         UserError: as `load_image_features`.
     """
     source = _Source.of(paths, (column,), "text" if column == "global" else "image")
-    return _vectors(source, {column: source.dim}, Room())[column]
+    return _vectors(source, {column: source.dim}, MemoryBudget())[column]
 
 
-def load_text_features(paths: Paths, room: Room | None = None) -> TextFeatures:
+def load_text_features(paths: Paths, budget: MemoryBudget | None = None) -> TextFeatures:
     """Read one file, or several files of one kind, as one, a part of a file at a time.
 
     Raises:
         UserError: as `load_image_features`, or a text with more local features than tokens, or fewer.
     """
-    room, source = room or Room(), _Source.of(paths, ("global", "local", "tokens"), "text")
+    budget, source = budget or MemoryBudget(), _Source.of(paths, ("global", "local", "tokens"), "text")
     dim, widths = source.dim, [np.zeros(0, np.int64)]
     for _, batch in source.batches(("tokens",), TEXT_BYTES):
         widths.append(np.diff(batch.column("tokens").offsets.to_numpy()).astype(np.int64))
     lengths = np.empty(len(source.ids), np.int64)
-    lengths[source.places] = np.concatenate(widths)
+    lengths[source.ranks] = np.concatenate(widths)
     offsets = np.concatenate([[0], lengths.cumsum()])
-    pooled = _vectors(source, {"global": dim}, room)["global"]
-    local, tokens = room.take((int(offsets[-1]), dim)), torch.empty(int(offsets[-1]), dtype=torch.int32)
-    for places, batch in source.batches(("local", "tokens"), TEXT_BYTES * dim):
+    pooled = _vectors(source, {"global": dim}, budget)["global"]
+    local, tokens = budget.take((int(offsets[-1]), dim)), torch.empty(int(offsets[-1]), dtype=torch.int32)
+    for ranks, batch in source.batches(("local", "tokens"), TEXT_BYTES * dim):
         sizes = np.diff(batch.column("tokens").offsets.to_numpy())
         if not np.array_equal(np.diff(batch.column("local").offsets.to_numpy()), sizes * dim):
             raise UserError(
                 f"{source.paths[0]}: local features of a text do not fit its tokens; expected {dim} numbers for each"
             )
-        rows = np.repeat(offsets[places] - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
+        rows = np.repeat(offsets[ranks] - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
         _fill(tokens, rows, batch.column("tokens").flatten().to_numpy())
         _fill(local, rows, batch.column("local").flatten().to_numpy().reshape(-1, dim))
     sha256 = source.metadata["clip_sha256"]
@@ -175,13 +179,13 @@ class _Source:
         paths: the files.
         metadata: what they share.
         ids: [N], ascending.
-        places: [N] int64, where each row of the files, one after the other, is among the ids.
+        ranks: [N] int64, the index among the ids of each row of the files, one after the other.
     """
 
     paths: tuple[str | Path, ...]
     metadata: dict[str, str]
     ids: tuple[str, ...]
-    places: np.ndarray
+    ranks: np.ndarray
 
     @classmethod
     def of(cls, paths: Paths, columns: Sequence[str], kind: str) -> _Source:
@@ -195,9 +199,9 @@ class _Source:
             with open_parquet(path, ("id", *columns)) as file:
                 metadata = _metadata(file.schema_arrow.metadata, path, kind)
                 first = first or metadata
-                differs = [key for key in METADATA if metadata[key] != first[key]]
-                if differs:
-                    key = differs[0]
+                known = (key for key in metadata if key in first)
+                key = next((key for key in known if metadata[key] != first[key]), None)
+                if key is not None:
                     raise UserError(
                         f"{path}: {key} is {metadata[key][:16]}, expected {first[key][:16]} as in {paths[0]}"
                     )
@@ -210,36 +214,38 @@ class _Source:
         twice = next((a for a, b in pairwise(ids) if a == b), None)
         if twice is not None:
             raise UserError(f"{paths[0]}: id {twice!r} is there twice; expected each once")
-        places = np.empty(len(ids), np.int64)
-        places[order] = np.arange(len(ids))
-        return cls(paths, first, tuple(ids), places)
+        ranks = np.empty(len(ids), np.int64)
+        ranks[order] = np.arange(len(ids))
+        return cls(paths, first, tuple(ids), ranks)
 
     @property
     def dim(self) -> int:
         return int(self.metadata["dim"])
 
     def batches(self, columns: Sequence[str], row_bytes: int) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-        """Parts of the files of about `PART` bytes, with the places of their rows."""
+        """Parts of the files of about `PART` bytes, with the ranks of their rows."""
         start = 0
         for path in self.paths:
             with open_parquet(path) as file:
                 for batch in _batches(file, columns, path, max(1, PART // row_bytes)):
-                    yield self.places[start : start + batch.num_rows], batch
+                    yield self.ranks[start : start + batch.num_rows], batch
                     start += batch.num_rows
 
 
-def _vectors(source: _Source, sizes: Mapping[str, int], room: Room, in_steps: bool = False) -> dict[str, Tensor]:
+def _vectors(
+    source: _Source, sizes: Mapping[str, int], budget: MemoryBudget, in_steps: bool = False
+) -> dict[str, Tensor]:
     """Columns of fixed-size lists, of the sizes given, as a tensor [N, size] each."""
     for path in source.paths:
         with open_parquet(path) as file:
-            found = {name: getattr(file.schema_arrow.field(name).type, "list_size", None) for name in sizes}
-        if found != dict(sizes):
+            stored = {name: getattr(file.schema_arrow.field(name).type, "list_size", None) for name in sizes}
+        if stored != dict(sizes):
             wanted = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise UserError(f"{path}: features of sizes {list(found.values())}; expected {wanted}")
-    out = {name: room.take((len(source.ids), size), in_steps=in_steps) for name, size in sizes.items()}
-    for places, batch in source.batches(tuple(sizes), 2 * sum(sizes.values())):
+            raise UserError(f"{path}: features of sizes {list(stored.values())}; expected {wanted}")
+    out = {name: budget.take((len(source.ids), size), in_steps=in_steps) for name, size in sizes.items()}
+    for ranks, batch in source.batches(tuple(sizes), 2 * sum(sizes.values())):
         for name, size in sizes.items():
-            _fill(out[name], places, batch.column(name).flatten().to_numpy().reshape(-1, size))
+            _fill(out[name], ranks, batch.column(name).flatten().to_numpy().reshape(-1, size))
     return out
 
 
@@ -256,12 +262,13 @@ def _fill(out: Tensor, rows: np.ndarray, values: np.ndarray) -> None:
 
 
 def _metadata(header: Mapping[bytes, bytes] | None, path: str | Path, kind: str) -> dict[str, str]:
-    found = {key.decode(): value.decode() for key, value in (header or {}).items() if key.decode() in METADATA}
-    if set(found) != set(METADATA) or found["kind"] != kind:
+    texts = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (header or {}).items()}
+    if not set(METADATA) <= set(texts) or texts["kind"] != kind:
         raise UserError(
-            f"{path}: no {kind} features (kind is {found.get('kind')!r}); expected schema metadata {METADATA}"
+            f"{path}: no {kind} features (kind is {texts.get('kind')!r}); expected schema metadata {METADATA}"
         )
-    return found
+    older = {"encoder": "openai", "pad_id": "0"}
+    return older | {key: texts[key] for key in (*METADATA, *MORE_METADATA) if key in texts}
 
 
 def _batches(file: Any, columns: Sequence[str], path: str | Path, rows: int) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Running CLIP over images and texts once, and writing what it sees: a batch in memory at a time."""
+"""Run a backbone over images and texts once and write their features, a batch in memory at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from torch import Tensor
 
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, text_schema
-from t2ipal.features.clip_models import Clip, tokenize
-from t2ipal.features.dense import encode_image_dense, encode_text_dense, grid_of
-from t2ipal.features.preprocess import Crop, preprocess
 from t2ipal.images.encode import decode
 from t2ipal.store import open_parquet, parquet_writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from t2ipal.backbones.base import ImageTextEncoder
 
 OnProgress = Callable[[int], None]
 """Called with the number of rows done."""
@@ -36,10 +35,10 @@ TEXT_GROUP = 16
 def extract_images(
     source: str | Path,
     target: str | Path,
-    clip: Clip,
+    backbone: ImageTextEncoder,
     *,
     image_size: int,
-    crop: Crop = "center",
+    crop: str | None = "center",
     batch: int = 256,
     workers: int = 2,
     on_progress: OnProgress | None = None,
@@ -49,9 +48,9 @@ def extract_images(
     Args:
         source: has the columns image (struct of bytes and path; bytes win) and caption_id or image_id, perhaps sample.
         target: where the features go.
-        clip: the model.
+        backbone: the model.
         image_size: side in pixels at which it sees the images.
-        crop: see `preprocess`.
+        crop: see `ImageTextEncoder.preprocess`.
         batch: images in memory, and encoded together.
         workers: threads that decode images while the model works on earlier ones.
         on_progress: called after each batch.
@@ -59,16 +58,17 @@ def extract_images(
     Raises:
         UserError: the source is missing or damaged, or an image of it cannot be read.
     """
-    to_input, grid = preprocess(image_size, crop), grid_of(clip, image_size)
+    to_input, grid = backbone.preprocess(image_size, crop), backbone.grid(image_size)
     with open_parquet(source, ["image"]) as file, ThreadPoolExecutor(workers) as pool:
         names = file.schema_arrow.names
         key, with_sample, rows = _id_column(names, source), "sample" in names, file.metadata.num_rows
-        schema = image_schema(clip.dim, grid[0] * grid[1], with_sample, facts(clip, "image", grid))
+        about = metadata(backbone, "image", grid, backbone.resized(crop))
+        schema = image_schema(backbone.dim, grid[0] * grid[1], with_sample, about)
         columns = [key, "image", *(["sample"] if with_sample else [])]
         done = 0
         with parquet_writer(target, schema) as writer:
             for table, pixels in _decoded(_batches(file, columns, batch, source), key, to_input, pool):
-                vectors = encode_images(clip, torch.stack(pixels))
+                vectors = encode_images(backbone, torch.stack(pixels))
                 ids = table.column(key).to_pylist()
                 vectors = [_half(value.flatten(1), ids, source) for value in vectors]
                 extra = [table.column("sample")] if with_sample else []
@@ -82,14 +82,19 @@ def extract_images(
 
 
 def extract_captions(
-    source: str | Path, target: str | Path, clip: Clip, *, batch: int = 256, on_progress: OnProgress | None = None
+    source: str | Path,
+    target: str | Path,
+    backbone: ImageTextEncoder,
+    *,
+    batch: int = 256,
+    on_progress: OnProgress | None = None,
 ) -> int:
     """Features of every caption of a parquet file, in its order; returns the number of rows.
 
     Args:
         source: has the columns caption_id and text.
         target: where the features go.
-        clip: the model.
+        backbone: the model.
         batch: captions encoded together.
         on_progress: called after each group of batches.
 
@@ -103,7 +108,7 @@ def extract_captions(
             zip(*(table.column(name).to_pylist() for name in ("caption_id", "text")), strict=True) for table in tables
         )
         done = extract_texts(
-            (pair for group in pairs for pair in group), target, clip, batch=batch, on_progress=on_progress
+            (pair for group in pairs for pair in group), target, backbone, batch=batch, on_progress=on_progress
         )
     if done != rows:
         raise AssertionError(f"{target}: {rows} captions in, {done} rows out")
@@ -113,18 +118,18 @@ def extract_captions(
 def extract_texts(
     texts: Iterable[tuple[str, str]],
     target: str | Path,
-    clip: Clip,
+    backbone: ImageTextEncoder,
     *,
     batch: int = 256,
     on_progress: OnProgress | None = None,
 ) -> int:
-    """Features of (id, text) pairs, in their order; returns their number. A text beyond CLIP's 77 tokens is cut."""
-    schema = text_schema(clip.dim, facts(clip, "text", None))
+    """Features of (id, text) pairs, in their order; returns their number. A text beyond the context is cut."""
+    schema = text_schema(backbone.dim, metadata(backbone, "text"))
     done = 0
     with parquet_writer(target, schema) as writer:
         for group in _groups(texts, batch * TEXT_GROUP):
             ids = [identity for identity, _ in group]
-            pooled, local, tokens = encode_ragged(clip, [text for _, text in group], batch)
+            pooled, local, tokens = encode_ragged(backbone, [text for _, text in group], batch)
             vectors = [
                 _half(pooled, ids, target),
                 *(_ragged(part, dtype) for part, dtype in ((local, np.float16), (tokens, np.int32))),
@@ -136,36 +141,47 @@ def extract_texts(
     return done
 
 
-def encode_ragged(clip: Clip, texts: Sequence[str], batch: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def encode_ragged(
+    backbone: ImageTextEncoder, texts: Sequence[str], batch: int
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Global features [N, D], and local features [n, D] and tokens [n] of each text, n from start to end mark.
 
-    Texts of like length are encoded together; attention is causal, so cutting the padding changes nothing.
+    Texts of like length are encoded together, without padding where it changes nothing.
     """
-    tokens = tokenize(texts)
-    lengths = tokens.argmax(-1) + 1
+    tokens, lengths = backbone.tokenize(texts)
     order = lengths.argsort(stable=True)
-    pooled = torch.empty(len(texts), clip.dim)
+    pooled = torch.empty(len(texts), backbone.dim)
     local: list[Tensor] = [pooled] * len(texts)
     for rows in order.split(batch):
         with torch.inference_mode():
-            found, dense = (value.cpu() for value in encode_text_dense(clip, tokens[rows, : int(lengths[rows].max())]))
-        pooled[rows] = found
-        for place, row in enumerate(rows.tolist()):
-            local[row] = dense[place, : lengths[row]]
+            dense = backbone.text_dense(backbone.cut(tokens[rows], lengths[rows]), lengths[rows])
+        pooled[rows], states = (value.cpu() for value in dense)
+        for row, values in zip(rows.tolist(), states, strict=True):
+            local[row] = values[: lengths[row]]
     return pooled, local, [row[:length] for row, length in zip(tokens, lengths.tolist(), strict=True)]
 
 
-def facts(clip: Clip, kind: str, grid: tuple[int, int] | None) -> dict[str, str]:
-    """Schema metadata of a feature file."""
-    cells = "" if grid is None else f"{grid[0]},{grid[1]}"
-    return {"clip_sha256": clip.sha256, "clip_name": clip.name, "dim": str(clip.dim), "kind": kind, "grid": cells}
+def metadata(
+    backbone: ImageTextEncoder, kind: str, grid: tuple[int, int] | None = None, resize: str = ""
+) -> dict[str, str]:
+    """Schema metadata of a feature file of `kind` image or text; `grid` and `resize` are of images."""
+    return {
+        "clip_sha256": backbone.sha256,
+        "clip_name": backbone.name,
+        "dim": str(backbone.dim),
+        "kind": kind,
+        "grid": "" if grid is None else f"{grid[0]},{grid[1]}",
+        "encoder": backbone.kind,
+        "pad_id": str(backbone.pad_id),
+        "resize": resize,
+    }
 
 
 def _id_column(names: Sequence[str], source: str | Path) -> str:
-    found = [name for name in ("caption_id", "image_id") if name in names]
-    if len(found) != 1:
+    keys = [name for name in ("caption_id", "image_id") if name in names]
+    if len(keys) != 1:
         raise UserError(f"{source}: columns {', '.join(names)}; expected one of caption_id and image_id")
-    return found[0]
+    return keys[0]
 
 
 def _batches(file: Any, columns: list[str], size: int, source: str | Path) -> Iterator[pa.RecordBatch]:
@@ -200,11 +216,11 @@ def _open(identity: str, image: dict[str, Any], to_input: Callable[[Any], Tensor
         raise UserError(f"image {identity}: {error}") from error
 
 
-def encode_images(clip: Clip, pixels: Tensor) -> list[Tensor]:
-    """Dense features of a batch, as `encode_image_dense` has them; on a CPU a few images at a time."""
-    size = len(pixels) if clip.device.type != "cpu" else max(1, CPU_PIXELS // pixels[0, 0].numel())
+def encode_images(backbone: ImageTextEncoder, pixels: Tensor) -> list[Tensor]:
+    """Dense features of a batch, as `ImageTextEncoder.image_dense` has them; on a CPU a few images at a time."""
+    size = len(pixels) if backbone.device.type != "cpu" else max(1, CPU_PIXELS // pixels[0, 0].numel())
     with torch.inference_mode():
-        parts = [encode_image_dense(clip, part) for part in pixels.split(size)]
+        parts = [backbone.image_dense(part) for part in pixels.split(size)]
     return [torch.cat(values).cpu() for values in zip(*parts, strict=True)]
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
     from t2ipal.training.data import TrainingData
 
 CAPTIONS, SYNTHETIC, TRAIN, SHOTS = "captions", "synthetic", "train", "shots"
@@ -145,8 +145,8 @@ class Method(ABC):
         return Rows(self.kinds(self.settings))
 
     @abstractmethod
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        """Take from CLIP what training needs. `scores` must not need it."""
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
+        """Take from the backbone what training needs. `scores` must not need it."""
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:  # noqa: B027 - few methods need it
         """Take from the training rows what no batch shows: label statistics, support sets. Called before `start`."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
 
 
 class Settings(TrainingSettings):
@@ -69,11 +69,11 @@ class CoMC(Method):
     def rows(self) -> Rows:
         return Rows(self.uses, global_feature=self.settings.global_feature, templates=self.settings.templates)
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         from t2ipal.methods.prompt_learning import encode_names
 
         self.device = device
-        self.texts = encode_names(clip, self.class_names, self.settings.template).to(device)
+        self.texts = encode_names(backbone, self.class_names, self.settings.template).to(device)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         self.seeds = tuple(seeds)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from t2ipal.features.clip_models import Clip
+    from t2ipal.backbones.base import ImageTextEncoder
 
 
 class ContextSettings(TrainingSettings):
@@ -52,17 +52,17 @@ class ContextLearning(Method):
     settings: ContextSettings
     parts: ClassVar[tuple[str, ...]]
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        self.device, self.dim = device, clip.dim
-        self.encode_classes(clip, self.class_names)
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
+        self.device, self.dim = device, backbone.dim
+        self.encode_classes(backbone, self.class_names)
 
-    def encode_classes(self, clip: Clip, names: Sequence[str]) -> None:
+    def encode_classes(self, backbone: ImageTextEncoder, names: Sequence[str]) -> None:
         """Encode prompts of `names` from now on."""
         from t2ipal.device import pick_dtype
         from t2ipal.models.prompts import PromptEncoder
 
         settings, dtype = self.settings, pick_dtype(self.settings.dtype, self.device)
-        self.encoder = PromptEncoder(clip, names, settings.n_ctx, settings.class_specific, dtype).to(self.device)
+        self.encoder = PromptEncoder(backbone, names, settings.n_ctx, settings.class_specific, dtype).to(self.device)
         self.width = self.encoder.width
 
     def start(self, seeds: Sequence[int]) -> Tensors:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
     from t2ipal.training.data import TrainingData
 
 
@@ -64,15 +64,15 @@ class CoOp(ContextLearning):
     def rows(self) -> Rows:
         return Rows(self.uses, global_feature=self.settings.global_feature)
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        super().prepare(clip, device)
-        self.clip = clip
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
+        super().prepare(backbone, device)
+        self.backbone = backbone
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
         """Classes to be scored alone are learned alone."""
         self.novel = data.novel
         if data.novel is not None:
-            self.encode_classes(self.clip, [self.class_names[c] for c in data.novel])
+            self.encode_classes(self.backbone, [self.class_names[c] for c in data.novel])
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         import torch

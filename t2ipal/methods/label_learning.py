@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
     from t2ipal.training.data import TrainingData
 
 
@@ -46,8 +46,8 @@ class LabelLearning(Method):
     own_schedule = True
     settings: LabelSettings
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        self.device, self.dim = device, clip.dim
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
+        self.device, self.dim = device, backbone.dim
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
         """Take what is fixed in training, the same for all seeds: `self.fixed`, [1, ...] each, and the labels' odds."""
@@ -150,7 +150,7 @@ class WordLearning(LabelLearning):
 
     settings: WordSettings
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         """Read the word vectors, centred over the classes and scaled to a mean square of 1.
 
         Raises:
@@ -158,9 +158,9 @@ class WordLearning(LabelLearning):
         """
         import torch
 
-        super().prepare(clip, device)
+        super().prepare(backbone, device)
         if self.settings.word_vectors is None:
-            words = encode_names(clip, self.class_names, NAME_TEMPLATE)
+            words = encode_names(backbone, self.class_names, NAME_TEMPLATE)
         else:
             from t2ipal.models.word_vectors import read_word_vectors
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from t2ipal.features.clip_models import Clip
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.training.data import TrainingData
 
 
@@ -26,7 +26,7 @@ class NovelLearning(Method):
     def rows(self) -> Rows:
         return Rows(self.kinds(self.settings), self.settings.global_feature)
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         self.device = device
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
 
 PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train", SHOTS: "loss_shots"}
 NAME_TEMPLATE = "a photo of a {}."
@@ -62,15 +62,12 @@ class AdapterSettings(PromptSettings):
     normalise_adapter: bool = Field(True, description="L2-normalise the prototypes of eq. 5. Tip-Adapter: yes.")
 
 
-def encode_names(clip: Clip, class_names: Sequence[str], template: str) -> Tensor:
+def encode_names(backbone: ImageTextEncoder, class_names: Sequence[str], template: str) -> Tensor:
     """Text embeddings [C, D] of `template` with each name, float32, L2-normalised."""
     import torch
 
-    from t2ipal.features.clip_models import tokenize
-    from t2ipal.features.dense import encode_text_dense
-
     with torch.inference_mode():
-        embeddings, _ = encode_text_dense(clip, tokenize([template.format(name) for name in class_names]))
+        embeddings, _ = backbone.text_dense(*backbone.tokenize([template.format(name) for name in class_names]))
     return embeddings.float().clone()
 
 
@@ -198,10 +195,10 @@ class AdapterLearning(PromptLearning):
     def lr_scales(cls, settings: AdapterSettings) -> Mapping[str, float]:
         return dict.fromkeys(("adapter_local", "adapter_global"), settings.adapter_lr_mult)
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
-        super().prepare(clip, device)
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
+        super().prepare(backbone, device)
         if self.settings.adapter != "none" and self.settings.adapter_init == "text":
-            self.prototypes = encode_names(clip, self.class_names, NAME_TEMPLATE).to(device)
+            self.prototypes = encode_names(backbone, self.class_names, NAME_TEMPLATE).to(device)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         learned = super().start(seeds)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
 
 
 def one_slot(template: str) -> str:
@@ -47,11 +47,13 @@ class ZSCLIP(Method):
     source = "Radford et al., ICML 2021; github.com/openai/CLIP"
     Settings = Settings
 
-    def prepare(self, clip: Clip, device: torch.device) -> None:
+    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
+        import torch
+
         from t2ipal.methods.prompt_learning import encode_names
 
-        self.embeddings = encode_names(clip, self.class_names, self.settings.template).to(device)
-        self.logit_scale = clip.model.logit_scale.detach().float().exp().to(device)
+        self.embeddings = encode_names(backbone, self.class_names, self.settings.template).to(device)
+        self.logit_scale = torch.tensor(backbone.logit_scale, device=device)
 
     def finish(self, learned: Tensors) -> Tensors:
         return {"class_global": self.embeddings[None], "logit_scale": self.logit_scale.reshape(1)}

@@ -13,7 +13,7 @@ from t2ipal.seeds import seed_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from t2ipal.features.room import Room
+    from t2ipal.features.memory import MemoryBudget
 
 
 def sample_rows(table: pa.Table, key: str, count: int, seed: int) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def image_examples(
     spec: Mapping[str, Any],
     count: int,
     maps: int = 3,
-    room: Room | None = None,
+    budget: MemoryBudget | None = None,
 ) -> list[ImageExample]:
     """Test images with the heat maps of the classes that the first seed scores highest.
 
@@ -87,14 +87,14 @@ def image_examples(
         spec: the crop that CLIP sees, the class names, the seed of the choice.
         count: how many images, of those with the most classes.
         maps: heat maps per image.
-        room: where the features go; None: into memory.
+        budget: what the features may fill; None: memory without limit.
     """
     import torch
 
     from t2ipal.features.cache import load_image_features
     from t2ipal.training import runs
 
-    encoded = load_image_features(features, room)
+    encoded = load_image_features(features, budget)
     method, tensors, _ = runs.read_model(model)
     table = store.read_parquet(images, ["image_id", "labels"])
     rich = [row for row in table.to_pylist() if row["labels"] and sum(label == 1 for label in row["labels"]) > 1]

@@ -42,7 +42,7 @@ class Recogniser:
     """A trained recogniser with its CLIP, ready to see photos."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self.method, self.tensors, self.clip = loaded.method, loaded.tensors, loaded.clip
+        self.method, self.tensors, self.backbone = loaded.method, loaded.tensors, loaded.backbone
         self.header = dict(loaded.header)
         self.classes: tuple[str, ...] = tuple(loaded.header["classes"])
 
@@ -96,10 +96,8 @@ class Recogniser:
 
     def _read(self, paths: Sequence[Path], size: int, workers: int, thumbnails: int) -> Iterator[list[_Read]]:
         """Groups of photos with `size` readable ones each, in order; photos ahead are read meanwhile."""
-        from t2ipal.features.preprocess import preprocess
-
         about = self.header["clip"]
-        to_input = preprocess(about["image_size"], about["crop"])
+        to_input = self.backbone.preprocess(about["image_size"], about["crop"])
         waiting: deque[Future[_Read]] = deque()
         group: list[_Read] = []
         readable = 0
@@ -144,15 +142,16 @@ class Recogniser:
         import torch
 
         from t2ipal.features.cache import ImageFeatures
-        from t2ipal.features.dense import grid_of
         from t2ipal.features.extract import encode_images
 
-        parts = encode_images(self.clip, torch.stack([read.pixels for read in rows]))
+        parts = encode_images(self.backbone, torch.stack([read.pixels for read in rows]))
         if not all(bool(part.isfinite().all()) for part in parts):
-            raise UserError(f"{self.clip.name}: features that are not finite; expected numbers: is the model damaged?")
+            raise UserError(
+                f"{self.backbone.name}: features that are not finite; expected numbers: is the model damaged?"
+            )
         ids = tuple(str(read.path) for read in rows)
-        grid = grid_of(self.clip, self.header["clip"]["image_size"])
-        return ImageFeatures(ids, *(part.half() for part in parts), grid, self.clip.sha256)
+        grid = self.backbone.grid(self.header["clip"]["image_size"])
+        return ImageFeatures(ids, *(part.half() for part in parts), grid, self.backbone.sha256)
 
     def _heat(self, features: ImageFeatures, scores: np.ndarray, maps: int) -> list[dict[int, np.ndarray]]:
         """By photo: the maps of the highest-scored classes, each divided by its maximum."""

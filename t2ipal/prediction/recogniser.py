@@ -1,7 +1,7 @@
 """A recogniser: one safetensors file that knows all that predicting needs, and where its CLIP is.
 
 Tensors are what a run learned, seeds first. The header has, beside what a run's own has (method, settings, classes,
-seeds, levels, clip_sha256): `clip` {name, path, relative, image_size, crop, batch}, `threshold` and `scores`.
+seeds, levels, clip_sha256): `clip` {name, kind, path, relative, image_size, crop, batch}, `threshold` and `scores`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2ipal import store
+from t2ipal import backbones, store
 from t2ipal.errors import UserError
 from t2ipal.resource_files import resource
 from t2ipal.training import runs
@@ -20,7 +20,7 @@ from t2ipal.training import runs
 if TYPE_CHECKING:
     import numpy as np
 
-    from t2ipal.features.clip_models import Clip
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.methods.base import Method, Tensors
 
 SCORES = "mean over the seeds"
@@ -35,13 +35,13 @@ class Loaded:
         method: with its settings.
         tensors: what it learned, [S, ...] each.
         header: see above.
-        clip: the model that it learned with.
+        backbone: the model that it learned with.
     """
 
     method: Method
     tensors: Tensors
     header: Mapping[str, Any]
-    clip: Clip
+    backbone: ImageTextEncoder
 
 
 def write_recogniser(
@@ -62,12 +62,18 @@ def write_recogniser(
     tensors, header = store.read_tensors(run)
     if header.get("levels") != [0]:
         raise UserError(f"{run}: models of label levels {header.get('levels')}; expected a run that knows one ([0])")
-    model = Path(clip["model"])
+    model = backbones.location(clip["model"])
     where: dict[str, Any] = {"path": None, "relative": None}
-    if model.exists():
+    if model is not None and model.exists():
         full = model.resolve()
         where = {"path": str(full), "relative": os.path.relpath(full, Path(path).resolve().parent)}
-    about = {"name": str(clip["model"]), **where, **{key: clip[key] for key in ("image_size", "crop", "batch")}}
+    kind = backbones.split(clip["model"])[0].kind
+    about = {
+        "name": str(clip["model"]),
+        "kind": kind,
+        **where,
+        **{key: clip[key] for key in ("image_size", "crop", "batch")},
+    }
     more = {"clip": about, "threshold": threshold, "scores": SCORES, "t2ipal": version}
     store.write_tensors(path, tensors, {**header, **more})
     Path(path).chmod(0o644)  # safetensors leaves it to its owner alone, and it is made to be given away
@@ -98,32 +104,33 @@ def load_recogniser(path: str | Path, clip: str | Path | None = None, device: st
         UserError: a file is missing, damaged, no recogniser, or another CLIP.
     """
     from t2ipal.device import pick_device
-    from t2ipal.features.clip_models import load_clip
 
     header = read_header(path)
-    place = pick_device(device)
-    model = load_clip(str(clip) if clip is not None else _find_clip(path, header["clip"]), place)
+    target = pick_device(device)
+    model = backbones.load_backbone(_find_clip(path, header["clip"], clip), target)
     if model.sha256 != header["clip_sha256"]:
         found, wanted = model.sha256[:12], header["clip_sha256"][:12]
         raise UserError(f"{clip or header['clip']['path']}: a CLIP of sha256 {found}, but {path} learned with {wanted}")
     method, tensors, _ = runs.read_model(path)
-    return Loaded(method, {name: value.to(place) for name, value in tensors.items()}, header, model)
+    return Loaded(method, {name: value.to(target) for name, value in tensors.items()}, header, model)
 
 
-def _find_clip(path: str | Path, about: Mapping[str, Any]) -> str:
-    """Where the CLIP is; a name stays a name.
-
-    At its recorded path, there as seen from the recogniser, or, if it is one of the zoo's, among the installed files.
+def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | None) -> str:
+    """The CLIP: `moved` if given; else at its recorded path, at that path relative to the recogniser, or, if it is one
+    of the zoo's, among the installed files; or its name.
     """
+    kind = about.get("kind", backbones.DEFAULT)
+    if moved is not None:
+        return backbones.named(kind, moved)
     if about["path"] is None:
         return str(about["name"])
     paths = [Path(about["path"]), Path(path).resolve().parent / about["relative"]]
     folder, _, name = str(about["name"]).partition("/")
     if folder == "resources":
         paths.append(resource(name))
-    for candidate in paths:
-        if candidate.exists():
-            return str(candidate)
+    for file in paths:
+        if file.exists():
+            return backbones.named(kind, file)
     raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
 
 

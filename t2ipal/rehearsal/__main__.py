@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from t2ipal.backbones.openai.variants import VARIANTS, file_name
 from t2ipal.errors import UserError
-from t2ipal.features.variants import VARIANTS, file_name
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def write(out: Path, data: Path, variant: str, captions: int, steps: int) -> Non
     Raises:
         UserError: no captions at `data`.
     """
-    from t2ipal.rehearsal.clip import write_archive
+    from t2ipal.backbones.openai.archive import write_archive
     from t2ipal.rehearsal.overlay import choose_captions, make_overlay, present_classes, write_overlay
     from t2ipal.rehearsal.stable_diffusion import write_pipeline
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from t2ipal.resource_files import resource
 
 if TYPE_CHECKING:
-    from t2ipal.features.clip_models import Clip
+    from t2ipal.backbones.base import ImageTextEncoder
 
 MICRO = resource("zoo/clip.safetensors")
 PARTS = ("reading", "captions", "encoding", "training", "heads", "micro", "drawing", "files")
@@ -57,31 +57,29 @@ def drawing(folder: Path, batch: int = 2) -> Iterator[tuple[str, float]]:
         yield f"vae_decode_512 ({painter.dtype})", seconds(lambda: pipe.vae.decode(z[:1], return_dict=False)[0], 2)
 
 
-def encoding(clip: Clip) -> Iterator[tuple[str, float]]:
+def encoding(backbone: ImageTextEncoder) -> Iterator[tuple[str, float]]:
     """Seconds of an image at 224 and 448 pixels, and of a caption."""
     import torch
 
-    from t2ipal.features.dense import encode_image_dense
     from t2ipal.features.extract import CPU_PIXELS, encode_ragged
 
     with torch.inference_mode():
         for side in (224, 448):
             count = max(1, CPU_PIXELS // side**2)
             images = torch.randn(count, 3, side, side)
-            yield f"clip_image_{side} ({clip.name})", seconds(lambda x=images: encode_image_dense(clip, x)) / count
-    yield f"clip_caption ({clip.name})", seconds(lambda: encode_ragged(clip, [PROMPT] * 64, 64)) / 64
+            yield f"clip_image_{side} ({backbone.name})", seconds(lambda x=images: backbone.image_dense(x)) / count
+    yield f"clip_caption ({backbone.name})", seconds(lambda: encode_ragged(backbone, [PROMPT] * 64, 64)) / 64
 
 
-def reading(data: Path) -> Iterator[tuple[str, float]]:
-    """Seconds of reading a photograph for CLIP, and the bytes of photographs stored as drawn images are."""
+def reading(data: Path, backbone: ImageTextEncoder) -> Iterator[tuple[str, float]]:
+    """Seconds of reading a photograph for a backbone, and the bytes of photographs stored as drawn images are."""
     import numpy as np
     from PIL import Image, ImageOps
 
-    from t2ipal.features.preprocess import preprocess
     from t2ipal.images.encode import decode, encode
 
     paths = sorted(data.rglob("*.jpg"))[:60]
-    to_input = preprocess(224, "center")
+    to_input = backbone.preprocess(224, "center")
     yield "photograph_to_input_224", seconds(lambda: [to_input(decode(path)) for path in paths]) / len(paths)
     square = [np.asarray(ImageOps.fit(decode(path), (512, 512), Image.Resampling.BICUBIC)) for path in paths]
     files = [encode(pixels, "webp", 92) for pixels in square]
@@ -102,7 +100,7 @@ def noun_filter(data: Path) -> Iterator[tuple[str, float]]:
     yield "noun_filter_caption", seconds(lambda: list(labeller.label(texts)), 2) / len(texts)
 
 
-def training(clip: Clip, classes: str = "coco") -> Iterator[tuple[str, float]]:
+def training(backbone: ImageTextEncoder, classes: str = "coco") -> Iterator[tuple[str, float]]:
     """Seconds of a class prompt, forward and backward, in T2I-PAL (shared contexts) and DualCoOp (own contexts).
 
     A step of three seeds and 64 rows, with all that belongs to it, divided by its prompts: two for each class and seed.
@@ -118,7 +116,7 @@ def training(clip: Clip, classes: str = "coco") -> Iterator[tuple[str, float]]:
 
     def branch(cells: int) -> Branch:
         def unit(*shape: int) -> torch.Tensor:
-            return torch.nn.functional.normalize(torch.randn(*shape, clip.dim, generator=generator), dim=-1)
+            return torch.nn.functional.normalize(torch.randn(*shape, backbone.dim, generator=generator), dim=-1)
 
         labels = (torch.rand(SEEDS, BATCH, len(names), generator=generator) < 0.03).to(torch.int8)
         return Branch(unit(SEEDS, BATCH), unit(SEEDS, BATCH, cells), None, labels, torch.ones(SEEDS, BATCH))
@@ -127,16 +125,16 @@ def training(clip: Clip, classes: str = "coco") -> Iterator[tuple[str, float]]:
     for name, batch in batches.items():
         kind = methods.get(name)
         method = kind(kind.Settings(), names)
-        method.prepare(clip, torch.device("cpu"))
+        method.prepare(backbone, torch.device("cpu"))
         learned = {key: value.requires_grad_() for key, value in method.start(range(SEEDS)).items()}
 
         def step(method: Any = method, learned: Any = learned, batch: Any = batch) -> None:
             method.loss(learned, batch)["loss"].sum().backward()
 
-        yield f"prompt of {name} ({clip.name}, {len(names)} classes)", seconds(step, 2) / (SEEDS * 2 * len(names))
+        yield f"prompt of {name} ({backbone.name}, {len(names)} classes)", seconds(step, 2) / (SEEDS * 2 * len(names))
 
 
-def heads(clip: Clip, rows: int = 128, cells: int = 196) -> Iterator[tuple[str, float]]:
+def heads(backbone: ImageTextEncoder, rows: int = 128, cells: int = 196) -> Iterator[tuple[str, float]]:
     """Seconds of a training row and seed of methods with a head on features: 80 classes, 14 x 14 cells."""
     import torch
 
@@ -147,10 +145,10 @@ def heads(clip: Clip, rows: int = 128, cells: int = 196) -> Iterator[tuple[str, 
     from t2ipal.training.train import fit
 
     generator = torch.Generator().manual_seed(0)
-    pooled, local = (torch.nn.functional.normalize(torch.randn(*shape, clip.dim, generator=generator), dim=-1).half()
-                     for shape in ((rows,), (rows, cells)))  # fmt: skip
+    drawn = (torch.randn(*shape, backbone.dim, generator=generator) for shape in ((rows,), (rows, cells)))
+    pooled, local = (torch.nn.functional.normalize(values, dim=-1).half() for values in drawn)
     ids = tuple(f"{row:04d}" for row in range(rows))
-    images = ImageFeatures(ids, pooled, pooled, local, (14, 14), clip.sha256)
+    images = ImageFeatures(ids, pooled, pooled, local, (14, 14), backbone.sha256)
     names = load_classes("coco").names
     labels = (torch.rand(rows, len(names), generator=generator) < 0.1).to(torch.int8)
     data = TrainingData(train=images, train_labels=labels)
@@ -158,7 +156,7 @@ def heads(clip: Clip, rows: int = 128, cells: int = 196) -> Iterator[tuple[str, 
         kind = methods.get(name)
 
         def epochs(count: int, kind: Any = kind) -> None:
-            fit(kind, kind.Settings(epochs=count), clip, names, data, range(SEEDS), device="cpu")
+            fit(kind, kind.Settings(epochs=count), backbone, names, data, range(SEEDS), device="cpu")
 
         once = seconds(lambda run=epochs: run(1), 1)
         yield f"row of {name}", (seconds(lambda run=epochs: run(3), 1) - once) / (2 * rows * SEEDS)
@@ -190,19 +188,19 @@ def main() -> None:
     arguments = parser.parse_args()
     import torch
 
-    from t2ipal.features.clip_models import load_clip
+    from t2ipal.backbones import load_backbone
 
     torch.set_num_threads(arguments.threads)
     out, data, results = arguments.out, arguments.data, arguments.results
     (archive,) = out.glob("random-*.pt")
-    clip = load_clip(archive)
+    backbone = load_backbone(archive)
     made: dict[str, Callable[[], Iterator[tuple[str, float]]]] = {
-        "reading": lambda: reading(data),
+        "reading": lambda: reading(data, backbone),
         "captions": lambda: noun_filter(data),
-        "encoding": lambda: encoding(clip),
-        "training": lambda: training(clip),
-        "heads": lambda: heads(clip),
-        "micro": lambda: training(load_clip(MICRO), "voc2007"),
+        "encoding": lambda: encoding(backbone),
+        "training": lambda: training(backbone),
+        "heads": lambda: heads(backbone),
+        "micro": lambda: training(load_backbone(MICRO), "voc2007"),
         "drawing": lambda: drawing(out / "random-stable-diffusion-v1-5"),
         "files": lambda: sizes(out, (".pt", ".safetensors")),
     }

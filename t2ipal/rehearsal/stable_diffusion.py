@@ -85,16 +85,14 @@ def scheduler() -> PNDMScheduler:
 
 def tokenizer(folder: Path) -> CLIPTokenizer:
     """CLIP's tokenizer from the merges of OpenAI's package; its two files are written to `folder`."""
-    import t2ipal.features  # noqa: F401 - lets the next line import no more than it needs
-
-    from clip.simple_tokenizer import SimpleTokenizer  # isort: skip
     from transformers import CLIPTokenizer
 
-    found = SimpleTokenizer()
+    from t2ipal.backbones.openai.tokens import byte_pairs
+
+    pairs = byte_pairs()
     folder.mkdir(parents=True, exist_ok=True)
-    merges = sorted(found.bpe_ranks, key=found.bpe_ranks.__getitem__)
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
-    (folder / "vocab.json").write_text(json.dumps(found.encoder), encoding="utf-8")
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in pairs.merges)]
+    (folder / "vocab.json").write_text(json.dumps(pairs.ids), encoding="utf-8")
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return CLIPTokenizer.from_pretrained(str(folder), model_max_length=77, pad_token="<|endoftext|>")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from t2ipal import methods, store
 from t2ipal.errors import UserError
 from t2ipal.features.cache import load_image_features, load_text_features
-from t2ipal.features.room import Room
+from t2ipal.features.memory import MemoryBudget
 from t2ipal.training.data import TrainingData, join_captions, join_rows, label_matrix, template_labels
 from t2ipal.training.train import LOSSES
 
@@ -46,30 +46,30 @@ class TrainingFiles:
     train_images: Paths = ()
 
 
-def load_training_data(files: TrainingFiles, classes: int, room: Room | None = None) -> TrainingData:
-    """Read and join what a run trains on; `classes` is the number of classes, `room` where features go (memory).
+def load_training_data(files: TrainingFiles, classes: int, budget: MemoryBudget | None = None) -> TrainingData:
+    """Read and join what a run trains on; `classes` is the number of classes, `budget` what features may fill.
 
     Raises:
         UserError: a file is missing or damaged, or rows do not match.
     """
     import pyarrow as pa
 
-    found, room = TrainingData(), room or Room()
+    found, budget = TrainingData(), budget or MemoryBudget()
     if files.labelled:
         table = store.read_parquet(files.labelled[0], ["caption_id", "positive", "unknown"])
         labels = label_matrix(table["positive"].to_pylist(), table["unknown"].to_pylist(), classes)
-        samples = [load_image_features(shards, room, in_steps=True) for shards in files.images]
-        captions = load_text_features(files.captions, room)
+        samples = [load_image_features(shards, budget, in_steps=True) for shards in files.images]
+        captions = load_text_features(files.captions, budget)
         found = join_captions(table["caption_id"].to_pylist(), labels, captions, samples, read_flagged(files.flagged))
     more: dict[str, Any] = {}
     if files.templates:
         more["templates"] = load_text_features(files.templates)
         more["template_labels"] = template_labels(more["templates"].ids, classes)
     if files.train:
-        more["train"] = load_image_features(files.train, room)
+        more["train"] = load_image_features(files.train, budget)
         more["train_labels"] = labels_of(files.train_images[0], more["train"].ids)
     pa.default_memory_pool().release_unused()  # what reading left behind: training needs none of it
-    return TrainingData(**{**vars(found), **more, "mapped": room.mapped > 0})
+    return TrainingData(**{**vars(found), **more, "mapped": budget.mapped > 0})
 
 
 def read_flagged(paths: Paths) -> frozenset[tuple[str, int]]:

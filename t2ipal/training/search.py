@@ -17,8 +17,8 @@ from t2ipal.store import read_parquet
 from t2ipal.training.train import fit
 
 if TYPE_CHECKING:
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.features.clip_models import Clip
     from t2ipal.methods.base import Method, MethodSettings
     from t2ipal.training.data import TrainingData
 
@@ -32,7 +32,7 @@ def try_settings(
     method: type[Method],
     settings: MethodSettings,
     point: Mapping[str, Any],
-    clip: Clip,
+    backbone: ImageTextEncoder,
     spec: Mapping[str, Any],
     data: TrainingData,
     images: ImageFeatures,
@@ -43,13 +43,13 @@ def try_settings(
     Args:
         method, settings: what is trained.
         point: the settings that the grid chose, as they are recorded.
-        clip: the frozen model.
+        backbone: the frozen model.
         spec: method, protocol, level, seeds, classes.
         data: the training rows, with what the protocol knows of them.
         images: the validation images.
         labels: [N, C] of the scored classes.
     """
-    tensors, history = fit(method, settings, clip, spec["classes"], data, spec["seeds"])
+    tensors, history = fit(method, settings, backbone, spec["classes"], data, spec["seeds"])
     scores = method(settings, spec["classes"]).scores(tensors, images).numpy()
     precisions = [float(average_precision(seed, labels).mean()) for seed in scores]
     seconds = sum({row["epoch"]: row["seconds"] for row in history}.values())

@@ -20,7 +20,7 @@ from t2ipal.methods.base import Method, MethodSettings, Tensors
 from t2ipal.training.sampler import Sampler, ahead
 
 if TYPE_CHECKING:
-    from t2ipal.features.clip_models import Clip
+    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.training.data import TrainingData
 
 LOSSES = ("loss", "loss_text", "loss_image", "loss_train", "loss_shots")
@@ -55,7 +55,7 @@ def make_optimizer(settings: Any, learned: Tensors, scales: Mapping[str, float])
 def fit(
     method: type[Method],
     settings: MethodSettings,
-    clip: Clip,
+    backbone: ImageTextEncoder,
     class_names: Sequence[str],
     data: TrainingData,
     seeds: Sequence[int],
@@ -73,7 +73,7 @@ def fit(
     """
     place = pick_device(device)
     model = method(settings, class_names)
-    model.prepare(clip, place)
+    model.prepare(backbone, place)
     model.observe(data, seeds)
     history: list[dict[str, Any]] = []
     learned: Tensors = {}

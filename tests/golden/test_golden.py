@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from make_golden import CAPTIONS, CONTEXT, LABELS, NAMES, PATH, SETTINGS, golden_clip, in_double, inputs, step
 
-from t2ipal.features.clip_models import Clip, tokenize
-from t2ipal.features.dense import encode_image_dense, encode_text_dense
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
 from t2ipal.models.adapter import attended_affinity, joint_logits
 from t2ipal.models.losses import ranking_loss
 from t2ipal.models.prompts import PromptEncoder
@@ -25,13 +24,13 @@ def golden() -> Tensors:
 
 @cache
 def ours() -> Tensors:
-    clip = Clip(golden_clip(), "golden", "", 24, 64)
+    clip = OpenAIEncoder(golden_clip(), "golden")
     drawn = inputs()
     out: Tensors = {}
-    out["image.global_pos"], out["image.global_nopos"], out["image.local"] = encode_image_dense(clip, drawn["images"])
-    tokens = tokenize(CAPTIONS)
-    out["text.global"], text_local = encode_text_dense(clip, tokens)
-    mask = tokens != 0
+    out["image.global_pos"], out["image.global_nopos"], out["image.local"] = clip.image_dense(drawn["images"])
+    tokens, lengths = clip.tokenize(CAPTIONS)
+    out["text.global"], text_local = clip.text_dense(tokens, lengths)
+    mask = torch.arange(tokens.shape[1]) < lengths[:, None]
     out["text.local"] = text_local[mask]
     names = ("context_global", "context_local", "prototypes")
     learned = {name: drawn[name].clone().requires_grad_() for name in names}

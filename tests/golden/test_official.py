@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2ipal.features.clip_models import Clip, tokenize
-from t2ipal.features.dense import encode_image_dense, encode_text_dense
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
 from t2ipal.methods.base import TRAIN, Branch
 from t2ipal.methods.dualcoop import DualCoOp
 from t2ipal.models.losses import ranking_loss
@@ -23,7 +22,7 @@ Golden = dict[str, Tensor]
 
 
 @pytest.fixture
-def found(golden_dir: Path) -> tuple[Golden, Clip, list[str], list[str]]:
+def found(golden_dir: Path) -> tuple[Golden, OpenAIEncoder, list[str], list[str]]:
     """Golden tensors, the model, class names, captions."""
     from clip.model import CLIP
 
@@ -33,7 +32,7 @@ def found(golden_dir: Path) -> tuple[Golden, Clip, list[str], list[str]]:
     model.load_state_dict(state)
     golden, facts = read_tensors(golden_dir / "tai_dpt.safetensors")
     names, captions = facts["classnames"], facts["captions"]
-    return golden, Clip(model.eval().requires_grad_(False), "official", "", 24, 64), names, captions
+    return golden, OpenAIEncoder(model.eval().requires_grad_(False), "official"), names, captions
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
@@ -47,11 +46,11 @@ def contexts(golden: Golden, *names: str) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["packed", "77 tokens"])
-def test_captions(found: tuple[Golden, Clip, list[str], list[str]], plain: bool) -> None:
+def test_captions(found: tuple[Golden, OpenAIEncoder, list[str], list[str]], plain: bool) -> None:
     golden, clip, names, captions = found
-    tokens = tokenize(captions)
+    tokens, lengths = clip.tokenize(captions)
     assert torch.equal(tokens, golden["captions.tokens"])
-    pooled, local = encode_text_dense(clip, tokens)
+    pooled, local = clip.text_dense(tokens, lengths)
     assert difference(local, golden["caption.local_features"]) < TOLERANCE
     learned = contexts(golden, "prompt.global_ctx", "prompt.local_ctx")
     if plain:
@@ -72,9 +71,9 @@ def test_captions(found: tuple[Golden, Clip, list[str], list[str]], plain: bool)
         assert difference(context.grad, golden[name]) < 2.5 * TOLERANCE
 
 
-def test_images(found: tuple[Golden, Clip, list[str], list[str]]) -> None:
+def test_images(found: tuple[Golden, OpenAIEncoder, list[str], list[str]]) -> None:
     golden, clip, names, _ = found
-    pos, nopos, local = encode_image_dense(clip, golden["images"])
+    pos, nopos, local = clip.image_dense(golden["images"])
     assert difference(pos, F.normalize(golden["image.global_features_pos"], dim=-1)) < TOLERANCE
     assert difference(nopos, F.normalize(golden["image.global_features_nopos"], dim=-1)) < TOLERANCE
     embeddings = PromptEncoder(clip, names, 16)(torch.stack(contexts(golden, "prompt.global_ctx", "prompt.local_ctx")))
@@ -83,10 +82,10 @@ def test_images(found: tuple[Golden, Clip, list[str], list[str]]) -> None:
     assert difference(s_local, golden["image.logits_local"]) < TOLERANCE
 
 
-def test_class_specific_contexts(found: tuple[Golden, Clip, list[str], list[str]]) -> None:
+def test_class_specific_contexts(found: tuple[Golden, OpenAIEncoder, list[str], list[str]]) -> None:
     """The repository's DualCoOp; its labels are 1, -1 (absent) and 0 (unknown)."""
     golden, clip, names, _ = found
-    _, nopos, local = encode_image_dense(clip, golden["images"])
+    _, nopos, local = clip.image_dense(golden["images"])
     method = DualCoOp(DualCoOp.Settings(), names)
     method.prepare(clip, torch.device("cpu"))
     learned = method.start((1,)) | {

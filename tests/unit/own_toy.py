@@ -29,10 +29,10 @@ def write_run(
     import torch
 
     from t2ipal import methods
-    from t2ipal.features.clip_models import load_clip
+    from t2ipal.backbones import load_backbone
     from t2ipal.training import runs
 
-    loaded, kind = load_clip(clip), methods.get(method)
+    loaded, kind = load_backbone(clip), methods.get(method)
     settings = kind.Settings(**({"n_ctx": 4} if method == "t2i_pal" else {}))
     made = kind(settings, names)
     made.prepare(loaded, torch.device("cpu"))

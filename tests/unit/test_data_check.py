@@ -194,7 +194,7 @@ def test_real_samples(real_data: object) -> None:
 
 
 def test_a_model_by_name_is_looked_for_in_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from t2ipal.features.variants import SHA256
+    from t2ipal.backbones.openai.variants import SHA256
     from t2ipal.store import sha256_file
 
     monkeypatch.setenv("HOME", str(tmp_path))

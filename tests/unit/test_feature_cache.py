@@ -12,10 +12,7 @@ from tiny_clip import DIM, tiny_clip
 
 from t2ipal.errors import UserError
 from t2ipal.features.cache import load_image_features, load_text_features
-from t2ipal.features.clip_models import tokenize
-from t2ipal.features.dense import encode_image_dense, encode_text_dense
 from t2ipal.features.extract import extract_captions, extract_images, extract_texts
-from t2ipal.features.preprocess import preprocess
 from t2ipal.store import open_parquet, read_parquet, write_parquet
 
 CLIP = tiny_clip()
@@ -58,8 +55,8 @@ def test_images_in_and_out(tmp_path: Path) -> None:
     assert features.ids == tuple(f"i{n:02d}" for n in range(12))
     assert features.grid == (2, 2)
     assert features.clip_sha256 == CLIP.sha256
-    pixels = torch.stack([preprocess(64)(picture(n)[1]) for n in range(12)])
-    for name, expected in zip(("global_pos", "global_nopos", "local"), encode_image_dense(CLIP, pixels), strict=True):
+    pixels = torch.stack([CLIP.preprocess(64)(picture(n)[1]) for n in range(12)])
+    for name, expected in zip(("global_pos", "global_nopos", "local"), CLIP.image_dense(pixels), strict=True):
         found = getattr(features, name)
         assert found.dtype == torch.float16
         assert found.shape == expected.shape
@@ -81,7 +78,7 @@ def test_images_on_disk_and_squash(tmp_path: Path) -> None:
     write_parquet(table, tmp_path / "images.parquet")
     extract_images(tmp_path / "images.parquet", tmp_path / "f.parquet", CLIP, image_size=96, crop="squash")
     features = load_image_features(tmp_path / "f.parquet")
-    expected = encode_image_dense(CLIP, preprocess(96, "squash")(picture(0)[1])[None])
+    expected = CLIP.image_dense(CLIP.preprocess(96, "squash")(picture(0)[1])[None])
     assert features.local.shape == (1, 9, DIM)
     torch.testing.assert_close(features.global_pos.float(), expected[0], atol=1e-3, rtol=1e-3)
 
@@ -104,9 +101,8 @@ def test_captions_are_ragged(tmp_path: Path, batch: int) -> None:
     write_captions(tmp_path / "captions.parquet")
     assert extract_captions(tmp_path / "captions.parquet", tmp_path / "f.parquet", CLIP, batch=batch) == len(TEXTS)
     features = load_text_features(tmp_path / "f.parquet")
-    tokens = tokenize(list(TEXTS.values()))
-    pooled, local = encode_text_dense(CLIP, tokens)
-    lengths = tokens.argmax(-1) + 1
+    tokens, lengths = CLIP.tokenize(list(TEXTS.values()))
+    pooled, local = CLIP.text_dense(tokens, lengths)
     assert features.ids == tuple(TEXTS)
     assert (features.offsets[1:] - features.offsets[:-1]).tolist() == lengths.tolist()
     assert lengths.tolist()[1] == 77

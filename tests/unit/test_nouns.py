@@ -10,7 +10,7 @@ import pytest
 from t2ipal.captions.audit import agreement, halves, read_samples
 from t2ipal.captions.labels import NO_NOUN, ONLY_UNKNOWN, Labelled
 from t2ipal.captions.nouns import NounFilter
-from t2ipal.captions.tagger import BATCH, Tagger, load_pipeline
+from t2ipal.captions.tagger import BATCH, Tagger, load_language
 from t2ipal.captions.tai_dpt import TaiDptFilter
 from t2ipal.classes import ClassEntry, ClassList, load_classes
 
@@ -205,7 +205,7 @@ def test_own_classes_without_synonyms() -> None:
 def test_tags_are_the_pipelines() -> None:
     """Lemmas are looked up once per word and tag; the pipeline looks at every place anew."""
     texts = [text for text, _, _ in COCO if text.strip()]
-    for words, doc in zip(Tagger().tag(texts), load_pipeline().pipe(texts), strict=True):
+    for words, doc in zip(Tagger().tag(texts), load_language().pipe(texts), strict=True):
         whole = {token.idx: (token.lower_, token.lemma_.lower(), token.pos_) for token in doc}
         assert all(whole[word.start] == (word.text, word.lemma, word.pos) for word in words)
 

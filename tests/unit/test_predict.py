@@ -41,15 +41,15 @@ def loaded(made: Path) -> Recogniser:
 
 def evaluated(folder: Path, photos: Path) -> dict[str, np.ndarray]:
     """Scores by photo as the workflow makes them: images, features, scores of each seed, their mean."""
+    from t2ipal.backbones import load_backbone
     from t2ipal.datasets import write_image_set
     from t2ipal.features.cache import load_image_features
-    from t2ipal.features.clip_models import load_clip
     from t2ipal.features.extract import extract_images
 
     classes = ClassList("own", tuple(map(ClassEntry, NAMES)))
     source = {"source": "folder", "path": str(photos), "labels": None}
     write_image_set(source, classes, folder / "images.parquet", folder / "rejects.parquet")
-    clip = load_clip(folder / "clip.safetensors")
+    clip = load_backbone(folder / "clip.safetensors")
     extract_images(folder / "images.parquet", folder / "features.parquet", clip, **CLIP)
     scores, _ = measure.score(
         folder / "run.safetensors", {"test": load_image_features(folder / "features.parquet")}, "cpu"

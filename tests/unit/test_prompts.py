@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiny_clip import DIM, WIDTH, tiny_clip
 
 from t2ipal.errors import UserError
-from t2ipal.models.prompts import PromptEncoder, encode_plain, prompt_tokens
+from t2ipal.models.prompts import PromptEncoder, encode_plain
 
 NAMES = ("dog", "dining table", "tv monitor", "a very long name of many words indeed", "bicycle")
 CLIP = tiny_clip()
@@ -42,7 +42,7 @@ def test_same_features_and_gradients_as_the_plain_way(n_ctx: int, class_specific
 
 
 def test_plain_way_is_clips_own_encode_text() -> None:
-    tokens, _ = prompt_tokens(NAMES, 4)
+    tokens, _ = CLIP.tokenize([f"X X X X {name}." for name in NAMES])
     own = torch.nn.functional.normalize(CLIP.model.encode_text(tokens), dim=-1)
     placeholder = CLIP.model.token_embedding(tokens)[0, 1:5]
     torch.testing.assert_close(encode_plain(CLIP, NAMES, placeholder), own)
@@ -92,7 +92,7 @@ def test_weights_get_no_gradient_and_the_model_stays_where_it_is() -> None:
     encoder = PromptEncoder(CLIP, NAMES, 4)
     assert not list(encoder.parameters())
     weight = CLIP.model.transformer.resblocks[0].mlp.c_fc.weight
-    assert encoder.blocks[0].fc_weight.data_ptr() == weight.data_ptr()
+    assert encoder.prompts.tower.blocks[0].fc_weight.data_ptr() == weight.data_ptr()
     encoder.to(torch.float64)
     assert weight.dtype == torch.float32
 

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from t2ipal import methods
+from t2ipal.backbones import load_backbone
+from t2ipal.backbones.openai.archive import write_archive
+from t2ipal.backbones.openai.variants import VARIANTS, Sizes
 from t2ipal.features.cache import load_image_features, load_text_features
-from t2ipal.features.clip_models import load_clip
 from t2ipal.features.extract import extract_images, extract_texts
-from t2ipal.features.variants import VARIANTS, Sizes
 from t2ipal.metrics import measure
 from t2ipal.rehearsal import stable_diffusion as sd
-from t2ipal.rehearsal.clip import write_archive
 from t2ipal.rehearsal.overlay import make_overlay, write_overlay
 from t2ipal.store import write_parquet
 from t2ipal.training import runs
@@ -49,7 +49,7 @@ def test_rn50_from_the_archive_to_a_score(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "random-RN50.pt", VARIANTS["RN50"])
     # the published archive of RN50 has 244 MiB
     assert round(archive.stat().st_size / 2**20) == 244
-    clip = load_clip(archive)
+    clip = load_backbone(archive)
     assert (clip.variant, clip.dim, clip.image_size) == ("RN50", 1024, 224)
     captions = [("a", "a cat on a chair"), ("b", "two dogs"), ("c", "a horse and a dog"), ("d", "a cat")]
     labels = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 1, 1], [1, 0, 0]], dtype=torch.int8)
@@ -84,16 +84,14 @@ def test_the_pipeline_has_the_parameters_of_stable_diffusion_15(part: str, count
 
 
 def test_the_tokenizer_is_clips(tmp_path: Path) -> None:
-    from t2ipal.features.clip_models import tokenize
+    from t2ipal.backbones.openai.tokens import tokenize
 
     found = sd.tokenizer(tmp_path / "tokenizer")
     texts = ["a photo of a dog.", "Two cats, it's 3 o'clock!", "potted plants", "word " * 100]
     ids = torch.tensor(found(texts, padding="max_length", truncation=True)["input_ids"])
-    expected = tokenize(texts)
-    for row, other in zip(ids, expected, strict=True):
-        end = int(other.argmax())
-        assert torch.equal(row[: end + 1], other[: end + 1])
-        assert set(row[end + 1 :].tolist()) <= {49_407}  # Stable Diffusion pads with the end mark
+    for row, other, length in zip(ids, *tokenize(texts), strict=True):
+        assert torch.equal(row[:length], other[:length])
+        assert set(row[length:].tolist()) <= {49_407}  # Stable Diffusion pads with the end mark
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
@@ -104,7 +102,7 @@ def test_an_archive_is_torchscript_in_half_precision(tmp_path: Path) -> None:
     state = torch.jit.load(path).state_dict()
     assert state["visual.conv1.weight"].dtype == state["text_projection"].dtype == torch.float16
     assert [int(state[name]) for name in ("input_resolution", "context_length", "vocab_size")] == [64, 77, 49_408]
-    one, same, other = (load_clip(write_archive(tmp_path / f"{k}.pt", sizes, seed=k)) for k in (3, 3, 4))
+    one, same, other = (load_backbone(write_archive(tmp_path / f"{k}.pt", sizes, seed=k)) for k in (3, 3, 4))
     assert torch.equal(one.model.text_projection, same.model.text_projection)
     assert not torch.equal(one.model.text_projection, other.model.text_projection)
 

@@ -11,9 +11,8 @@ from diffusers import UniPCMultistepScheduler
 from torch import nn
 
 from t2ipal import store
+from t2ipal.backbones import load_backbone
 from t2ipal.config import load_config
-from t2ipal.features.clip_models import load_clip, tokenize
-from t2ipal.features.dense import encode_image_dense, encode_text_dense
 from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.zoo import quality
 from t2ipal.micro.zoo.autoencoder import AutoencoderStage, DecoderStage, sharpened
@@ -103,21 +102,21 @@ def test_exported_clip_loads_with_the_sizes_of_its_architecture(tmp_path: Path, 
     half["token_embedding.weight"] = state["token_embedding.rows"].float()
     half["positional_embedding"] = half["positional_embedding"][:LENGTH]
     model.load_state_dict(half, strict=False)
-    clip, of = load_clip(path), ARCHITECTURES[architecture]
+    clip, of = load_backbone(path), ARCHITECTURES[architecture]
     assert (clip.dim, clip.image_size) == (of.embed, 96)
     assert clip.model.visual.layer1[0].conv1.out_channels == of.width
     assert (clip.model.transformer.width, clip.model.transformer.layers) == (of.text_width, of.text_layers)
     # what is loaded is what was exported, in both towers
     images = torch.randn(2, 3, 96, 96)
     wanted = nn.functional.normalize(model.encode_image(images), dim=-1)
-    torch.testing.assert_close(encode_image_dense(clip, images)[0], wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(clip.image_dense(images)[0], wanted, atol=1e-5, rtol=1e-4)
     tokens = torch.from_numpy(vocabulary.compact(TEXTS[:4], LENGTH))
     wanted = nn.functional.normalize(model.encode_text(tokens), dim=-1)
-    torch.testing.assert_close(encode_text_dense(clip, tokenize(TEXTS[:4]))[0], wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(clip.text_dense(*clip.tokenize(TEXTS[:4]))[0], wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_small_clip_is_smaller_in_both_towers_and_shipped():
-    small, big = (load_clip(ZOO / f"{name}.safetensors").model for name in ("clip-small", "clip"))
+    small, big = (load_backbone(ZOO / f"{name}.safetensors").model for name in ("clip-small", "clip"))
     for tower in ("visual", "transformer"):
         sizes = [sum(p.numel() for p in getattr(model, tower).parameters()) for model in (small, big)]
         assert 4 * sizes[0] < 3 * sizes[1], tower

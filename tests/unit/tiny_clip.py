@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from t2ipal.features.clip_models import Clip
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
 
 SIDE, DIM, WIDTH = 64, 24, 128
 
 
-def tiny_clip(seed: int = 0, vision: str = "resnet") -> Clip:
+def tiny_clip(seed: int = 0, vision: str = "resnet") -> OpenAIEncoder:
     """Text width 128 (2 heads), 3 layers; a ResNet of width 8 or a ViT of width 128 with patches of 16 pixels."""
     from clip.model import CLIP
 
@@ -25,4 +25,4 @@ def tiny_clip(seed: int = 0, vision: str = "resnet") -> Clip:
             for name, value in model.named_buffers():
                 if name.endswith("running_mean"):
                     value.add_(0.1 * torch.randn_like(value))
-    return Clip(model.eval().requires_grad_(False), f"tiny-{vision}", "0" * 64, DIM, SIDE)
+    return OpenAIEncoder(model.eval().requires_grad_(False), f"tiny-{vision}", "0" * 64)

@@ -11,6 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
+from t2ipal.backbones.openai.tokens import CONTEXT, lengths_of
+from t2ipal.backbones.openai.training import compact_state, fix_scale, open_cones
+from t2ipal.backbones.openai.variants import Sizes, build_sizes
 from t2ipal.metrics.evaluate import mean_average_precision, modality_gap
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.loop import Recipe, Stage
@@ -21,9 +25,6 @@ if TYPE_CHECKING:
     from clip.model import CLIP
 
 IMAGE_SIZE = 96  # a 3 x 3 local map
-CONTEXT = 77
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own pixel statistics
-STD = (0.26862954, 0.26130258, 0.27577711)
 # At 100, where OpenAI's models end, a pair of this world would have to shrink into cones of cosine 0.9: a caption tells
 # it from 255 others, theirs from 32,767. At 50 the cosines are those of CLIP ViT-B/16 on COCO.
 SCALE = 50.0
@@ -55,32 +56,11 @@ ARCHITECTURES = {
 
 
 def micro_clip(vocabulary: int, context: int = LENGTH, architecture: str = "clip") -> CLIP:
-    """A CLIP of the sizes that `clip.model.build_model` derives from its state dict."""
-    from clip.model import CLIP
-
+    """OpenAI's module of these sizes, freshly initialised."""
     of = ARCHITECTURES[architecture]
-    text = (of.text_width, of.text_width // 64, of.text_layers)
-    return CLIP(of.embed, IMAGE_SIZE, (1, 1, 1, 1), of.width, None, context, vocabulary, *text)
-
-
-@torch.no_grad()
-def open_cones(model: CLIP, images: Tensor, tokens: Tensor, width: float) -> None:
-    """Shift the outputs of each tower along a random direction of its own, by `width` times their spread.
-
-    Deep towers start like that by themselves, each in a narrow cone, and the contrastive loss at a high scale keeps the
-    cones apart: the modality gap (Liang et al. 2022). Shallow ones start around the origin.
-
-    Args:
-        images: [B, 3, H, W] pixels to measure the spread on.
-        tokens: [B, L].
-    """
-    model.train()
-    image, text = model.encode_image(images), model.encode_text(tokens)
-    spread = [(value - value.mean(0)).norm(dim=1).mean() for value in (image, text)]
-    direction = F.normalize(torch.randn(image.shape[1]), dim=0)
-    model.visual.attnpool.c_proj.bias += width * spread[0] * direction - image.mean(0)
-    bias = torch.randn(model.ln_final.bias.shape)
-    model.ln_final.bias += width * spread[1] / (bias @ model.text_projection).norm() * bias
+    vision = {"resolution": IMAGE_SIZE, "layers": (1, 1, 1, 1), "width": of.width, "patch": 0, "heads": of.width // 2}
+    text = {"text_width": of.text_width, "text_heads": of.text_width // 64, "text_layers": of.text_layers}
+    return build_sizes(Sizes(of.embed, **vision, **text, context=context, vocabulary=vocabulary))
 
 
 def pixels(images: np.ndarray, device: torch.device, size: int = IMAGE_SIZE) -> Tensor:
@@ -88,7 +68,7 @@ def pixels(images: np.ndarray, device: torch.device, size: int = IMAGE_SIZE) -> 
     x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
     if x.shape[-1] != size:
         x = F.interpolate(x, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
-    mean, std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+    mean, std = (torch.tensor(values, device=device) for values in (OpenAIEncoder.mean, OpenAIEncoder.std))
     return ((x - mean[:, None, None]) / std[:, None, None]).contiguous(memory_format=torch.channels_last)
 
 
@@ -109,17 +89,17 @@ class ClipStage(Stage):
         world = World(self.work, "pretrain", self.size)
         tokens = torch.from_numpy(world.tokens[:64, 0].astype(np.int64))
         open_cones(model, pixels(world.images[:64], torch.device("cpu")), tokens, CONE)
-        model.logit_scale.requires_grad_(False).fill_(np.log(SCALE))
+        fix_scale(model, SCALE)
         return model
 
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
         world = World(self.work, "pretrain", self.size)
         rows = np.sort(rng.choice(world.size, batch, replace=False))
-        tokens = world.tokens[rows, rng.integers(ALT_TEXTS, size=batch)].astype(np.int64)
-        tokens = tokens[:, : (tokens > 0).sum(1).max()]  # attention is causal: padding changes nothing
+        tokens = torch.from_numpy(world.tokens[rows, rng.integers(ALT_TEXTS, size=batch)].astype(np.int64))
+        tokens = tokens[:, : int(lengths_of(tokens).max())]  # attention is causal: padding changes nothing
         with torch.autocast(device.type, torch.bfloat16):
             image = model.encode_image(pixels(world.images[rows], device))
-            text = model.encode_text(torch.from_numpy(tokens).to(device))
+            text = model.encode_text(tokens.to(device))
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
         logits = model.logit_scale.exp() * image @ text.T
         target = torch.arange(batch, device=device)
@@ -152,10 +132,4 @@ def export(model: nn.Module, vocabulary: Vocabulary) -> dict[str, Tensor]:
 
     The positions beyond pre-training's longest caption repeat the last trained one.
     """
-    state = model.state_dict()
-    rows = state.pop("token_embedding.weight")
-    position = state["positional_embedding"]
-    state["positional_embedding"] = torch.cat([position, position[-1:].expand(CONTEXT - len(position), -1)])
-    state = {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
-    ids = torch.tensor(vocabulary.ids, dtype=torch.int32)
-    return {**state, "token_embedding.rows": rows.half(), "token_embedding.ids": ids}
+    return compact_state(model.state_dict(), vocabulary.ids, CONTEXT)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from t2ipal import store
+from t2ipal.backbones.openai.training import trained_state
 from t2ipal.images.checks import to_uint8
 from t2ipal.images.pipeline import load_pipeline
 from t2ipal.images.settings import DrawSettings
@@ -80,12 +81,8 @@ def _features(clip: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from t2ipal.micro.scenes import CLASSES
 
     vocabulary = Vocabulary.of_grammar()
-    state = store.read_tensors(clip)[0]
-    state["token_embedding.weight"] = state.pop("token_embedding.rows")
-    state.pop("token_embedding.ids")
-    state["positional_embedding"] = state["positional_embedding"][:LENGTH]
     model = micro_clip(len(vocabulary.ids)).eval()
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    model.load_state_dict(trained_state(store.read_tensors(clip)[0], LENGTH))
     prompts = torch.from_numpy(vocabulary.compact([f"a photo of a {name}." for name in CLASSES], LENGTH))
     with torch.inference_mode():
         classes = F.normalize(model.encode_text(prompts), dim=-1)

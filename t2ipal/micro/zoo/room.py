@@ -18,13 +18,13 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor
 
+from t2ipal.backbones import load_backbone
+from t2ipal.backbones.base import ImageTextEncoder
 from t2ipal.captions.nouns import NounFilter
 from t2ipal.captions.templates import templates
 from t2ipal.classes import load_classes
 from t2ipal.config import load_config
 from t2ipal.features.cache import ImageFeatures, TextFeatures
-from t2ipal.features.clip_models import Clip, load_clip
-from t2ipal.features.dense import grid_of
 from t2ipal.features.extract import encode_images, encode_ragged
 from t2ipal.methods import get
 from t2ipal.methods.prompt_learning import encode_names
@@ -39,7 +39,7 @@ from t2ipal.training.train import fit
 CLASSES = load_classes("voc2007")
 
 
-def images(clip: Clip, stream: str, size: int) -> tuple[ImageFeatures, Tensor]:
+def images(backbone: ImageTextEncoder, stream: str, size: int) -> tuple[ImageFeatures, Tensor]:
     """Features and true labels [size, 20] int8 of the first scenes of a stream."""
     labels, parts = torch.zeros(size, len(CLASSES.names), dtype=torch.int8), []
     for start in range(0, size, 100):
@@ -47,35 +47,35 @@ def images(clip: Clip, stream: str, size: int) -> tuple[ImageFeatures, Tensor]:
         for row, scene in enumerate(scenes, start):
             labels[row, list(scene.labels)] = 1
         x = pixels(np.stack([render(scene) for scene in scenes]), torch.device("cpu"))
-        parts.append([value.half() for value in encode_images(clip, x)])
-    grid = grid_of(clip, IMAGE_SIZE)
+        parts.append([value.half() for value in encode_images(backbone, x)])
+    grid = backbone.grid(IMAGE_SIZE)
     pos, nopos, local = (torch.cat(part) for part in zip(*parts, strict=True))
-    return ImageFeatures(tuple(f"{i:07d}" for i in range(size)), pos, nopos, local, grid, clip.sha256), labels
+    return ImageFeatures(tuple(f"{i:07d}" for i in range(size)), pos, nopos, local, grid, backbone.sha256), labels
 
 
-def texts(clip: Clip, said: Sequence[str], ids: Sequence[str] = ()) -> TextFeatures:
+def texts(backbone: ImageTextEncoder, said: Sequence[str], ids: Sequence[str] = ()) -> TextFeatures:
     """Features of texts; `ids` are their places where none are given."""
-    pooled, local, tokens = encode_ragged(clip, said, 256)
+    pooled, local, tokens = encode_ragged(backbone, said, 256)
     offsets = torch.tensor(np.cumsum([0] + [len(row) for row in tokens]))
     ids = tuple(ids) or tuple(f"{i:07d}" for i in range(len(said)))
     return TextFeatures(
-        ids, pooled.half().clone(), torch.cat(local).half().clone(), torch.cat(tokens).int(), offsets, clip.sha256
+        ids, pooled.half().clone(), torch.cat(local).half().clone(), torch.cat(tokens).int(), offsets, backbone.sha256
     )
 
 
-def training_data(clip: Clip, captions: int, scenes: int) -> TrainingData:
+def training_data(backbone: ImageTextEncoder, captions: int, scenes: int) -> TrainingData:
     """Captions with the noun filter's labels, templates, and real renders with true labels."""
     said = [captions_of("captions", index, n=1)[0].text for index in range(captions)]
     found = list(NounFilter(CLASSES).label(said))
     labels = label_matrix([row.positive for row in found], [row.unknown for row in found], len(CLASSES.names))
     kept = (labels == 1).any(1)
     rows = templates(CLASSES.names)
-    train, train_labels = images(clip, "train", scenes)
+    train, train_labels = images(backbone, "train", scenes)
     return TrainingData(
-        captions=texts(clip, said),
+        captions=texts(backbone, said),
         caption_rows=kept.nonzero()[:, 0],
         labels=labels[kept],
-        templates=texts(clip, [row.text for row in rows], [row.template_id for row in rows]),
+        templates=texts(backbone, [row.text for row in rows], [row.template_id for row in rows]),
         template_labels=template_labels([row.template_id for row in rows], len(CLASSES.names)),
         train=train,
         train_labels=train_labels,
@@ -94,15 +94,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="(%(default)s)")
     parser.add_argument("--methods", nargs="+", default=["tai_dpt", "oracle"], help="(tai_dpt oracle)")
     options = parser.parse_args(arguments)
-    config, clip = load_config(yaml.safe_load(options.config.read_text())), load_clip(options.clip)
-    validation, labels = images(clip, "validation", options.validation)
-    said = texts(clip, [captions_of("validation", i, n=1)[0].text for i in range(options.validation)])
-    names = encode_names(clip, CLASSES.names, "a photo of a {}.")
+    config, backbone = load_config(yaml.safe_load(options.config.read_text())), load_backbone(options.clip)
+    validation, labels = images(backbone, "validation", options.validation)
+    said = texts(backbone, [captions_of("validation", i, n=1)[0].text for i in range(options.validation)])
+    names = encode_names(backbone, CLASSES.names, "a photo of a {}.")
     zero_shot = F.normalize(validation.global_pos.float(), dim=-1) @ names.T
     print(f"zero-shot mAP {average_precision(zero_shot.numpy(), labels.numpy()).mean():.1f}", end="  ")
     print(f"gap {modality_gap(validation.global_pos.float(), said.pooled.float()):.2f}", end="  ")
-    print(f"logit scale {float(clip.model.logit_scale.exp()):.1f}", flush=True)
-    data = training_data(clip, options.captions, options.scenes)
+    print(f"logit scale {backbone.logit_scale:.1f}", flush=True)
+    data = training_data(backbone, options.captions, options.scenes)
     for changes in options.settings:
         means = {}
         for name in options.methods:
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             known = method.Settings.model_fields
             own = {key: value for key, value in json.loads(changes).items() if key in known}
             settings = settings_of(config, name, own)
-            learned, _ = fit(method, settings, clip, CLASSES.names, data, options.seeds)
+            learned, _ = fit(method, settings, backbone, CLASSES.names, data, options.seeds)
             scores = method(settings, CLASSES.names).scores(learned, validation)
             maps = [float(average_precision(score.numpy(), labels.numpy()).mean()) for score in scores]
             means[name] = np.mean(maps)

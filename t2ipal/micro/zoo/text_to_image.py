@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from t2ipal import store
+from t2ipal.backbones.openai.training import transformers_text_state
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, FACTOR, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.quality import DRAWN
-from t2ipal.micro.zoo.tokens import END, Vocabulary, small_vocabulary, write_tokenizer
+from t2ipal.micro.zoo.tokens import Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
 if TYPE_CHECKING:
@@ -138,23 +138,9 @@ def micro_text_encoder(clip: Mapping[str, Tensor]) -> CLIPTextModel:
             pad_token_id=len(ids) - 1,
         )
     )
-    table = torch.zeros(END + 1, TEXT_WIDTH)
-    table[clip["token_embedding.ids"].long()] = clip["token_embedding.rows"].float()
-    state = {
-        "embeddings.token_embedding.weight": table[torch.from_numpy(ids)],
-        "embeddings.position_embedding.weight": clip["positional_embedding"][:LENGTH],
-        "final_layer_norm.weight": clip["ln_final.weight"],
-        "final_layer_norm.bias": clip["ln_final.bias"],
-    }
-    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj"}
-    names |= {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    for layer, kind in product(range(TEXT_LAYERS), ("weight", "bias")):
-        old, new = f"transformer.resblocks.{layer}.", f"encoder.layers.{layer}."
-        state |= {f"{new}{to}.{kind}": clip[f"{old}{name}.{kind}"] for name, to in names.items()}
-        parts = zip("qkv", clip[f"{old}attn.in_proj_{kind}"].chunk(3), strict=True)
-        state |= {f"{new}self_attn.{letter}_proj.{kind}": part for letter, part in parts}
+    state = transformers_text_state(clip, torch.from_numpy(ids), LENGTH, TEXT_LAYERS)
     prefix = "text_model." if any(key.startswith("text_model.") for key in model.state_dict()) else ""
-    model.load_state_dict({prefix + key: value.float() for key, value in state.items()})
+    model.load_state_dict({prefix + key: value for key, value in state.items()})
     return model
 
 

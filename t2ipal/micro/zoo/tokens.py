@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-START, END = 49406, 49407
+from t2ipal.backbones.openai import tokens
+
 WORD_END = "</w>"
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-:;\"()"
 
@@ -32,9 +32,9 @@ class Vocabulary:
         """Every id that the grammar, the class names and the prompt templates can need."""
         from t2ipal.micro.grammar import vocabulary
 
-        used = {0, START, END}
+        used = {tokens.PAD_ID, tokens.START_ID, tokens.END_ID}
         for word in vocabulary():
-            used.update(_encoder().encode(word))
+            used.update(tokens.encode(word))
         return Vocabulary(tuple(sorted(used)))
 
     def compact(self, texts: Sequence[str], length: int) -> np.ndarray:
@@ -43,21 +43,12 @@ class Vocabulary:
         Raises:
             ValueError: a text needs an id outside the vocabulary.
         """
-        import clip
-
-        tokens = clip.tokenize(list(texts), context_length=length, truncate=True).numpy()
-        places = np.searchsorted(self.ids, tokens)
-        if not np.array_equal(np.asarray(self.ids)[np.minimum(places, len(self.ids) - 1)], tokens):
-            strange = next(t for t, row in zip(texts, tokens, strict=True) if not set(row) <= set(self.ids))
+        full = tokens.tokenize(texts, context=length)[0].numpy()
+        places = np.searchsorted(self.ids, full)
+        if not np.array_equal(np.asarray(self.ids)[np.minimum(places, len(self.ids) - 1)], full):
+            strange = next(t for t, row in zip(texts, full, strict=True) if not set(row) <= set(self.ids))
             raise ValueError(f"the micro vocabulary lacks a word of {strange!r}")
         return places
-
-
-@cache
-def _encoder() -> Any:
-    from clip.simple_tokenizer import SimpleTokenizer
-
-    return SimpleTokenizer()
 
 
 def small_vocabulary(vocabulary: Vocabulary) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
@@ -69,10 +60,11 @@ def small_vocabulary(vocabulary: Vocabulary) -> tuple[list[str], list[tuple[str,
     Returns:
         The symbols by id, the merges in order, and CLIP's id of each symbol, int64.
     """
-    encoder = _encoder()
+    pairs = tokens.byte_pairs()
+    names, marks = pairs.symbols, (tokens.START_ID, tokens.END_ID)
     keep: set[str] = set()
-    pending = [encoder.decoder[i] for i in vocabulary.ids if i not in (START, END)]
-    parts = {"".join(pair): pair for pair in encoder.bpe_ranks}
+    pending = [names[i] for i in vocabulary.ids if i not in marks]
+    parts = {"".join(pair): pair for pair in pairs.merges}
     while pending:
         symbol = pending.pop()
         if symbol not in keep:
@@ -80,9 +72,9 @@ def small_vocabulary(vocabulary: Vocabulary) -> tuple[list[str], list[tuple[str,
             pending += parts.get(symbol, ())
     for letter in LETTERS:
         keep.update((letter, letter + WORD_END))
-    symbols = [*sorted(keep, key=encoder.encoder.__getitem__), "<|startoftext|>", "<|endoftext|>"]
-    merges = [pair for pair in encoder.bpe_ranks if "".join(pair) in keep and set(pair) <= keep]
-    return symbols, merges, np.array([encoder.encoder[symbol] for symbol in symbols])
+    symbols = [*sorted(keep, key=pairs.ids.__getitem__), *(names[mark] for mark in marks)]
+    merges = [pair for pair in pairs.merges if "".join(pair) in keep and set(pair) <= keep]
+    return symbols, merges, np.array([pairs.ids[symbol] for symbol in symbols])
 
 
 def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.ndarray:

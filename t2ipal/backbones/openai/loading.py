@@ -1,4 +1,4 @@
-"""Loading OpenAI's CLIP, by name or from a file: frozen, float32, with the sha256 of the weights."""
+"""Reading OpenAI's CLIP, by name or from a file: frozen, float32, with the sha256 of the weights."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import pickle
 import urllib.error
 import warnings
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from t2ipal.errors import UserError
-from t2ipal.features.variants import (
+from t2ipal.backbones.openai.tokens import VOCABULARY
+from t2ipal.backbones.openai.variants import (
     CACHE,
     SHA256,
     VARIANTS,
@@ -28,55 +26,37 @@ from t2ipal.features.variants import (
     recognise,
     sizes_of,
 )
+from t2ipal.errors import UserError
 from t2ipal.images.manifest import verify
 from t2ipal.store import existing, read_tensors, sha256_file
 
 if TYPE_CHECKING:
     from clip.model import CLIP
-    from clip.simple_tokenizer import SimpleTokenizer
 
 ROWS, IDS, TABLE = "token_embedding.rows", "token_embedding.ids", "token_embedding.weight"
-VOCABULARY = 49_408
-CONTEXT = 77
 
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A frozen CLIP in float32, in evaluation mode.
+class Loaded:
+    """A module and where it is from.
 
     Attributes:
-        model: OpenAI's module.
+        module: frozen, in float32 and evaluation mode.
         name: as asked for: a name of OpenAI's, or the name of the file.
         sha256: of the file of weights.
-        dim: size D of the joint space.
-        image_size: side in pixels that the model was trained at.
         variant: the model of OpenAI's that has its sizes; "" for none.
     """
 
-    model: CLIP
+    module: CLIP
     name: str
     sha256: str
-    dim: int
-    image_size: int
     variant: str = ""
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.logit_scale.device
 
-
-def load_clip(model: str | Path, device: str | torch.device = "cpu", sha256: str | None = None) -> Clip:
-    """Load a CLIP with a ResNet or a ViT.
-
-    Args:
-        model: a name of OpenAI's (RN101, ViT-B/16 ...), downloaded where it is not in the cache folder of OpenAI's
-            package; or the path of a .pt file (OpenAI's TorchScript archive or a state dict) or of a .safetensors file
-            (a state dict, whose token table may be given as the rows in use and their ids, all other rows being zero).
-        device: where the model goes.
-        sha256: what the file must have. A manifest beside the file is checked anyway, and so is the hash in OpenAI's
-            addresses, for a name and for a file that has the name of one of OpenAI's (RN101.pt).
+def load_module(model: str | Path, device: str | torch.device = "cpu", sha256: str | None = None) -> Loaded:
+    """Load a CLIP; see `OpenAIEncoder.load`.
 
     Raises:
         UserError: an unknown name, a file that is missing, damaged, not a CLIP, or not the one expected; sizes that are
@@ -98,38 +78,7 @@ def load_clip(model: str | Path, device: str | torch.device = "cpu", sha256: str
         check_sizes(state, known, str(path))
     built = build(state, str(path)).to(device)
     variant = known or recognise(sizes_of({key: tuple(value.shape) for key, value in state.items()}))
-    dim = built.text_projection.shape[1]
-    return Clip(built, asked or path.name, found, dim, int(built.visual.input_resolution), variant)
-
-
-def tokenize(texts: Sequence[str], truncate: bool = True) -> Tensor:
-    """CLIP's byte-pair ids, int64 [B, 77]: start, text, end, zeros; what `clip.tokenize` gives.
-
-    Args:
-        texts: B texts.
-        truncate: cut a text beyond 77 tokens and keep its end mark.
-
-    Raises:
-        UserError: a text is too long and `truncate` is off.
-    """
-    encoder = _tokenizer()
-    start, end = (encoder.encoder[mark] for mark in ("<|startoftext|>", "<|endoftext|>"))
-    tokens = torch.zeros(len(texts), CONTEXT, dtype=torch.int64)
-    for row, text in enumerate(texts):
-        ids = [start, *encoder.encode(text), end]
-        if len(ids) > CONTEXT:
-            if not truncate:
-                raise UserError(f"text {text[:60]!r}: {len(ids)} tokens; expected at most CLIP's {CONTEXT}")
-            ids = [*ids[: CONTEXT - 1], end]
-        tokens[row, : len(ids)] = torch.tensor(ids)
-    return tokens
-
-
-@cache
-def _tokenizer() -> SimpleTokenizer:
-    from clip.simple_tokenizer import SimpleTokenizer
-
-    return SimpleTokenizer()
+    return Loaded(built, asked or path.name, found, variant)
 
 
 def read_state(path: str | Path) -> State:

@@ -21,7 +21,7 @@ from t2ipal.features.cache import (
     load_text_features,
     text_schema,
 )
-from t2ipal.features.room import DEVICE_SHARE, MEMORY_SHARE, Room
+from t2ipal.features.memory import DEVICE_SHARE, MEMORY_SHARE, MemoryBudget
 from t2ipal.methods.base import CAPTIONS, SYNTHETIC, Rows
 from t2ipal.store import parquet_writer, write_parquet
 from t2ipal.training.runs import TrainingFiles, load_training_data
@@ -93,17 +93,17 @@ def test_a_scratch_file_gives_the_same_batches_as_memory(
 ) -> None:
     plain = load_training_data(files, 3)
     monkeypatch.setattr(cache, "PART", part)
-    room = Room(memory=0)
-    mapped = load_training_data(files, 3, room)
+    budget = MemoryBudget(memory=0)
+    mapped = load_training_data(files, 3, budget)
     assert mapped.mapped
     assert not plain.mapped
     text = int(mapped.captions.local.numel()) + COUNT * DIM
-    assert room.mapped == 2 * (text + 2 * COUNT * DIM * (2 + CELLS))
+    assert budget.mapped == 2 * (text + 2 * COUNT * DIM * (2 + CELLS))
     assert all(map(torch.equal, batches(plain), batches(mapped)))
 
 
 def test_shards_that_lie_between_each_other_are_sorted_by_id(files: TrainingFiles) -> None:
-    found = load_image_features(files.images[0], Room(memory=0))
+    found = load_image_features(files.images[0], MemoryBudget(memory=0))
     assert list(found.ids) == sorted(found.ids)
     for shard, path in enumerate(files.images[0]):
         alone = load_image_features(path)
@@ -115,7 +115,9 @@ def test_shards_that_lie_between_each_other_are_sorted_by_id(files: TrainingFile
 def test_texts_out_of_order_in_a_scratch_file(tmp_path: Path) -> None:
     ids = [f"t{row:02d}" for row in np.random.default_rng(1).permutation(30)]
     write_texts(tmp_path / "texts.parquet", ids)
-    memory, mapped = (load_text_features(tmp_path / "texts.parquet", room) for room in (None, Room(memory=0)))
+    memory, mapped = (
+        load_text_features(tmp_path / "texts.parquet", budget) for budget in (None, MemoryBudget(memory=0))
+    )
     assert list(memory.ids) == sorted(ids)
     assert torch.equal(memory.local, mapped.local)
     assert torch.equal(memory.offsets, mapped.offsets)
@@ -124,47 +126,47 @@ def test_texts_out_of_order_in_a_scratch_file(tmp_path: Path) -> None:
 
 
 def test_room_shrinks_and_leaves_no_file(tmp_path: Path) -> None:
-    room = Room(memory=1000, folder=str(tmp_path))
-    small, large = room.take((400,)), room.take((2, 300))
-    assert room.memory == 200
-    assert room.mapped == 1200
+    budget = MemoryBudget(memory=1000, folder=str(tmp_path))
+    small, large = budget.take((400,)), budget.take((2, 300))
+    assert budget.memory == 200
+    assert budget.mapped == 1200
     large.fill_(2)
     small.fill_(1)
     assert large.sum() == 1200
     assert list(tmp_path.iterdir()) == []
-    assert room.take((0, 5)).shape == (0, 5)
+    assert budget.take((0, 5)).shape == (0, 5)
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"nowhere: no such file or directory: 0.0 GB of features fit neither"):
-        Room(memory=0, folder=str(tmp_path / "nowhere")).take((4,))
+        MemoryBudget(memory=0, folder=str(tmp_path / "nowhere")).take((4,))
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "as a full disk says")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(UserError, match=r"no space left on device: .* larger mem_mb, or a TMPDIR with room"):
-        Room(memory=0, folder=str(tmp_path)).take((4,))
+    with pytest.raises(UserError, match=r"no space left on device: .* larger mem_mb, or a TMPDIR with free space"):
+        MemoryBudget(memory=0, folder=str(tmp_path)).take((4,))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_room_of_a_job_follows_its_memory_and_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Room.of_job(4000).memory == MEMORY_SHARE * 4e9
-    assert Room.of_job(None) == Room.of_job(None, torch.device("cpu")) == Room()
+    assert MemoryBudget.of_job(4000).memory == MEMORY_SHARE * 4e9
+    assert MemoryBudget.of_job(None) == MemoryBudget.of_job(None, torch.device("cpu")) == MemoryBudget()
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
-    room = Room.of_job(4000, torch.device("cuda"))
-    assert room.device_memory == DEVICE_SHARE * 1000
+    budget = MemoryBudget.of_job(4000, torch.device("cuda"))
+    assert budget.device_memory == DEVICE_SHARE * 1000
     # what does not fit on the device, and what is not read in every step, is not put there
-    assert room.take((501,), torch.uint8, in_steps=True).device.type == room.take((4,)).device.type == "cpu"
-    room.device = torch.device("meta")  # stands for a GPU: a tensor there is none of memory
-    assert room.take((250,), in_steps=True).device.type == "meta"
-    assert room.device_memory == 0
+    assert budget.take((501,), torch.uint8, in_steps=True).device.type == budget.take((4,)).device.type == "cpu"
+    budget.device = torch.device("meta")  # stands for a GPU: a tensor there is none of memory
+    assert budget.take((250,), in_steps=True).device.type == "meta"
+    assert budget.device_memory == 0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: features stay in memory")
 def test_features_on_a_gpu_give_the_same_batches(files: TrainingFiles) -> None:
-    room = Room.of_job(4000, torch.device("cuda"))
-    there = load_training_data(files, 3, room)
+    budget = MemoryBudget.of_job(4000, torch.device("cuda"))
+    there = load_training_data(files, 3, budget)
     assert there.synthetic.samples[0].local.is_cuda
     found = zip(batches(load_training_data(files, 3)), batches(there), strict=True)
     assert all(torch.equal(a, b.cpu()) for a, b in found)

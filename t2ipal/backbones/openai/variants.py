@@ -1,7 +1,7 @@
 """OpenAI's CLIP models: the sizes that tell them apart, and which of them a state dict is.
 
 One table. Source: the state dicts of OpenAI's published archives, whose sizes `clip.model.build_model` reads, and the
-model cards of openai/CLIP; the operations are counted (`python -m t2ipal.features.variants`).
+model cards of openai/CLIP; the operations are counted (`python -m t2ipal.backbones.openai.variants`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CACHE = Path("~/.cache/clip")
 """Where OpenAI's own package keeps what it downloads."""
+
+CELL = 32
+"""Pixels of a ResNet's cells."""
 
 HEAD = 64
 """Channels of an attention head in the text encoders, ViTs and attention poolings of all of them."""
@@ -120,7 +123,7 @@ def sizes_of(shapes: Mapping[str, tuple[int, ...]]) -> Sizes:
         width = shapes["visual.layer1.0.conv1.weight"][0]
         side = round((shapes["visual.attnpool.positional_embedding"][0] - 1) ** 0.5)
         layers = tuple(_count(shapes, rf"visual\.layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4))
-        vision = {"resolution": side * 32, "layers": layers, "width": width, "patch": 0, "heads": width * 32 // HEAD}
+        vision = {"resolution": side * CELL, "layers": layers, "width": width, "patch": 0, "heads": width * 32 // HEAD}
     return Sizes(
         dim=shapes["text_projection"][1],
         **vision,

@@ -8,11 +8,12 @@ import pytest
 import torch
 from tiny_clip import tiny_clip
 
+from t2ipal.backbones import load_backbone
+from t2ipal.backbones.openai import variants
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
+from t2ipal.backbones.openai.loading import build
+from t2ipal.backbones.openai.variants import GFLOPS, SHA256, VARIANTS, Sizes
 from t2ipal.errors import UserError
-from t2ipal.features import variants
-from t2ipal.features.clip_models import Clip, build, load_clip
-from t2ipal.features.dense import encode_image_dense, grid_of
-from t2ipal.features.variants import GFLOPS, SHA256, VARIANTS, Sizes
 from t2ipal.store import sha256_file, write_tensors
 
 SMALL = ["RN50", "RN101", "RN50x4", "ViT-B/32", "ViT-B/16", "ViT-L/14", "ViT-L/14@336px"]
@@ -86,10 +87,10 @@ def test_dense_features_of_every_variant_at_both_sizes(name: str, side: int) -> 
     """Shapes at real sizes on no device: pooled [B, D] twice, and a local map of one vector per cell."""
     sizes = VARIANTS[name]
     with torch.device("meta"):
-        clip = Clip(variants.build_sizes(sizes).eval(), name, "0" * 64, sizes.dim, sizes.resolution)
+        clip = OpenAIEncoder(variants.build_sizes(sizes).eval(), name)
         with torch.no_grad():
-            found = encode_image_dense(clip, torch.zeros(2, 3, side, side))
-    rows, columns = grid_of(clip, side)
+            found = clip.image_dense(torch.zeros(2, 3, side, side))
+    rows, columns = clip.grid(side)
     assert rows == columns == side // (sizes.patch or 32)
     assert [tuple(value.shape) for value in found] == [(2, sizes.dim), (2, sizes.dim), (2, rows * columns, sizes.dim)]
 
@@ -111,25 +112,25 @@ def test_a_name_is_checked_against_the_file_that_was_found(
     torch.save(state, path)
     monkeypatch.setitem(SHA256, "RN101", sha256_file(path))
     with pytest.raises(UserError, match=r"RN101.pt: \w+ is \S+, expected \S+ of CLIP RN101"):
-        load_clip("RN101")
+        load_backbone("RN101")
     monkeypatch.setitem(VARIANTS, "RN101", sizes)
-    loaded = load_clip("RN101")
+    loaded = load_backbone("RN101")
     assert (loaded.name, loaded.variant, loaded.dim, loaded.image_size) == ("RN101", "RN101", 24, 64)
     # a copy elsewhere, under another name, is known by its content
     path.rename(tmp_path / "mine.pt")
-    assert load_clip(tmp_path / "mine.pt").variant == "RN101"
+    assert load_backbone(tmp_path / "mine.pt").variant == "RN101"
 
 
 def test_a_file_that_is_named_as_one_of_openais_has_its_hash(tmp_path: Path) -> None:
     _, state = tiny("resnet")
     path = tmp_path / "ViT-B-32.pt"
     with pytest.raises(UserError, match=r"ViT-B-32.pt: no such CLIP model; fetch https://openaipublic\S+/ViT-B-32.pt"):
-        load_clip(path)
+        load_backbone(path)
     torch.save(state, path)
     with pytest.raises(UserError, match=r"expected 40d365715913c9da \(OpenAI's ViT-B-32.pt\)"):
-        load_clip(path)
+        load_backbone(path)
     path.rename(tmp_path / "own.pt")
-    assert load_clip(tmp_path / "own.pt").variant == ""
+    assert load_backbone(tmp_path / "own.pt").variant == ""
 
 
 def test_another_activation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,4 +150,4 @@ def test_safetensors_of_a_known_model_has_its_variant(tmp_path: Path, monkeypatc
     sizes, state = tiny("vit")
     monkeypatch.setitem(VARIANTS, "tiny", sizes)
     write_tensors(tmp_path / "clip.safetensors", state)
-    assert load_clip(tmp_path / "clip.safetensors").variant == "tiny"
+    assert load_backbone(tmp_path / "clip.safetensors").variant == "tiny"

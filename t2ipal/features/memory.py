@@ -1,6 +1,6 @@
-"""Where features lie while a job works on them: on a GPU, in memory, or in a scratch file mapped into memory.
+"""Where features are kept while a job works on them: on a GPU, in memory, or in a scratch file mapped into memory.
 
-The place changes no number, so it is chosen by size alone. A scratch file is read by the pages that a batch needs; the
+Where they are changes no number, so size alone decides. A scratch file is read by the pages that a batch needs; the
 operating system keeps the others in memory as long as nobody else wants it, and takes them back from a job that is at
 its limit instead of ending it.
 """
@@ -32,8 +32,8 @@ DEVICE_SHARE = 0.5
 
 
 @dataclass
-class Room:
-    """Room for features, which shrinks as it is taken.
+class MemoryBudget:
+    """Memory for features, which shrinks as it is taken.
 
     Attributes:
         memory: bytes left in memory; None: without limit. What does not fit goes to a scratch file.
@@ -87,5 +87,5 @@ def _scratch(size: int, folder: str | None) -> Tensor:
             raise
         raise UserError(
             f"{folder}: {os.strerror(error.errno).lower()}: {size / 1e9:.1f} GB of features fit neither into the job's "
-            "memory nor here; expected a larger mem_mb, or a TMPDIR with room"
+            "memory nor here; expected a larger mem_mb, or a TMPDIR with free space"
         ) from error

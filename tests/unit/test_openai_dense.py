@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from tiny_clip import DIM, SIDE, tiny_clip
 
-from t2ipal.features.clip_models import tokenize
-from t2ipal.features.dense import encode_image_dense, encode_text_dense, grid_of, resize_positions
+from t2ipal.backbones.openai.dense import resize_positions
 
 RESNET, VIT = tiny_clip(), tiny_clip(vision="vit")
 TEXTS = ["a dog", "two men riding a motor bike next to a parked car", "a cat."]
@@ -20,11 +19,11 @@ def images(side: int, rows: int = 2) -> torch.Tensor:
 
 @pytest.mark.parametrize(("clip", "cells"), [(RESNET, 4), (VIT, 16)], ids=["resnet", "vit"])
 def test_global_feature_is_clips_own(clip, cells: int) -> None:
-    pos, nopos, local = encode_image_dense(clip, images(SIDE))
+    pos, nopos, local = clip.image_dense(images(SIDE))
     torch.testing.assert_close(pos, F.normalize(clip.model.encode_image(images(SIDE)), dim=-1))
     assert pos.shape == nopos.shape == (2, DIM)
     assert local.shape == (2, cells, DIM)
-    assert math.prod(grid_of(clip, SIDE)) == cells
+    assert math.prod(clip.grid(SIDE)) == cells
     for value in (pos, nopos, local):
         torch.testing.assert_close(value.norm(dim=-1), torch.ones(value.shape[:-1]))
 
@@ -39,7 +38,7 @@ def layer4(x: torch.Tensor) -> torch.Tensor:
 
 
 def test_resnet_local_and_unpositioned_features_written_out() -> None:
-    _, nopos, local = encode_image_dense(RESNET, images(SIDE))
+    _, nopos, local = RESNET.image_dense(images(SIDE))
     pool = RESNET.model.visual.attnpool
     for b, cells in enumerate(layer4(images(SIDE))):
         rows = [cells[:, y, x] for y in range(cells.shape[1]) for x in range(cells.shape[2])]
@@ -60,7 +59,7 @@ def test_resnet_local_and_unpositioned_features_written_out() -> None:
 def test_vit_local_feature_of_a_single_patch_is_its_own() -> None:
     """A last block whose attention saw one position only would give the same."""
     visual = VIT.model.visual
-    _, _, local = encode_image_dense(VIT, images(SIDE))
+    _, _, local = VIT.image_dense(images(SIDE))
     seen = []
     handle = visual.transformer.resblocks[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     VIT.model.encode_image(images(SIDE))
@@ -72,10 +71,10 @@ def test_vit_local_feature_of_a_single_patch_is_its_own() -> None:
 
 @pytest.mark.parametrize(("clip", "cells"), [(RESNET, 9), (VIT, 36)], ids=["resnet", "vit"])
 def test_another_image_size(clip, cells: int) -> None:
-    pos, _, local = encode_image_dense(clip, images(96))
+    pos, _, local = clip.image_dense(images(96))
     assert local.shape == (2, cells, DIM)
     assert pos.isfinite().all()
-    assert math.prod(grid_of(clip, 96)) == cells
+    assert math.prod(clip.grid(96)) == cells
 
 
 def test_positions_keep_the_first_and_a_constant() -> None:
@@ -87,18 +86,19 @@ def test_positions_keep_the_first_and_a_constant() -> None:
 
 
 def test_text_features() -> None:
-    tokens = tokenize(TEXTS)
-    pooled, local = encode_text_dense(RESNET, tokens)
+    tokens, lengths = RESNET.tokenize(TEXTS)
+    pooled, local = RESNET.text_dense(tokens, lengths)
     assert local.shape == (3, 77, DIM)
     torch.testing.assert_close(pooled, F.normalize(RESNET.model.encode_text(tokens), dim=-1), atol=1e-5, rtol=1e-5)
-    for b, row in enumerate(tokens):
-        torch.testing.assert_close(pooled[b], local[b, int(row.argmax())])
+    for b, length in enumerate(lengths):
+        torch.testing.assert_close(pooled[b], local[b, int(length) - 1])
 
 
 def test_cut_tokens_change_nothing_that_remains() -> None:
-    tokens = tokenize(TEXTS)
-    longest = int(tokens.argmax(-1).max()) + 1
-    pooled, local = encode_text_dense(RESNET, tokens)
-    cut_pooled, cut_local = encode_text_dense(RESNET, tokens[:, :longest])
+    tokens, lengths = RESNET.tokenize(TEXTS)
+    cut, longest = RESNET.cut(tokens, lengths), int(lengths.max())
+    assert cut.shape == (3, longest)
+    pooled, local = RESNET.text_dense(tokens, lengths)
+    cut_pooled, cut_local = RESNET.text_dense(cut, lengths)
     torch.testing.assert_close(pooled, cut_pooled, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(local[:, :longest], cut_local, atol=1e-5, rtol=1e-5)

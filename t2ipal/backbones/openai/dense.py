@@ -1,7 +1,4 @@
-"""Dense features of a frozen CLIP: one vector per image or text, and one per cell or text position.
-
-Shapes: B rows, D joint dimension, HW cells of the image map, L text positions. All outputs are L2-normalised along D.
-"""
+"""Dense features of OpenAI's module: one vector per image or text, and one per cell or text position."""
 
 from __future__ import annotations
 
@@ -11,61 +8,50 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from t2ipal.backbones.tower import BlockWeights, TextTower
+
 if TYPE_CHECKING:
-    from clip.model import CLIP, AttentionPool2d, ModifiedResNet, VisionTransformer
-
-    from t2ipal.features.clip_models import Clip
+    from clip.model import CLIP, AttentionPool2d, ModifiedResNet, ResidualAttentionBlock, VisionTransformer
 
 
-def encode_image_dense(clip: Clip, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def image_dense(model: CLIP, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Global features with and without positional embedding, and local ones: ([B, D], [B, D], [B, HW, D]).
 
-    ResNet: the attention pooling of layer 4 with its positional embedding (CLIP itself) and without (TaI-DPT); local
-    features are layer 4 through the pooling's value and output projections, without positional embedding (TaI-DPT).
-    ViT: the class token, twice; local features are the patch tokens after a last block in which each patch attends to
-    itself alone, the value path of MaskCLIP (Zhou et al., ECCV 2022).
-
-    Args:
-        clip: the model; images of a side other than its own get interpolated positional embeddings.
-        images: [B, 3, H, W], preprocessed.
+    See `OpenAIEncoder.image_dense`.
     """
     from clip.model import ModifiedResNet
 
-    visual = clip.model.visual
-    encode = _encode_resnet if isinstance(visual, ModifiedResNet) else _encode_vit
+    encode = _encode_resnet if isinstance(model.visual, ModifiedResNet) else _encode_vit
     # CPUs convolve half as fast again with the channels last; the weights follow the images
-    layout = torch.channels_last if clip.device.type == "cpu" else torch.preserve_format
-    images = images.to(clip.device, torch.float32, memory_format=layout)
-    return tuple(F.normalize(value, dim=-1) for value in encode(visual, images))
+    layout = torch.channels_last if images.device.type == "cpu" else torch.preserve_format
+    images = images.to(torch.float32, memory_format=layout)
+    return tuple(F.normalize(value, dim=-1) for value in encode(model.visual, images))
 
 
-def encode_text_dense(clip: Clip, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The feature at the end mark and those at every position: ([B, D], [B, L, D]).
+def text_states(model: CLIP, embeddings: Tensor) -> Tensor:
+    """States [B, L, D] of embeddings [B, L, W]: every position through the final layer norm and the text projection.
 
-    Every position goes through the final layer norm and the text projection (TaI-DPT). Positions after the end mark are
-    computed as well; whoever uses them masks them, by token id 0. CLIP's text attention is causal, so `tokens` may be
-    cut after the longest text's end mark without a change to what remains.
-
-    Args:
-        clip: the model.
-        tokens: [B, L] ids, L <= 77; the end mark is the greatest id of a row.
+    As in TaI-DPT.
     """
-    model, tokens = clip.model, tokens.to(clip.device)
-    local = F.normalize(_text_states(model, tokens) @ model.text_projection, dim=-1)
-    end = tokens.argmax(-1)
-    return local[torch.arange(len(local), device=local.device), end], local
+    x = embeddings + model.positional_embedding[: embeddings.shape[1]]
+    return model.ln_final(model.transformer(x.transpose(0, 1)).transpose(0, 1)) @ model.text_projection
 
 
-def grid_of(clip: Clip, image_size: int) -> tuple[int, int]:
-    """Rows and columns of the local map of a square image."""
-    visual = clip.model.visual
-    cell = visual.conv1.kernel_size[0] if hasattr(visual, "class_embedding") else 32
-    return image_size // cell, image_size // cell
+def text_tower(model: CLIP) -> TextTower:
+    """The text encoder, taken apart for packed sequences."""
+    blocks = list(model.transformer.resblocks)
+    norm = (model.ln_final.weight, model.ln_final.bias)
+    heads = blocks[0].attn.num_heads
+    return TextTower(
+        [_weights(block) for block in blocks], heads, model.positional_embedding, norm, model.text_projection
+    )
 
 
-def _text_states(model: CLIP, tokens: Tensor) -> Tensor:
-    x = model.token_embedding(tokens) + model.positional_embedding[: tokens.shape[1]]
-    return model.ln_final(model.transformer(x.transpose(0, 1)).transpose(0, 1))
+def _weights(block: ResidualAttentionBlock) -> BlockWeights:
+    parts = {"ln_1": block.ln_1, "out": block.attn.out_proj, "ln_2": block.ln_2}
+    parts |= {"fc": block.mlp.c_fc, "proj": block.mlp.c_proj}
+    weights = {f"{name}_{kind}": getattr(part, kind) for name, part in parts.items() for kind in ("weight", "bias")}
+    return BlockWeights(**weights, qkv_weight=block.attn.in_proj_weight, qkv_bias=block.attn.in_proj_bias)
 
 
 def _encode_resnet(visual: ModifiedResNet, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from tiny_clip import DIM, SIDE, tiny_clip
 
+from t2ipal.backbones import load_backbone
+from t2ipal.backbones.openai.encoder import OpenAIEncoder
+from t2ipal.backbones.openai.tokens import END_ID, lengths_of, tokenize
 from t2ipal.errors import UserError
-from t2ipal.features.clip_models import Clip, load_clip, tokenize
 from t2ipal.store import sha256_file, write_json, write_tensors
 
 TINY = {vision: tiny_clip(vision=vision) for vision in ("resnet", "vit")}
@@ -19,7 +21,7 @@ def state(vision: str = "resnet") -> dict[str, torch.Tensor]:
     return dict(TINY[vision].model.state_dict())
 
 
-def assert_same(loaded: Clip, vision: str = "resnet") -> None:
+def assert_same(loaded: OpenAIEncoder, vision: str = "resnet") -> None:
     expected = state(vision)
     for key, value in loaded.model.state_dict().items():
         assert value.dtype in (torch.float32, torch.int64)
@@ -32,19 +34,19 @@ def assert_same(loaded: Clip, vision: str = "resnet") -> None:
 @pytest.mark.parametrize("vision", ["resnet", "vit"])
 def test_safetensors_and_state_dict(tmp_path: Path, vision: str) -> None:
     write_tensors(tmp_path / "clip.safetensors", state(vision))
-    loaded = load_clip(tmp_path / "clip.safetensors")
+    loaded = load_backbone(tmp_path / "clip.safetensors")
     assert_same(loaded, vision)
     assert loaded.name == "clip.safetensors"
     assert loaded.sha256 == sha256_file(tmp_path / "clip.safetensors")
     torch.save(state(vision), tmp_path / "clip.pt")
-    assert_same(load_clip(tmp_path / "clip.pt"), vision)
+    assert_same(load_backbone(tmp_path / "clip.pt"), vision)
 
 
 def test_half_precision_without_counters(tmp_path: Path) -> None:
     kept = {key: value for key, value in state().items() if not key.endswith("num_batches_tracked")}
     half = {key: value.half() if value.ndim > 1 else value for key, value in kept.items()}
     write_tensors(tmp_path / "clip.safetensors", half)
-    found = load_clip(tmp_path / "clip.safetensors").model.state_dict()
+    found = load_backbone(tmp_path / "clip.safetensors").model.state_dict()
     for key, value in half.items():
         assert torch.equal(found[key], value.float()), key
 
@@ -68,7 +70,7 @@ def test_torchscript_archive(tmp_path: Path) -> None:
             return self.visual(image)
 
     torch.jit.trace(Archive(), torch.zeros(1, 3, SIDE, SIDE)).save(tmp_path / "clip.pt")
-    assert_same(load_clip(tmp_path / "clip.pt"))
+    assert_same(load_backbone(tmp_path / "clip.pt"))
 
 
 def test_compact_token_table(tmp_path: Path) -> None:
@@ -77,25 +79,25 @@ def test_compact_token_table(tmp_path: Path) -> None:
     table = compact.pop("token_embedding.weight")
     compact |= {"token_embedding.rows": table[ids.long()].half(), "token_embedding.ids": ids}
     write_tensors(tmp_path / "clip.safetensors", compact)
-    found = load_clip(tmp_path / "clip.safetensors").model.token_embedding.weight
+    found = load_backbone(tmp_path / "clip.safetensors").model.token_embedding.weight
     assert found.shape == (49408, 128)
     assert torch.equal(found[ids.long()], table[ids.long()].half().float())
     assert int((found != 0).any(1).sum()) == len(ids)
     write_tensors(tmp_path / "clip.safetensors", compact | {"token_embedding.ids": ids[:-1]})
     with pytest.raises(UserError, match=r"token_embedding.ids does not fit"):
-        load_clip(tmp_path / "clip.safetensors")
+        load_backbone(tmp_path / "clip.safetensors")
 
 
 def test_wrong_hash(tmp_path: Path) -> None:
     path = tmp_path / "clip.safetensors"
     write_tensors(path, state())
     with pytest.raises(UserError, match="expected 0000"):
-        load_clip(path, sha256="0" * 64)
+        load_backbone(path, sha256="0" * 64)
     write_json(tmp_path / "manifest.json", {"files": {"clip.safetensors": {"sha256": "1" * 64}}})
     with pytest.raises(UserError, match=r"manifest.json says 1111"):
-        load_clip(path)
+        load_backbone(path)
     write_json(tmp_path / "manifest.json", {"files": {"clip.safetensors": {"sha256": sha256_file(path)}}})
-    assert_same(load_clip(path, sha256=sha256_file(path)))
+    assert_same(load_backbone(path, sha256=sha256_file(path)))
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
@@ -103,11 +105,11 @@ def test_damaged_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip{suffix}"
     path.write_bytes(b"no weights here")
     with pytest.raises(UserError, match="damaged"):
-        load_clip(path)
+        load_backbone(path)
     torch.save(state(), tmp_path / "whole.pt")
     path.write_bytes((tmp_path / "whole.pt").read_bytes()[:-1000])
     with pytest.raises(UserError, match="damaged"):
-        load_clip(path)
+        load_backbone(path)
 
 
 def test_not_a_clip(tmp_path: Path) -> None:
@@ -116,17 +118,17 @@ def test_not_a_clip(tmp_path: Path) -> None:
     del missing["ln_final.weight"]
     write_tensors(path, missing)
     with pytest.raises(UserError, match=r"clip.safetensors.*ln_final.weight"):
-        load_clip(path)
+        load_backbone(path)
     torch.save({"model": "x"}, tmp_path / "clip.pt")
     with pytest.raises(UserError, match="no state dict"):
-        load_clip(tmp_path / "clip.pt")
+        load_backbone(tmp_path / "clip.pt")
 
 
 def test_unknown_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such CLIP model"):
-        load_clip(tmp_path / "none.pt")
+        load_backbone(tmp_path / "none.pt")
     with pytest.raises(UserError, match="RN101"):
-        load_clip("RN1001")
+        load_backbone("RN1001")
 
 
 def test_name_without_network_says_where_the_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +136,7 @@ def test_name_without_network_says_where_the_file_goes(tmp_path: Path, monkeypat
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(UserError, match=r"RN101.*place it at .*RN101\.pt"):
-        load_clip("RN101")
+        load_backbone("RN101")
     assert not list(tmp_path.rglob("*.pt"))
 
 
@@ -144,21 +146,25 @@ def test_name_with_a_damaged_file_in_the_cache(tmp_path: Path, monkeypatch: pyte
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(UserError, match=r"RN101.pt: sha256 .*, expected 8fa8567bab74a42d"):
-        load_clip("RN101")
+        load_backbone("RN101")
 
 
 def test_long_text_is_cut_with_its_end_mark() -> None:
-    tokens = tokenize(["word " * 200, "dog"])
+    tokens, lengths = tokenize(["word " * 200, "dog"])
     assert tokens.shape == (2, 77)
-    assert tokens[0, -1] == 49407
-    assert (tokens[1] != 0).sum() == 3
+    assert tokens[0, -1] == tokens[1, 2] == END_ID
+    assert lengths.tolist() == [77, 3]
+    assert (tokens[1, 3:] == 0).all()
 
 
 def test_tokens_are_those_of_openais_package() -> None:
     import clip
 
     texts = ["a photo of a dog.", "", "Ünïcode & <b>html</b> &amp; co", "X " * 30 + "potted plant.", "word " * 100]
-    assert torch.equal(tokenize(texts), clip.tokenize(texts, truncate=True).long())
+    ids, lengths = tokenize(texts)
+    assert torch.equal(ids, clip.tokenize(texts, truncate=True).long())
+    assert torch.equal(lengths, lengths_of(ids))
+    assert torch.equal(tokenize(texts, context=20)[0], clip.tokenize(texts, 20, truncate=True).long())
     with pytest.raises(UserError, match="102 tokens; expected at most CLIP's 77"):
         tokenize(texts, truncate=False)
 
@@ -166,6 +172,8 @@ def test_tokens_are_those_of_openais_package() -> None:
 def test_training_does_not_import_torchvision() -> None:
     """It costs every job three seconds of start-up."""
     code = "import sys, t2ipal.training.train, t2ipal.training.runs, t2ipal.models.prompts\n"
-    code += "from clip.model import CLIP\n"
-    code += "from t2ipal.features.clip_models import tokenize\ntokenize(['a'])\nassert 'torchvision' not in sys.modules"
+    code += (
+        "from t2ipal.backbones.openai.tokens import tokenize\ntokenize(['a'])\n"
+    code += "assert 'torchvision' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2ipal.features.variants import Sizes, build_sizes
+from t2ipal.backbones.openai.variants import Sizes, build_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def random_clip(sizes: Sizes, seed: int = 0) -> CLIP:
+def random_module(sizes: Sizes, seed: int = 0) -> CLIP:
     """OpenAI's module with weights as drawn at the start of training, and batch norms as if they had seen images."""
     import torch
 
@@ -35,7 +35,7 @@ def write_archive(path: str | Path, sizes: Sizes, seed: int = 0) -> Path:
     import torch
     from clip.model import convert_weights
 
-    model = random_clip(sizes, seed)
+    model = random_module(sizes, seed)
     images = torch.zeros(1, 3, sizes.resolution, sizes.resolution)
     tokens = torch.zeros(1, sizes.context, dtype=torch.int64)
     convert_weights(model)

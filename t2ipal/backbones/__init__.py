@@ -1,0 +1,81 @@
+"""Backbones: models of images and texts behind one interface, `t2ipal.backbones.base.ImageTextEncoder`.
+
+A config names a model as "kind:rest", such as "openai:RN101"; without a prefix, the kind is OpenAI's. Nothing here
+imports torch before a model is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2ipal.backbones.base import Description, ImageTextEncoder, Presence
+from t2ipal.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["KINDS", "check", "code", "describe", "files", "load_backbone", "location", "named", "split"]
+
+DEFAULT = "openai"
+KINDS = {
+    "openai": "t2ipal.backbones.openai.encoder.OpenAIEncoder",
+}
+"""Kinds of backbones by prefix: the dotted path of each class. It is imported when a model of its kind is named."""
+
+
+def split(model: str | Path) -> tuple[type[ImageTextEncoder], str]:
+    """The class of a model's kind, and the rest of its name.
+
+    Raises:
+        UserError: a prefix that is no kind.
+    """
+    prefix, colon, rest = str(model).partition(":")
+    if not colon or not re.fullmatch(r"[a-z][a-z0-9_]*", prefix) or (prefix not in KINDS and Path(model).exists()):
+        prefix, rest = DEFAULT, str(model)
+    if prefix not in KINDS:
+        raise UserError(f"model {str(model)!r}: no backbone of kind {prefix!r}; expected one of {', '.join(KINDS)}")
+    module, _, name = KINDS[prefix].rpartition(".")
+    return getattr(importlib.import_module(module), name), rest
+
+
+def load_backbone(model: str | Path, device: str | torch.device = "cpu", sha256: str | None = None) -> ImageTextEncoder:
+    """Load the model that a config names; arguments and errors as `ImageTextEncoder.load`."""
+    kind, rest = split(model)
+    return kind.load(rest, device, sha256)
+
+
+def check(model: str) -> Presence:
+    """Whether the model is there and intact."""
+    kind, rest = split(model)
+    return kind.check(rest)
+
+
+def describe(model: str) -> Description:
+    """Sizes of the model that decide costs."""
+    kind, rest = split(model)
+    return kind.describe(rest)
+
+
+def location(model: str) -> Path | None:
+    """The file or folder of the model; None for a name that is looked up elsewhere."""
+    kind, rest = split(model)
+    return kind.location(rest)
+
+
+def files(model: str) -> tuple[Path, ...]:
+    """The files whose content stands for the model, there or not; none for a name that is looked up elsewhere."""
+    kind, rest = split(model)
+    return kind.files(rest)
+
+
+def named(kind: str, path: str | Path) -> str:
+    """How a config names the model of a kind at `path`."""
+    return str(path) if kind == DEFAULT else f"{kind}:{path}"
+
+
+def code(model: str) -> Path:
+    """The Python file of the model's kind."""
+    return Path(importlib.import_module(split(model)[0].__module__).__file__)

@@ -1,0 +1,160 @@
+"""OpenAI's CLIP as a backbone. The modules that need torch are imported where they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from t2ipal.backbones.base import Description, ImageTextEncoder, Presence
+from t2ipal.backbones.openai.variants import (
+    CACHE,
+    CELL,
+    GFLOPS,
+    SHA256,
+    VARIANTS,
+    address,
+    file_name,
+    named_as,
+)
+from t2ipal.store import sha256_file
+
+if TYPE_CHECKING:
+    import torch
+    from clip.model import CLIP
+    from torch import Tensor
+
+    from t2ipal.backbones.tower import TextTower
+
+SOURCE = "clip"
+"""Row of resources/data_sources.csv."""
+
+MICRO = Description(dim=128, image_size=96, patch=CELL, gflops=0.11)
+"""The micro world's CLIP."""
+
+
+class OpenAIEncoder(ImageTextEncoder):
+    """OpenAI's module, with a ResNet or a ViT.
+
+    Attributes:
+        model: the module.
+        variant: OpenAI's model that has its sizes; "" for none.
+    """
+
+    kind = "openai"
+    start_ids = (49_406,)
+    end_id = 49_407
+    mean = (0.48145466, 0.4578275, 0.40821073)
+    std = (0.26862954, 0.26130258, 0.27577711)
+
+    def __init__(self, model: CLIP, name: str, sha256: str = "", variant: str = "") -> None:
+        """
+        Args:
+            model: a CLIP, frozen, in float32 and evaluation mode.
+            name: a name of OpenAI's, or that of the file.
+            sha256: of the weights' file.
+            variant: see above.
+        """
+        self.model, self.name, self.sha256, self.variant = model, name, sha256, variant
+        self.license = "MIT" if variant else ""
+        self.width, self.dim = model.text_projection.shape
+        self.context = model.positional_embedding.shape[0]
+        self.image_size = int(model.visual.input_resolution)
+        self.patch = model.visual.conv1.kernel_size[0] if hasattr(model.visual, "class_embedding") else CELL
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.logit_scale.device
+
+    @cached_property
+    def logit_scale(self) -> float:
+        return float(self.model.logit_scale.detach().float().exp())
+
+    @cached_property
+    def tokenizer_sha256(self) -> str:
+        from t2ipal.backbones.openai.tokens import tokenizer_file
+
+        return sha256_file(tokenizer_file())
+
+    @classmethod
+    def location(cls, model: str) -> Path | None:
+        """A name of OpenAI's has neither a suffix nor more than one slash."""
+        path = Path(model)
+        return path if path.exists() or (model not in VARIANTS and (path.suffix or model.count("/") > 1)) else None
+
+    @classmethod
+    def check(cls, model: str) -> Presence:
+        """As for every kind; a name is looked for in the cache folder of OpenAI's package."""
+        if cls.location(model) is not None:
+            found = super().check(model)
+            return Presence(found.text, found.missing, SOURCE)
+        if model not in VARIANTS:
+            text = f"{model}: no model of OpenAI's; expected a file, or one of {', '.join(VARIANTS)}"
+            return Presence(text, missing=True, source=SOURCE)
+        path = CACHE.expanduser() / file_name(model)
+        if not path.exists():
+            text = f"without a network, fetch {address(model)} elsewhere and place it at {path}"
+            return Presence(f"{model}: fetched when it is needed; {text}", source=SOURCE)
+        whole = sha256_file(path) == SHA256[model]
+        text = "sha256 as published" if whole else "but its sha256 is not the published one: remove it"
+        return Presence(f"{model}: {path}, {text}", source=SOURCE)
+
+    @classmethod
+    def describe(cls, model: str) -> Description:
+        """By the name, or that of the file; the micro world's by their folder; any other counts as RN101."""
+        path = Path(model)
+        if "zoo" in path.parts:
+            return MICRO
+        name = (model if model in VARIANTS else named_as(path.name.removeprefix("random-"))) or "RN101"
+        sizes = VARIANTS[name]
+        gflops = GFLOPS.get(name, GFLOPS["ViT-L/14"])
+        return Description(sizes.dim, sizes.resolution, sizes.patch or CELL, gflops)
+
+    @classmethod
+    def load(cls, model: str, device: str | torch.device = "cpu", sha256: str | None = None) -> Self:
+        """Load a CLIP with a ResNet or a ViT; errors as `ImageTextEncoder.load`.
+
+        Args:
+            model: a name of OpenAI's (RN101, ViT-B/16 ...), downloaded where it is not in the cache folder of OpenAI's
+                package; or the path of a .pt file (OpenAI's TorchScript archive or a state dict) or of a .safetensors
+                file (a state dict, whose token table may be given as the rows in use and their ids, all other rows
+                being zero).
+            device: where it computes.
+            sha256: expected of the file. A manifest beside the file is checked anyway, and so is the hash in OpenAI's
+                addresses, for a name and for a file that has the name of one of OpenAI's (RN101.pt).
+        """
+        from t2ipal.backbones.openai.loading import load_module
+
+        found = load_module(model, device, sha256)
+        return cls(found.module, found.name, found.sha256, found.variant)
+
+    def tokenize(self, texts: Sequence[str], truncate: bool = True) -> tuple[Tensor, Tensor]:
+        from t2ipal.backbones.openai.tokens import tokenize
+
+        return tokenize(texts, truncate, self.context)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return self.model.token_embedding(ids.to(self.device))
+
+    def text_states(self, embeddings: Tensor) -> Tensor:
+        from t2ipal.backbones.openai.dense import text_states
+
+        return text_states(self.model, embeddings)
+
+    def text_tower(self) -> TextTower:
+        from t2ipal.backbones.openai.dense import text_tower
+
+        return text_tower(self.model)
+
+    def image_dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """ResNet: the attention pooling of layer 4 with its positional embedding (CLIP itself) and without (TaI-DPT);
+        local features are layer 4 through the pooling's value and output projections, without positional embedding
+        (TaI-DPT). ViT: the class token, twice; local features are the patch tokens after a last block in which each
+        patch attends to itself alone, the value path of MaskCLIP (Zhou et al., ECCV 2022).
+
+        Images of another size than the model's get interpolated positional embeddings.
+        """
+        from t2ipal.backbones.openai.dense import image_dense
+
+        return image_dense(self.model, images.to(self.device))
