@@ -8,7 +8,9 @@ def get_code(script):
 
 def get_backbone_code(script, clip):
     """As `get_code`, with the file of the backbone's kind."""
-    return code_of(ROOT, f"workflow_scripts/{script}.py", os.path.relpath(backbones.code(CONFIG.clip[clip].model), ROOT))
+    return code_of(
+        ROOT, f"workflow_scripts/{script}.py", os.path.relpath(backbones.code(CONFIG.clip[clip].model), ROOT)
+    )
 
 
 def get_method_code(script, method, clip=None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,9 +19,6 @@ from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import LENGTH, World
-
-if TYPE_CHECKING:
-    from clip.model import CLIP
 
 IMAGE_SIZE = 96  # a 3 x 3 local map
 # At 100, where OpenAI's models end, a pair of this world would have to shrink into cones of cosine 0.9: a caption tells
@@ -55,7 +51,7 @@ ARCHITECTURES = {
 }
 
 
-def micro_clip(vocabulary: int, context: int = LENGTH, architecture: str = "clip") -> CLIP:
+def micro_clip(vocabulary: int, context: int = LENGTH, architecture: str = "clip") -> nn.Module:
     """OpenAI's module of these sizes, freshly initialised."""
     of = ARCHITECTURES[architecture]
     vision = {"resolution": IMAGE_SIZE, "layers": (1, 1, 1, 1), "width": of.width, "patch": 0, "heads": of.width // 2}
