@@ -6,20 +6,23 @@ def get_code(script):
     return code_of(ROOT, f"workflow_scripts/{script}.py")
 
 
+def get_module_code(name):
+    """A module and all that it imports; of one outside the package, its file alone."""
+    if name.startswith("t2ipal."):
+        return code_of(ROOT, f"{name.replace('.', '/')}.py")
+    return [os.path.relpath(importlib.util.find_spec(name).origin)]
+
+
 def get_backbone_code(script, clip):
-    """As `get_code`, with the file of the backbone's kind."""
-    return code_of(
-        ROOT, f"workflow_scripts/{script}.py", os.path.relpath(backbones.code(CONFIG.clip[clip].model), ROOT)
-    )
+    """As `get_code`, with the kind of a backbone."""
+    return sorted({*get_code(script), *get_module_code(backbones.module_of(CONFIG.clip[clip].model))})
 
 
 def get_method_code(script, method, clip=None):
-    """As `get_code`, with the file of the method, and that of the backbone's kind for a job that loads a backbone."""
-    found = get_code(script) if clip is None else get_backbone_code(script, clip)
-    if "." not in method:
-        return sorted({*found, *code_of(ROOT, f"t2ipal/methods/{method}.py")})
-    outside = importlib.util.find_spec(method.rpartition(".")[0])
-    return [*found, os.path.relpath(outside.origin)]
+    """As `get_code`, with a method, and with the kind of a backbone for a job that loads one."""
+    name = method.rpartition(".")[0] or f"t2ipal.methods.{method}"
+    code = get_code(script) if clip is None else get_backbone_code(script, clip)
+    return sorted({*code, *get_module_code(name)})
 
 
 MISSING = {}  # what a dry run found missing: path -> key

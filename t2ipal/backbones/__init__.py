@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.backbones.base import Description, ImageTextEncoder, Presence
+from t2ipal.backbones.kinds import KINDS
 from t2ipal.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KINDS", "check", "code", "describe", "files", "load_backbone", "location", "named", "split"]
+__all__ = ["KINDS", "check", "describe", "files", "load_backbone", "location", "module_of", "named", "split"]
 
 DEFAULT = "openai"
-KINDS = {
-    "openai": "t2ipal.backbones.openai.encoder.OpenAIEncoder",
-}
-"""Kinds of backbones by prefix: the dotted path of each class. It is imported when a model of its kind is named."""
+"""The kind of a model without a prefix."""
 
 
 def split(model: str | Path) -> tuple[type[ImageTextEncoder], str]:
@@ -37,8 +35,8 @@ def split(model: str | Path) -> tuple[type[ImageTextEncoder], str]:
         prefix, rest = DEFAULT, str(model)
     if prefix not in KINDS:
         raise UserError(f"model {str(model)!r}: no backbone of kind {prefix!r}; expected one of {', '.join(KINDS)}")
-    module, _, name = KINDS[prefix].rpartition(".")
-    return getattr(importlib.import_module(module), name), rest
+    path, _, name = KINDS[prefix].rpartition(".")
+    return getattr(importlib.import_module(path), name), rest
 
 
 def load_backbone(model: str | Path, device: str | torch.device = "cpu", sha256: str | None = None) -> ImageTextEncoder:
@@ -76,6 +74,6 @@ def named(kind: str, path: str | Path) -> str:
     return str(path) if kind == DEFAULT else f"{kind}:{path}"
 
 
-def code(model: str) -> Path:
-    """The Python file of the model's kind."""
-    return Path(importlib.import_module(split(model)[0].__module__).__file__)
+def module_of(model: str) -> str:
+    """The dotted path of the module that has the model's kind."""
+    return split(model)[0].__module__

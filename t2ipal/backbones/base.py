@@ -86,7 +86,7 @@ class Prompts:
 class ImageTextEncoder(ABC):
     """A frozen encoder in float32 and in evaluation mode.
 
-    A kind of backbone is a subclass in a file of its own, registered by one line in `t2ipal.backbones.KINDS`. It is
+    A kind of backbone is a subclass in a file of its own, registered by one line in `t2ipal.backbones.kinds`. It is
     imported before anything is loaded (by checks, cost plans and rules): import torch inside functions.
 
     Attributes:

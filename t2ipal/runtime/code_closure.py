@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-MACHINERY = ("t2ipal/runtime/", "t2ipal/version.py")
-"""Files that decide no artifact: their edits rerun nothing."""
+MACHINERY = ("t2ipal/runtime/", "t2ipal/version.py", "t2ipal/backbones/kinds.py")
+"""Files that decide no artifact: their edits rerun nothing. Jobs depend on their backbone's kind, not on the list."""
 
 
 def code_of(root: str, *starts: str) -> list[str]:
