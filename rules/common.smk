@@ -15,9 +15,9 @@ from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, NOT_DECIDING
 from t2ipal.paths import pool_files, results_folder, source_files
-from t2ipal.plan import CAPTIONS, NOVEL, PROTOCOLS, SHOTS, SYNTHETIC, TRAIN
-from t2ipal.plan import drawings_of, is_deterministic, labelled_datasets, labelled_images, labels_of, make_plan
-from t2ipal.plan import measured, method_of, pools_of, readers_of, settings_of
+from t2ipal.plan import queries
+from t2ipal.plan.make import make_plan
+from t2ipal.plan.runs import settings_of
 from t2ipal.prediction.photos import listing
 from t2ipal.resource_files import resource
 from t2ipal.runtime.code_closure import code_of

@@ -130,7 +130,7 @@ rule per_class:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_data_spec,
+        spec=get_per_class_spec,
     message:
         "Report: AP of each class of {wildcards.dataset}"
     script:

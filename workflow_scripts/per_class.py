@@ -1,4 +1,4 @@
-"""Draw the average precision of each class, by method."""
+"""Plot the average precision of each class, by method."""
 
 from typing import Any
 
@@ -6,18 +6,11 @@ from t2ipal.runtime.job import run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.figures import per_class, save
-    from t2ipal.metrics.records import by_run, read_records, run_of
-    from t2ipal.tables import MethodRow
+    from t2ipal.figures import plot_per_class, save
+    from t2ipal.metrics.records import read_records
+    from t2ipal.plan.specs import PerClassSpec
 
-    spec = snakemake.params.spec
-    runs = by_run(read_records(snakemake.input.metrics))
-    data = spec["dataset"]
-    methods = [
-        (MethodRow(**row), run_of(runs, (data["name"], row["name"], "base", 0), "per-class figure"))
-        for row in spec["methods"]
-    ]
-    figure = per_class(spec["classes"], methods, data["title"])
+    figure = plot_per_class(PerClassSpec.read(snakemake.params.spec), read_records(snakemake.input.metrics))
     save(figure, [snakemake.output.png, snakemake.output.svg])
 
 

@@ -14,7 +14,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.costs.page import cost_page
     from t2ipal.costs.units import load_units
     from t2ipal.costs.workload import Workload
-    from t2ipal.plan import make_plan
+    from t2ipal.plan.make import make_plan
 
     spec = snakemake.params.spec
     config, units = load_config(spec["config"]), load_units(Path(snakemake.input.units))

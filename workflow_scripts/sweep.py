@@ -1,4 +1,4 @@
-"""Draw mAP over one setting of one method, the paper's values beside it."""
+"""Plot a metric over one setting of one method, the paper's values beside it."""
 
 from typing import Any
 
@@ -6,23 +6,13 @@ from t2ipal.runtime.job import run
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.figures import save, sweep
-    from t2ipal.metrics.records import by_run, read_records, run_of
-    from t2ipal.tables.paper import quoted, read_paper
+    from t2ipal.figures import plot_sweep, save
+    from t2ipal.metrics.records import read_records
+    from t2ipal.plan.specs import SweepSpec
+    from t2ipal.tables.paper import read_paper
 
-    spec = snakemake.params.spec
-    runs = by_run(read_records(snakemake.input.metrics))
-    data, name = spec["dataset"], f"figure {spec['name']}"
-    figure = sweep(
-        spec["key"],
-        [(value, run_of(runs, (*key, 0), name)) for value, key in spec["points"]],
-        spec["method"]["title"],
-        data["title"],
-        paper=quoted(read_paper(snakemake.input.paper), spec),
-        paper_dataset=data["paper"] or "",
-        references={row["title"]: run_of(runs, (data["name"], row["name"], "base", 0), name) for row in spec["others"]},
-        chosen=spec["base"],
-    )
+    spec = SweepSpec.read(snakemake.params.spec)
+    figure = plot_sweep(spec, read_records(snakemake.input.metrics), read_paper(snakemake.input.paper))
     save(figure, [snakemake.output.png, snakemake.output.svg])
 
 

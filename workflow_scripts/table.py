@@ -8,11 +8,12 @@ from t2ipal.runtime.job import run
 def main(snakemake: Any) -> None:
     from t2ipal.metrics.records import read_records
     from t2ipal.pages.renderers import RENDERERS
+    from t2ipal.plan.specs import TableSpec
     from t2ipal.store import write_text
     from t2ipal.tables import make_table, read_paper
 
-    records, paper = read_records(snakemake.input.metrics), read_paper(snakemake.input.paper)
-    table = make_table(snakemake.params.spec, records, paper)
+    spec = TableSpec.read(snakemake.params.spec)
+    table = make_table(spec, read_records(snakemake.input.metrics), read_paper(snakemake.input.paper))
     for name, render in RENDERERS.items():
         write_text(snakemake.output[name], render(table))
 

@@ -3,7 +3,7 @@
 
 def get_labels(dataset):
     """How paths call the labels of a data set's captions."""
-    return labels_of(CONFIG, dataset)
+    return queries.labels_name(CONFIG, dataset)
 
 
 def get_labelled(dataset, pool=None):
@@ -14,12 +14,12 @@ def get_labelled(dataset, pool=None):
 
 def get_pools():
     """The pools that runs read, in the config's order."""
-    return pools_of(CONFIG, PLAN)
+    return queries.pools(CONFIG, PLAN)
 
 
 def get_datasets_of(pool):
     """The data sets whose classes are looked for in a pool."""
-    return readers_of(CONFIG, PLAN, pool)
+    return queries.readers(CONFIG, PLAN, pool)
 
 
 def get_places(places, key):
@@ -48,8 +48,7 @@ def get_labels_classes(wildcards):
 
 def get_labels_data(wildcards):
     """The first data set that a path's labels are of."""
-    found = [name for name in get_datasets_of(wildcards.pool) if get_labels(name) == wildcards.labels]
-    return CONFIG.datasets[found[0]]
+    return CONFIG.datasets[queries.labels_owner(CONFIG, PLAN, wildcards.pool, wildcards.labels)]
 
 
 def get_filter_spec(wildcards):

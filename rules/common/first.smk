@@ -27,10 +27,8 @@ def get_first_images():
 
 def get_first(place):
     """Names of the methods (place 1) or variants (2) of the base runs, and of those that Table 1 shows."""
-    blocks = PLAN.tables["table1"]["blocks"] if PLAN.tables else []
-    cells = [row["cells"] for block in blocks for row in block["rows"]]
-    names = {run.key[place] for _, runs in PLAN.table1 for run in runs.values()}
-    names |= {cell["run"][place] for by_data in cells for cell in by_data.values()}
+    cells = PLAN.tables["table1"].cells if PLAN.tables else ()
+    names = {run.key[place] for _, runs in PLAN.base for run in runs.values()} | {cell.run[place] for cell in cells}
     return {name for name in names if "+" not in name or place != 1}
 
 

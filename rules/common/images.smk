@@ -27,12 +27,12 @@ def get_shards(folder, pool, t2i, samples):
 
 def get_drawings(pool):
     """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
-    return drawings_of(PLAN, pool)
+    return queries.images_to_generate(PLAN, pool)
 
 
 def get_labelled_images():
     """(part, data set) of all labelled images that the runs need."""
-    return labelled_images(CONFIG, PLAN)
+    return queries.labelled_images(CONFIG, PLAN)
 
 
 def get_source(dataset, part):

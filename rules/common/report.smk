@@ -1,14 +1,8 @@
 """Paths and values for the rules that make the report's pictures and pages, the check and the plan."""
 
 
-def get_data_spec(wildcards):
-    """What the report's pictures say of a data set."""
-    methods = [get_method_row(name) for name in CONFIG.methods]
-    return {
-        "dataset": get_data_row(wildcards.dataset),
-        "methods": methods,
-        "classes": get_class_names(wildcards.dataset),
-    }
+def get_per_class_spec(wildcards):
+    return queries.per_class_spec(CONFIG, wildcards.dataset, get_class_names(wildcards.dataset)).plain()
 
 
 def get_examples_spec(wildcards):
@@ -45,62 +39,41 @@ def get_data_test(wildcards):
 
 
 def get_data_metrics(wildcards):
-    return get_metrics(get_base_runs(wildcards.dataset))
-
-
-def get_trained_runs(dataset):
-    return [run for run in get_base_runs(dataset) if run.kinds]
+    return get_metrics(queries.base_runs(PLAN, wildcards.dataset))
 
 
 def get_data_histories(wildcards):
-    return [f"{RESULTS}/runs/{run.path}/history.parquet" for run in get_trained_runs(wildcards.dataset)]
+    runs = queries.trained_runs(PLAN, wildcards.dataset)
+    return [f"{RESULTS}/runs/{run.path}/history.parquet" for run in runs]
 
 
 def get_curves_spec(wildcards):
-    methods = [get_method_row(run.method) for run in get_trained_runs(wildcards.dataset)]
-    return {"dataset": get_data_row(wildcards.dataset), "methods": methods}
-
-
-def get_gap_runs(dataset):
-    """What the gap costs: one method learns on the side of the texts, one on the side of the images."""
-    return [run for run in get_base_runs(dataset) if run.method in ("tai_dpt", "oracle")]
+    return queries.curves_spec(CONFIG, PLAN, wildcards.dataset).plain()
 
 
 def get_gap_metrics(wildcards):
-    return get_metrics(get_gap_runs(wildcards.dataset))
-
-
-def get_prompt_runs(dataset):
-    """The methods with class prompts: before training ZSCLIP's, after it those that were learned."""
-    return [run for run in get_base_runs(dataset) if run.method in ("zsclip", "tai_dpt", "t2i_pal", "oracle")]
+    return get_metrics(queries.base_runs(PLAN, wildcards.dataset, queries.GAP_METHODS))
 
 
 def get_gap_models(wildcards):
-    return [f"{RESULTS}/runs/{run.path}/model.safetensors" for run in get_prompt_runs(wildcards.dataset)]
+    runs = queries.base_runs(PLAN, wildcards.dataset, queries.PROMPT_METHODS)
+    return [f"{RESULTS}/runs/{run.path}/model.safetensors" for run in runs]
 
 
 def get_gap_spec(wildcards):
-    methods = [get_method_row(run.method) for run in get_gap_runs(wildcards.dataset)]
-    prompts = [get_method_row(run.method) for run in get_prompt_runs(wildcards.dataset)]
-    return {"dataset": get_data_row(wildcards.dataset), "methods": methods, "prompts": prompts}
-
-
-def get_heat_runs(dataset):
-    """The runs whose method has heat maps, T2I-PAL's first."""
-    runs = [run for run in get_base_runs(dataset) if hasattr(method_of(run.method), "heat_maps")]
-    return sorted(runs, key=lambda run: run.method != "t2i_pal")
+    return queries.gap_spec(CONFIG, PLAN, wildcards.dataset).plain()
 
 
 def get_heat_model(wildcards):
-    return f"{RESULTS}/runs/{get_heat_runs(wildcards.dataset)[0].path}/model.safetensors"
+    return f"{RESULTS}/runs/{queries.heat_map_run(PLAN, wildcards.dataset).path}/model.safetensors"
 
 
 def get_heat_code(wildcards):
-    return get_method_code("heat_maps", get_heat_runs(wildcards.dataset)[0].method)
+    return get_method_code("heat_maps", queries.heat_map_run(PLAN, wildcards.dataset).method)
 
 
 def get_heat_spec(wildcards):
-    run = get_heat_runs(wildcards.dataset)[0]
+    run = queries.heat_map_run(PLAN, wildcards.dataset)
     crop = CONFIG.clip[run.clip].crop
     names = get_class_names(wildcards.dataset)
     return {"method": run.method, "settings": dict(run.settings), "crop": crop, "classes": names, "seed": CONFIG.seed}
@@ -108,17 +81,8 @@ def get_heat_spec(wildcards):
 
 def get_report_files():
     """The pictures that the config's methods allow."""
-    files = []
-    for dataset, data in CONFIG.datasets.items():
-        names = ["captions.html"]
-        names += ["contact_sheet.png"] if get_drawings(data.pool) else []
-        names += ["training_curves.png"] if get_trained_runs(dataset) else []
-        if data.test:
-            names += ["per_class.png"]
-            names += ["heat_maps.png"] if get_heat_runs(dataset) else []
-            names += ["modality_gap.png"] if get_gap_runs(dataset) else []
-        files += [f"{RESULTS}/report/{Path(name).stem}-{dataset}{Path(name).suffix}" for name in names]
-    return files
+    names = [(Path(name), dataset) for dataset in CONFIG.datasets for name in queries.pictures(CONFIG, PLAN, dataset)]
+    return [f"{RESULTS}/report/{name.stem}-{dataset}{name.suffix}" for name, dataset in names]
 
 
 def get_check_spec():

@@ -20,18 +20,18 @@ def get_evaluate_code(wildcards):
 def get_train_captions(wildcards):
     """Labels and features of the captions, if the run's loss or its images need them."""
     run = get_run(wildcards)
-    return [get_labelled(run.dataset, run.pool)] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+    return [get_labelled(run.dataset, run.pool)] if run.reads_captions else []
 
 
 def get_train_texts(wildcards):
     run = get_run(wildcards)
-    return [f"{RESULTS}/features/{run.clip}/captions/{run.pool}.parquet"] if run.kinds & {CAPTIONS, SYNTHETIC} else []
+    return [f"{RESULTS}/features/{run.clip}/captions/{run.pool}.parquet"] if run.reads_captions else []
 
 
 def get_train_templates(wildcards):
     run = get_run(wildcards)
     file = f"{RESULTS}/features/{run.clip}/templates/{get_classes(run.dataset)}.parquet"
-    return [file] if CAPTIONS in run.kinds and run.settings.get("templates", True) else []
+    return [file] if run.reads_templates else []
 
 
 def get_train_images(wildcards):
@@ -49,12 +49,12 @@ def get_train_flagged(wildcards):
 
 def get_train_labelled(wildcards):
     run = get_run(wildcards)
-    return [get_image_features("train", run.dataset, run.clip)] if run.kinds & {TRAIN, SHOTS} else []
+    return [get_image_features("train", run.dataset, run.clip)] if run.reads_labels else []
 
 
 def get_train_labels(wildcards):
     run = get_run(wildcards)
-    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if run.kinds & {TRAIN, SHOTS} else []
+    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if run.reads_labels else []
 
 
 def get_train_protocol(wildcards):
@@ -77,30 +77,28 @@ def get_train_spec(wildcards):
         "seeds": list(run.seeds),
         "protocol": run.protocol,
         "levels": list(run.levels),
-        "novel": get_novel(run),
+        "novel": list(queries.novel_classes(PLAN, run)),
         "clip": CONFIG.clip[run.clip].model,
         "classes": get_class_names(run.dataset),
         "shards": CONFIG.pools[run.pool].shards,
     }
 
 
-def get_novel(run):
-    """The novel classes of a run, if its protocol has any."""
-    return list(PLAN.novel[run.dataset]) if run.protocol == NOVEL else []
-
-
 def get_protocol_spec(wildcards):
-    """What is drawn: the levels of all runs of a protocol, or of the searches in it."""
+    """What is sampled: the levels and seeds of all runs of a protocol, or of the searches in it."""
     protocol, _, search = wildcards.protocol.partition("-")
-    runs = [run for run in PLAN.runs.values() if run.protocol == protocol and run.dataset == wildcards.dataset]
-    methods = getattr(CONFIG, protocol).methods
-    searched = [find.level for method, find in CONFIG.search.items() if method in methods]
+    runs = queries.protocol_runs(PLAN, protocol, wildcards.dataset)
+    if search:
+        levels, seeds = queries.search_levels(CONFIG, protocol), CONFIG.search_seeds
+    else:
+        levels = sorted({level for run in runs for level in run.levels})
+        seeds = sorted({seed for run in runs for seed in run.seeds})
     return {
         "protocol": protocol,
-        "levels": sorted(set(searched) if search else {level for run in runs for level in run.levels}),
-        "seeds": list(CONFIG.search_seeds) if search else sorted({seed for run in runs for seed in run.seeds}),
+        "levels": levels,
+        "seeds": list(seeds),
         "classes": get_class_names(wildcards.dataset),
-        "novel": get_novel(runs[0]),
+        "novel": list(queries.novel_classes(PLAN, runs[0])),
     }
 
 

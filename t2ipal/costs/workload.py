@@ -12,11 +12,12 @@ from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.costs.counts import Count, captions_of, images_of, kept_of
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
-from t2ipal.plan import drawings_of, labelled_images, labels_of, pools_of, readers_of
+from t2ipal.plan import queries
 
 if TYPE_CHECKING:
     from t2ipal.config.schema import Config
-    from t2ipal.plan import Plan, Run
+    from t2ipal.plan.make import Plan
+    from t2ipal.plan.runs import Run
 
 STAGES = ("captions", "images", "features", "training", "evaluation", "paper and report")
 MICRO = "micro"
@@ -94,27 +95,29 @@ class Workload:
         return count.items
 
     def _kept(self, pool: str, dataset: str) -> int:
-        return self._note(kept_of(self.config, pool, dataset, labels_of(self.config, dataset), self.results))
+        return self._note(kept_of(self.config, pool, dataset, queries.labels_name(self.config, dataset), self.results))
 
     def _drawn(self, pool: str) -> int:
         """Captions that any data set keeps: at least those of the one that keeps most, which is what is counted."""
-        return max((self._kept(pool, dataset) for dataset in readers_of(self.config, self.plan, pool)), default=0)
+        return max((self._kept(pool, dataset) for dataset in queries.readers(self.config, self.plan, pool)), default=0)
 
     def _rows(self, dataset: str, part: str) -> int:
         return self._note(images_of(self.config, dataset, part, self.results))
 
     def _captions(self) -> Iterator[Work]:
-        for pool in pools_of(self.config, self.plan):
+        for pool in queries.pools(self.config, self.plan):
             every = self._note(captions_of(self.config, pool, self.results))
             yield Work(STAGES[0], f"read {pool}", 1, {}, {"start_light": 1, "read_caption": every}, every * 80)
-            lists = {labels_of(self.config, dataset) for dataset in readers_of(self.config, self.plan, pool)}
+            lists = {
+                queries.labels_name(self.config, dataset) for dataset in queries.readers(self.config, self.plan, pool)
+            }
             for name in sorted(lists):
                 yield Work(STAGES[0], f"nouns of {name}", 1, {}, {"start": 1, "noun_filter": every}, every * 60)
             yield Work(STAGES[0], f"list {pool}", 1, {}, {"start_light": 1}, self._drawn(pool) * 40)
 
     def _images(self) -> Iterator[Work]:
-        for pool in pools_of(self.config, self.plan):
-            for t2i, samples in drawings_of(self.plan, pool):
+        for pool in queries.pools(self.config, self.plan):
+            for t2i, samples in queries.images_to_generate(self.plan, pool):
                 model, shards = self.config.text_to_image[t2i], self.config.pools[pool].shards
                 images = self._drawn(pool) / shards
                 passes = model.steps * (2 if model.guidance > 1 else 1)
@@ -126,7 +129,7 @@ class Workload:
                     size = self.sizes[model.encoding] * area
                 what = f"draw {pool} with {t2i}"
                 yield Work(STAGES[1], what, samples * shards, items, {"start": 1}, images * size, gpu=True)
-        for part, dataset in labelled_images(self.config, self.plan):
+        for part, dataset in queries.labelled_images(self.config, self.plan):
             rows = self._rows(dataset, part)
             micro = getattr(self.config.datasets[dataset], part).source == MICRO
             items = {"start_light": 1, "list_image": rows}

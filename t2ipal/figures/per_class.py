@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import PAGE, STYLE, legend_below, look, new
-from t2ipal.metrics.records import Record
-from t2ipal.tables import MethodRow
+from t2ipal.metrics.records import Record, by_run, run_of
+from t2ipal.plan.specs import MethodSpec, PerClassSpec
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,9 +23,22 @@ ROW = 27
 """Classes in a row of bars at most: a page is no wider. 80 classes take three rows."""
 
 
+def plot_per_class(spec: PerClassSpec, records: Iterable[Record]) -> Figure:
+    """The figure of each class's average precision.
+
+    Raises:
+        UserError: no methods, a run without metrics, or with another number of classes.
+    """
+    runs, data = by_run(records), spec.dataset
+    methods = [
+        (method, run_of(runs, (data.name, method.name, "base", 0), "per-class figure")) for method in spec.methods
+    ]
+    return per_class_figure(spec.classes, methods, data.title)
+
+
 @mpl.rc_context(STYLE)
-def per_class(
-    class_names: Sequence[str], methods: Sequence[tuple[MethodRow, Sequence[Record]]], dataset: str
+def per_class_figure(
+    class_names: Sequence[str], methods: Sequence[tuple[MethodSpec, Sequence[Record]]], dataset: str
 ) -> Figure:
     """Average precision of each class: a group of bars per class, a bar per method, whiskers of one deviation.
 
@@ -54,23 +67,23 @@ def per_class(
     return figure
 
 
-def _precisions(method: MethodRow, rows: Sequence[Record], count: int) -> np.ndarray:
+def _precisions(method: MethodSpec, rows: Sequence[Record], count: int) -> np.ndarray:
     """[S, C], or an error in one line."""
     if not rows:
         raise UserError(f"metrics of {method.name}: no records; expected one per seed")
     lengths = sorted({len(row["ap"]) for row in rows})
     if lengths != [count]:
-        found = next(length for length in lengths if length != count)
-        raise UserError(f"metrics of {method.name}: ap of {found} classes; expected {count}")
+        other = next(length for length in lengths if length != count)
+        raise UserError(f"metrics of {method.name}: ap of {other} classes; expected {count}")
     return np.array([row["ap"] for row in rows], dtype=float)
 
 
-def _bars(axes: Axes, methods: Sequence[tuple[MethodRow, np.ndarray]]) -> list[Artist]:
+def _bars(axes: Axes, methods: Sequence[tuple[MethodSpec, np.ndarray]]) -> list[Artist]:
     width, handles = 0.84 / len(methods), []
     titles = [method.title for method, _ in methods]
-    for place, (method, values) in enumerate(methods):
+    for index, (method, values) in enumerate(methods):
         of = look(method.title, titles)
-        x = np.arange(values.shape[1]) + (place - (len(methods) - 1) / 2) * width
+        x = np.arange(values.shape[1]) + (index - (len(methods) - 1) / 2) * width
         bars = axes.bar(
             x,
             values.mean(0),

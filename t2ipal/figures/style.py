@@ -135,9 +135,9 @@ def look(title: str, others: Sequence[str] = ()) -> Look:
             matter. "A+B" is the fusion of A and B.
         others: titles of the figure, in its order, for those that have no look of their own.
     """
-    found = _own(title)
-    if found is not None:
-        return found
+    own = _own(title)
+    if own is not None:
+        return own
     strangers = [other for other in dict.fromkeys([*others, title]) if _own(other) is None]
     return SPARE[strangers.index(title) % len(SPARE)]
 
@@ -149,8 +149,8 @@ def fused(partner: Look) -> Look:
 
 def _own(title: str) -> Look | None:
     *others, last = (_key(part) for part in title.split(" (")[0].split("+"))
-    found = next((look for name, look in LOOKS.items() if _key(name) == last), None)
-    return fused(found) if found is not None and others else found
+    own = next((look for name, look in LOOKS.items() if _key(name) == last), None)
+    return fused(own) if own is not None and others else own
 
 
 def _key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a figure shows of a run's records: mean and deviation over the seeds, and the interval over test images."""
+"""What a figure shows of a run: mean and deviation over the seeds, and the interval over test images."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-import numpy as np
-
 from t2ipal.errors import UserError
-from t2ipal.metrics.records import Record
-from t2ipal.tables import summary
-
-INTERVAL = (2.5, 97.5)
-"""Percentiles of the bootstrap: the limits of the 95 % interval."""
+from t2ipal.tables.numbers import Result, interval, summary
 
 
 @dataclass(frozen=True)
 class Point:
-    """mAP of a run in percent.
+    """The metric of a run.
 
     Attributes:
         mean: over the seeds.
         std: sample deviation over the seeds, None for one seed.
         count: seeds.
-        interval: 95 % bootstrap interval of `mean` over test images, None where the records carry none.
+        interval: 95 % bootstrap interval of `mean` over test images, None where there are no resamples.
     """
 
     mean: float
@@ -45,36 +39,17 @@ class Point:
         return min(ends), max(ends)
 
 
-def point(rows: Sequence[Record], what: str) -> Point:
-    """The point of a run's records; `what` names it in messages.
+def point(result: Result, what: str) -> Point:
+    """The point of a result; `what` is its name in messages.
 
     Raises:
-        UserError: no records, an mAP that is no number, or bootstraps that do not fit together.
+        UserError: a value that is not finite.
     """
-    if not rows:
-        raise UserError(f"{what}: no records; expected one per seed")
-    if not all(isfinite(row["mAP"]) for row in rows):
-        raise UserError(f"{what}: mAP of seed {next(r['seed'] for r in rows if not isfinite(r['mAP']))} is not finite")
-    value = summary([row["mAP"] for row in rows])
-    return Point(value.mean, value.std, value.count, interval(rows, what))
-
-
-def interval(rows: Sequence[Record], what: str) -> tuple[float, float] | None:
-    """95 % percentile interval of the mean over seeds, from the bootstraps of a run's records.
-
-    A record's `bootstrap` [B] is its mAP on B resamples of the test images, the same resamples for all seeds. So the
-    mean over the seeds [B] is the bootstrap of the mean.
-
-    Raises:
-        UserError: only some seeds have a bootstrap, or their lengths differ.
-    """
-    lengths = {len(row.get("bootstrap") or ()) for row in rows}
-    if lengths == {0}:
-        return None
-    if len(lengths) > 1:
-        raise UserError(f"{what}: bootstraps of {sorted(lengths)} values; expected as many for each seed")
-    low, high = np.percentile(np.mean([row["bootstrap"] for row in rows], axis=0), INTERVAL)
-    return float(low), float(high)
+    for seed, value in zip(result.seeds, result.values, strict=True):
+        if not isfinite(value):
+            raise UserError(f"{what}: {result.metric} of seed {seed} is not finite")
+    value = summary(result.values)
+    return Point(value.mean, value.std, value.count, interval(result))
 
 
 def span(points: Sequence[Point]) -> tuple[float, float]:
@@ -89,19 +64,19 @@ def near(level: float, low: float, high: float) -> bool:
 
 
 def seeds_text(points: Sequence[Point]) -> str:
-    """What a band over the seeds is called: "± std over 3 seeds", or "2 to 3" where the runs differ."""
+    """The name of a band over the seeds: "± std over 3 seeds", or "2 to 3" where the runs differ."""
     counts = sorted({value.count for value in points if value.std is not None})
     return f"± std over {counts[0]} seeds" if len(counts) == 1 else f"± std over {counts[0]} to {counts[-1]} seeds"
 
 
 def number(value: object, what: str) -> float:
-    """`value` as a place on a numeric axis.
+    """`value` as a position on a numeric axis.
 
     Raises:
         UserError: it is no number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise UserError(f"{what}: value {value!r}; expected a number, as only numbers have a place on an axis")
+        raise UserError(f"{what}: value {value!r}; expected a number, as only numbers have a position on an axis")
     return value
 
 

@@ -1,9 +1,9 @@
-"""What the paper claims, and what this run says of it: pure functions of tables.
+"""What the paper claims, and whether this run agrees: pure functions of tables.
 
 A claim is a difference of which the paper prints both sides: one system above another, or more labels above fewer; or
-one that its text states of Figures 3 and 4 (`shapes`). It is told in the paper's direction, so that the paper's
-difference is positive. Only the direction is judged. The paper's numbers come without intervals and are mostly of other
-data than ours, so how large a difference is can be shown beside ours but not tested.
+one that its text states of Figures 3 and 4 (`shapes`). It has the paper's direction, so that the paper's difference is
+positive. Only the direction is judged: the paper's numbers have no intervals and are mostly of other data than ours, so
+that the size of a difference can be shown beside ours but not tested.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from t2ipal.metrics.records import Record
 from t2ipal.tables.model import Block, Cell, Column, Pair, Table, Value
-from t2ipal.tables.paper import Paper
 
 AGREE, CONTRADICT, UNCLEAR = "agree", "contradict", "cannot tell"
 VERDICTS = (AGREE, CONTRADICT, UNCLEAR)
@@ -68,15 +65,8 @@ def verdict(paper: float | None, ours: Value) -> str:
 
 def count(claims: Iterable[Claim]) -> dict[str, int]:
     """How many claims have each verdict, all verdicts named."""
-    found = Counter(claim.verdict for claim in claims)
-    return {name: found[name] for name in VERDICTS}
-
-
-def make_claims(specs: Iterable[Mapping[str, Any]], records: Sequence[Record], paper: Paper) -> list[Claim]:
-    """The claims of the tables that `specs` describe (see `grid.make_table`), in their order."""
-    from t2ipal.tables.grid import make_table
-
-    return [claim for spec in specs for claim in claims_of(make_table(spec, records, paper))]
+    numbers = Counter(claim.verdict for claim in claims)
+    return {name: numbers[name] for name in VERDICTS}
 
 
 def claims_of(table: Table) -> list[Claim]:
@@ -93,22 +83,22 @@ def pair_claims(table: Table, block: Block) -> list[Claim]:
     """One system above another."""
     pairs = [pair for row in block.rows for pair in row.pairs]
     of_pair = _over_levels if table.stacked else _over_data
-    found = [claim for pair in pairs for claim in of_pair(table, block, pair)]
+    claims = [claim for pair in pairs for claim in of_pair(table, block, pair)]
     beyond = ((pair, pair.cells[0]) for pair in block.beyond)
-    return found + [_claim(table, block, pair, cell) for pair, cell in beyond if _claims(cell)]
+    return claims + [_claim(table, block, pair, cell) for pair, cell in beyond if _claims(cell)]
 
 
 def trend_claims(table: Table, block: Block) -> list[Claim]:
     """One system with more labels above itself with fewer."""
-    found = []
+    claims = []
     for row in block.rows:
         if row.trend and _claims(cell := row.trend.cells[0]):
             words = table.trend if cell.paper > 0 else f"not {table.trend}"
             ends = (row.trend.left, row.trend.right) if cell.paper > 0 else (row.trend.right, row.trend.left)
             at = " minus ".join(ends)
             data = (LEVELS, block.title, block.paper or "", f"{row.title}: {words}", f"{row.title}, {at}", at)
-            found.append(Claim(table.title, *data, abs(cell.paper), _turned(cell.ours, cell.paper < 0)))
-    return found
+            claims.append(Claim(table.title, *data, abs(cell.paper), _turned(cell.ours, cell.paper < 0)))
+    return claims
 
 
 def _over_data(table: Table, block: Block, pair: Pair) -> Iterable[Claim]:

@@ -1,4 +1,4 @@
-"""What a table is, before anyone writes it: systems in blocks, columns, ours and the paper's number in each cell."""
+"""A table before it is written: systems in blocks, columns, ours and the paper's number in each cell."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from dataclasses import dataclass
 
 AVERAGE = "average"
 """The key of the column that `average: true` adds to a table."""
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """What figures need to know of a method: the key in records, the title, and whether the paper has it."""
-
-    name: str
-    title: str
-    in_paper: bool = True
-    deterministic: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,16 +67,30 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class OwnMetric:
+    """A system by the metric of its own publication, where that is not average precision.
+
+    Attributes:
+        title: of the metric.
+        values: (header of the column, mean over the seeds).
+    """
+
+    title: str
+    values: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class Row:
     """A system.
 
     Attributes:
-        key: what other rows call it in the spec.
-        title: what readers call it.
+        key: its name in the specification.
+        title: its name for readers.
         remark: why it is no competitor of the others, such as "not in the paper"; "" for most.
         cells: its numbers.
         pairs: its differences to others.
         trend: its last level minus its first, if it has several: titled by the headers of the two columns.
+        own: its numbers by the metric of its own publication, if that is another.
     """
 
     key: str
@@ -95,6 +99,7 @@ class Row:
     cells: Cells
     pairs: tuple[Pair, ...] = ()
     trend: Pair | None = None
+    own: OwnMetric | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,15 @@ class Table:
     """A table of the paper with ours in it, and the sentences below it.
 
     Attributes:
-        stacked: the columns are levels: ours, the paper's and the differences stand below each other.
+        name: of its files.
+        title: above it.
+        columns: data sets or levels.
+        blocks: the systems.
+        stacked: the columns are levels: ours, the paper's and the differences are below each other.
         trend: what the paper says of more levels, such as "more labels are better".
+        notes: the sentences below it.
+        metrics: the metrics that it shows.
+        resamples: number of resamples of the test images behind its intervals.
     """
 
     name: str
@@ -147,6 +159,13 @@ class Table:
     stacked: bool
     trend: str
     notes: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("mAP",)
+    resamples: int = 0
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of all blocks."""
+        return tuple(row for block in self.blocks for row in block.rows)
 
     @property
     def average(self) -> int | None:

@@ -1,83 +1,135 @@
-"""Numbers of a table from records: means over seeds, averages over levels, and paired differences with intervals."""
+"""Numbers from records: what a run reached by a metric, means over seeds, averages over levels, paired differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
 
 import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.metrics.records import Record
+from t2ipal.plan.specs import MAP
 from t2ipal.tables.model import Value
 
 LEVEL = 95.0
 """Percent of the resamples that an interval holds."""
 
 
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one run reached by one metric at one level, or on the average of several.
+
+    Attributes:
+        run: its name in messages: "micro/t2i_pal/base, level 0".
+        metric: the metric.
+        seeds: its training seeds.
+        values: the metric of each seed.
+        resamples: [S, B], the metric of each seed on B resamples of the test images, the same for all runs of a data
+            set; B is 0 where the records hold none.
+    """
+
+    run: str
+    metric: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    resamples: np.ndarray
+
+    @classmethod
+    def of(cls, records: Sequence[Record], metric: str = MAP) -> Result:
+        """The result in the records of a run, one per seed.
+
+        Raises:
+            UserError: the records lack the metric, or hold unequal numbers of resamples.
+        """
+        run = _named(records[0])
+        values = [record.get(metric) for record in records]
+        if None in values:
+            raise UserError(f"metrics of {run}: no {metric}; expected it for each seed")
+        resamples = [record.get("bootstrap") or () for record in records]
+        if len({len(row) for row in resamples}) > 1:
+            sizes = sorted({len(row) for row in resamples})
+            raise UserError(f"metrics of {run}: bootstraps of {sizes} values; expected as many for each seed")
+        shape = (len(records), len(resamples[0]))
+        seeds = tuple(record["seed"] for record in records)
+        return cls(run, metric, seeds, tuple(values), np.array(resamples, dtype=np.float64).reshape(shape))
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds."""
+        return mean(self.values)
+
+
 def summary(values: Sequence[float], deterministic: bool = False) -> Value:
-    """Mean and sample standard deviation; no deviation for one value or for a method that draws nothing."""
+    """Mean and sample standard deviation; no deviation for one value or for a method without random choice."""
     spread = stdev(values) if len(values) > 1 and not deterministic else None
     return Value(mean(values), spread, len(values))
 
 
-def difference(ours: Sequence[Record], base: Sequence[Record]) -> Value:
-    """mAP of `ours` minus `base`, with the interval of the paired bootstrap.
+def difference(ours: Result, base: Result) -> Value:
+    """`ours` minus `base`, with the interval of the paired bootstrap.
 
     Where both ran the same seeds, the deviation is that of the differences by seed; else there is none.
     """
-    left, right = ({row["seed"]: row["mAP"] for row in rows} for rows in (ours, base))
+    left, right = (dict(zip(result.seeds, result.values, strict=True)) for result in (ours, base))
     if left.keys() == right.keys():
         value = summary([left[seed] - right[seed] for seed in left])
     else:
-        value = Value(mean(left.values()) - mean(right.values()))
-    low, high = interval(ours, base)
+        value = Value(ours.mean - base.mean)
+    low, high = difference_interval(ours, base)
     return Value(value.mean, value.std, value.count, low, high)
 
 
-def interval(ours: Sequence[Record], base: Sequence[Record]) -> tuple[float | None, float | None]:
+def difference_interval(ours: Result, base: Result) -> tuple[float | None, float | None]:
     """The 95 % interval of the difference of the seeds' means over the common resamples (percentiles).
 
-    None twice where the records hold no resamples.
+    None twice where there are no resamples.
 
     Raises:
         UserError: the two were measured on different numbers of resamples.
     """
-    left, right = (np.array([row["bootstrap"] for row in rows], dtype=np.float64) for rows in (ours, base))
-    if left.shape[1] != right.shape[1]:
-        names, sizes = [_named(rows[0]) for rows in (ours, base)], (left.shape[1], right.shape[1])
+    sizes = ours.resamples.shape[1], base.resamples.shape[1]
+    if sizes[0] != sizes[1]:
         raise UserError(
-            f"metrics of {names[0]}: {sizes[0]} resamples, of {names[1]}: {sizes[1]}; expected the same for both"
+            f"metrics of {ours.run}: {sizes[0]} resamples, of {base.run}: {sizes[1]}; expected the same for both"
         )
-    if left.shape[1] == 0:
-        return None, None
-    tail = (100 - LEVEL) / 2
-    low, high = np.percentile(left.mean(0) - right.mean(0), [tail, 100 - tail])
-    return float(low), float(high)
+    return _percentiles(ours.resamples.mean(0) - base.resamples.mean(0)) or (None, None)
 
 
-def averaged(levels: Sequence[Sequence[Record]]) -> list[Record]:
-    """Records of the average over several levels or data sets: seed by seed, and resample by resample.
+def interval(result: Result) -> tuple[float, float] | None:
+    """The 95 % interval of the mean over the seeds (percentiles); None where there are no resamples.
+
+    The resamples are the same for all seeds: the mean over the seeds is the bootstrap of the mean.
+    """
+    return _percentiles(result.resamples.mean(0))
+
+
+def averaged(results: Sequence[Result]) -> Result:
+    """The average over several levels or data sets: seed by seed, and resample by resample.
 
     Raises:
         UserError: a level was run with other seeds than the first, or measured on another number of resamples.
     """
-    seeds = [row["seed"] for row in levels[0]]
-    found: list[Record] = []
-    for rows in levels:
-        if [row["seed"] for row in rows] != seeds:
-            raise UserError(f"metrics of {_named(rows[0])}: other seeds than {_named(levels[0][0])}; expected the same")
-        if len(rows[0]["bootstrap"]) != len(levels[0][0]["bootstrap"]):
-            raise UserError(
-                f"metrics of {_named(rows[0])}: another number of resamples than {_named(levels[0][0])}; "
-                "expected the same"
-            )
-    for place in range(len(seeds)):
-        same = [rows[place] for rows in levels]
-        resamples = np.mean([row["bootstrap"] for row in same], axis=0)
-        found.append({**same[0], "mAP": mean(row["mAP"] for row in same), "bootstrap": resamples.tolist()})
-    return found
+    first = results[0]
+    for result in results:
+        if result.seeds != first.seeds:
+            raise UserError(f"metrics of {result.run}: other seeds than {first.run}; expected the same")
+        if result.resamples.shape != first.resamples.shape:
+            raise UserError(f"metrics of {result.run}: another number of resamples than {first.run}; expected the same")
+    values = tuple(map(mean, zip(*(result.values for result in results), strict=True)))
+    return Result(
+        first.run, first.metric, first.seeds, values, np.mean([result.resamples for result in results], axis=0)
+    )
 
 
-def _named(row: Record) -> str:
-    return f"{row['dataset']}/{row['method']}/{row['variant']}, level {row['level']}"
+def _percentiles(resamples: np.ndarray) -> tuple[float, float] | None:
+    if not len(resamples):
+        return None
+    tail = (100 - LEVEL) / 2
+    low, high = np.percentile(resamples, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _named(record: Record) -> str:
+    return f"{record['dataset']}/{record['method']}/{record['variant']}, level {record['level']}"

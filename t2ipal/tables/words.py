@@ -1,34 +1,36 @@
-"""The sentences below a table: what its numbers are, and where ours agrees with the paper and where not."""
+"""The sentences below a table: what its numbers are, and where ours agrees with the paper and where it does not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from t2ipal.tables.claims import AGREE, CONTRADICT, UNCLEAR, Claim, count, pair_claims, trend_claims, verdict
-from t2ipal.tables.model import Block, Cell, Order, Table, Value
+from t2ipal.tables.model import Block, Cell, Order, Row, Table, Value
 
 
-def legend(table: Table, seeds: int, resamples: int) -> tuple[str, ...]:
-    """What the numbers are.
+def notes(table: Table) -> tuple[str, ...]:
+    """All sentences that follow from a table's numbers."""
+    own = (_own(row) for row in table.rows if row.own)
+    return (*legend(table), *comparison(table), *own)
 
-    Args:
-        table: the table.
-        seeds: the most seeds that a method was run with.
-        resamples: number of resamples behind the intervals.
-    """
-    rows = [row for block in table.blocks for row in block.rows]
-    found = [
-        f"mAP in percent. Ours: mean ± sample standard deviation over {seeds} training seeds; a method that draws "
-        "nothing has no deviation."
+
+def legend(table: Table) -> tuple[str, ...]:
+    """What the numbers are."""
+    seeds = max((cell.ours.count for row in table.rows for cell in row.cells if cell), default=1)
+    sentences = [
+        f"{', '.join(table.metrics)} in percent. Ours: mean ± sample standard deviation over {seeds} training seeds; a "
+        "method that draws nothing has no deviation."
     ]
-    if any(row.pairs for row in rows):
-        found.append(
+    if any(row.pairs for row in table.rows):
+        sentences.append(
             "Differences are of the means over the seeds; in brackets the 95 % interval of a paired bootstrap over the "
-            f"test images ({resamples} resamples)."
+            f"test images ({table.resamples} resamples)."
         )
-    if any(cell and cell.paper is not None for row in rows for cell in row.cells):
-        found.append("The paper's values are for the real data set named beside them, where it is another than ours.")
-    return tuple(found)
+    if any(cell and cell.paper is not None for row in table.rows for cell in row.cells):
+        sentences.append(
+            "The paper's values are for the real data set named beside them, where it is another than ours."
+        )
+    return tuple(sentences)
 
 
 def comparison(table: Table) -> tuple[str, ...]:
@@ -57,6 +59,12 @@ def sentence(title: str, cell: Cell, where: str = "") -> str:
         known = cell.ours.low is not None
         here += ", so the two cannot be told apart" if known else ", without an interval to judge it by"
     return f"{here}; the paper has {as_printed(cell.paper, signed=True)}."
+
+
+def _own(row: Row) -> str:
+    """What a system reaches by the metric of its own publication."""
+    values = ", ".join(f"{value:.1f} ({header})" for header, value in row.own.values)
+    return f"{row.title} by the metric of its own paper, {row.own.title}: {values}."
 
 
 def _columns(table: Table, block: Block) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Specs and records of the paper's tables for tests: values are made up, their resamples share a common noise."""
+"""Specifications and records of the paper's tables for tests: values are made up, their resamples share a noise."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from t2ipal.plan.specs import BeyondSpec, BlockSpec, CellSpec, ColumnSpec, EndSpec, RowSpec, TableSpec
 from t2ipal.seeds import seed_of
 
 RESAMPLES = 200
@@ -35,23 +36,29 @@ def records(
 
 def cell(
     dataset: str, method: str, paper: Sequence[str] | None = None, level: int = 0, variant: str = "base"
-) -> dict[str, Any]:
-    return {"run": [dataset, method, variant], "level": level, "paper": list(paper) if paper else None}
+) -> CellSpec:
+    return CellSpec(run=(dataset, method, variant), level=level, paper=paper)
 
 
-def row(key: str, title: str, cells: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {"key": key, "title": title, "remark": "", "deterministic": False, "against": [], "cells": cells} | more
+def row(key: str, title: str, cells: Mapping[str, CellSpec], **more: Any) -> RowSpec:
+    return RowSpec(key=key, title=title, cells=cells, **more)
+
+
+def with_row(spec: TableSpec, key: str, **changes: Any) -> TableSpec:
+    """The specification with one row changed."""
+    rows = tuple(row.model_copy(update=changes) if row.key == key else row for row in spec.blocks[0].rows)
+    return spec.model_copy(update={"blocks": (spec.blocks[0].model_copy(update={"rows": rows}),)})
 
 
 # Table 1
 
 
-def table1(paper: str | None = "VOC2007", **datasets: str) -> dict[str, Any]:
-    """The spec of Table 1 on the micro world, or on `datasets`: key to the paper's name."""
+def table1(paper: str | None = "VOC2007", **datasets: str) -> TableSpec:
+    """The specification of Table 1 on the micro world, or on `datasets`: key to the paper's name."""
     names = datasets or {"micro": paper}
-    columns = [{"key": key, "header": HEADERS[key], "paper": name} for key, name in names.items()]
+    columns = [ColumnSpec(key=key, header=HEADERS[key], paper=name) for key, name in names.items()]
 
-    def cells(method: str, title: str | None) -> dict[str, Any]:
+    def cells(method: str, title: str | None) -> dict[str, CellSpec]:
         return {
             key: cell(key, method, ["T1", name, title, "zero-shot"] if name and title else None)
             for key, name in names.items()
@@ -63,12 +70,12 @@ def table1(paper: str | None = "VOC2007", **datasets: str) -> dict[str, Any]:
         row("t2i_pal", "T2I-PAL", cells("t2i_pal", "T2I-PAL"), against=["tai_dpt"]),
         row("oracle", "Oracle", cells("oracle", None), remark="not in the paper", against=["tai_dpt"]),
     ]
-    return {
-        "name": "table1",
-        "title": "Table 1. Zero-shot multi-label recognition",
-        "columns": columns,
-        "blocks": [{"title": "", "paper": None, "rows": rows}],
-    }
+    return TableSpec(
+        name="table1",
+        title="Table 1. Zero-shot multi-label recognition",
+        columns=columns,
+        blocks=[BlockSpec(rows=rows)],
+    )
 
 
 HEADERS = {"micro": "micro world", "other": "other", "coco": "MS-COCO", "voc": "VOC2007", "nus": "NUS-WIDE"}
@@ -86,8 +93,8 @@ def records1(
 # Table 2
 
 
-def table2(datasets: Mapping[str, str] | None = None, levels: Sequence[int] = LEVELS) -> dict[str, Any]:
-    """The spec of Table 2: a block per data set, a column per percentage of known labels."""
+def table2(datasets: Mapping[str, str] | None = None, levels: Sequence[int] = LEVELS) -> TableSpec:
+    """The specification of Table 2: a block per data set, a column per percentage of known labels."""
     blocks = []
     for dataset, paper in (datasets or {"micro": "VOC2007"}).items():
         rows = []
@@ -96,15 +103,16 @@ def table2(datasets: Mapping[str, str] | None = None, levels: Sequence[int] = LE
             against = {"dualcoop+tai_dpt": ["dualcoop"], "dualcoop+t2i_pal": ["dualcoop+tai_dpt", "dualcoop"]}
             shown = title.replace("DualCoOp+", "+ ")
             rows.append(row(key, shown, cells, against=against.get(key, [])))
-        blocks.append({"title": HEADERS[dataset], "paper": paper, "rows": rows})
-    return {
-        "name": "table2",
-        "title": "Table 2. Partial labels",
-        "columns": [{"key": str(n), "header": f"{n} %"} for n in levels],
-        "average": True,
-        "stacked": True,
-        "blocks": blocks,
-    }
+        blocks.append(BlockSpec(title=HEADERS[dataset], paper=paper, rows=rows))
+    return TableSpec(
+        name="table2",
+        title="Table 2. Partial labels",
+        columns=[ColumnSpec(key=str(n), header=f"{n} %") for n in levels],
+        average=True,
+        stacked=True,
+        trend="more labels are better",
+        blocks=blocks,
+    )
 
 
 def records2(dataset: str = "micro", levels: Sequence[int] = LEVELS, noise: float = 0.2) -> list[dict[str, Any]]:
@@ -120,38 +128,49 @@ def records2(dataset: str = "micro", levels: Sequence[int] = LEVELS, noise: floa
 # Table 4
 
 
-def table4() -> dict[str, Any]:
-    """The spec of Table 4: zero-shot and few-shot systems, which fill different columns."""
+def table4() -> TableSpec:
+    """The specification of Table 4: zero-shot and few-shot systems, which fill different columns."""
     shots = (0, 1, 2, 4, 8, 16)
 
-    def zero(method: str, title: str) -> dict[str, Any]:
+    def zero(method: str, title: str) -> dict[str, CellSpec]:
         return {"0": cell("micro", method, ["T4", "VOC2007", title, "0-shot"])}
 
-    def few(method: str, title: str) -> dict[str, Any]:
+    def few(method: str, title: str) -> dict[str, CellSpec]:
         return {str(n): cell("micro", method, ["T4", "VOC2007", title, f"{n}-shot"], n) for n in shots[1:]}
+
+    def trained(key: str, shown: str, title: str, *against: str) -> RowSpec:
+        average = ("TEXT-T4", "VOC2007", title, "mean_1-16_shot")
+        return row(key, shown, few(key, title), against=against, average=average)
 
     rows = [
         row("zsclip", "ZSCLIP", zero("zsclip", "ZSCLIP"), deterministic=True),
-        row("coop", "CoOp", few("coop", "CoOp")),
+        trained("coop", "CoOp", "CoOp"),
         row("tai_dpt", "TaI-DPT", zero("tai_dpt", "TaI-DPT")),
-        row("coop+tai_dpt", "+ TaI-DPT", few("coop+tai_dpt", "CoOp+TaI-DPT"), against=["coop"]),
+        trained("coop+tai_dpt", "+ TaI-DPT", "CoOp+TaI-DPT", "coop"),
         row("t2i_pal", "T2I-PAL", zero("t2i_pal", "T2I-PAL"), against=["tai_dpt"]),
-        row("coop+t2i_pal", "+ T2I-PAL", few("coop+t2i_pal", "CoOp+T2I-PAL"), against=["coop+tai_dpt"]),
+        trained("coop+t2i_pal", "+ T2I-PAL", "CoOp+T2I-PAL", "coop+tai_dpt"),
     ]
-    average = {"coop": "CoOp", "coop+tai_dpt": "CoOp+TaI-DPT", "coop+t2i_pal": "CoOp+T2I-PAL"}
-    for each in rows:
-        if each["key"] in average:
-            each["average"] = ["TEXT-T4", "VOC2007", average[each["key"]], "mean_1-16_shot"]
-    beyond = [[["t2i_pal", "0"], ["coop+tai_dpt", "16"]]]
-    return {
-        "name": "table4",
-        "title": "Table 4. Few shots",
-        "columns": [{"key": str(n), "header": f"{n}-shot"} for n in shots],
-        "average": True,
-        "stacked": True,
-        "trend": "more shots are better",
-        "blocks": [{"title": "micro world", "paper": "VOC2007", "rows": rows, "beyond": beyond}],
-    }
+    return TableSpec(
+        name="table4",
+        title="Table 4. Few shots",
+        columns=[ColumnSpec(key=str(n), header=f"{n}-shot") for n in shots],
+        average=True,
+        stacked=True,
+        trend="more shots are better",
+        blocks=[
+            BlockSpec(
+                title="micro world",
+                paper="VOC2007",
+                rows=rows,
+                beyond=[beyond(("t2i_pal", "0"), ("coop+tai_dpt", "16"))],
+            )
+        ],
+    )
+
+
+def beyond(left: tuple[str, str], right: tuple[str, str]) -> BeyondSpec:
+    """A difference between (row, column) and (row, column)."""
+    return BeyondSpec(left=EndSpec(row=left[0], column=left[1]), right=EndSpec(row=right[0], column=right[1]))
 
 
 def records4() -> list[dict[str, Any]]:
@@ -173,8 +192,8 @@ ADAPTERS = {
 }
 
 
-def table6() -> dict[str, Any]:
-    """The spec of Table 6 with the average over data sets: the full model against each ablation."""
+def table6() -> TableSpec:
+    """The specification of Table 6 with the average over data sets: the full model against each ablation."""
     papers = {"coco": "COCO2014", "voc": "VOC2007", "nus": "NUSWIDE"}
     rows = []
     for key, (title, setting) in ADAPTERS.items():
@@ -183,13 +202,13 @@ def table6() -> dict[str, Any]:
             for data, paper in papers.items()
         }
         rows.append(row(key, title, cells, against=["without", "global"] if key == "local" else []))
-    return {
-        "name": "table6",
-        "title": "Table 6. Adapters",
-        "columns": [{"key": key, "header": HEADERS[key], "paper": paper} for key, paper in papers.items()],
-        "average": True,
-        "blocks": [{"title": "", "paper": None, "rows": rows}],
-    }
+    return TableSpec(
+        name="table6",
+        title="Table 6. Adapters",
+        columns=[ColumnSpec(key=key, header=HEADERS[key], paper=paper) for key, paper in papers.items()],
+        average=True,
+        blocks=[BlockSpec(rows=rows)],
+    )
 
 
 def records6() -> list[dict[str, Any]]:

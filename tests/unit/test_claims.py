@@ -7,23 +7,28 @@ from typing import Any
 
 import pytest
 from html_pages import expect_harmless, parse, text_of, texts
-from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6
+from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6, with_row
 
 from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_page
-from t2ipal.tables import Claim, make_claims, make_table, read_paper, shape_claims
+from t2ipal.plan.specs import DatasetSpec, MethodSpec, PointSpec, SweepSpec, TableSpec
+from t2ipal.tables import Claim, make_table, read_paper, shape_claims
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, to_csv, verdict
 from t2ipal.tables.model import Value
 
 PAPER = read_paper(Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv")
 
 
+def make_claims(specs: list[TableSpec], rows: list[dict[str, Any]]) -> list[Claim]:
+    return [claim for spec in specs for claim in claims_of(make_table(spec, rows, PAPER))]
+
+
 def everything() -> list[Claim]:
     rows = [*records1((79.0, 79.1, 79.5)), *records2(), *records6()]
-    return make_claims([table1(), table2(), table6()], rows, PAPER)
+    return make_claims([table1(), table2(), table6()], rows)
 
 
 def few() -> list[Claim]:
-    return make_claims([table4()], records4(), PAPER)
+    return make_claims([table4()], records4())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,7 @@ def test_a_table_of_data_sets_claims_a_difference_for_each() -> None:
 def test_what_the_paper_has_not_is_no_claim() -> None:
     claims = [claim for claim in everything() if claim.table.startswith("Table 1")]
     assert [claim.text for claim in claims] == ["T2I-PAL above TaI-DPT"]  # and none of the oracle
-    assert make_claims([table1(None)], records1(), PAPER) == []
+    assert make_claims([table1(None)], records1()) == []
 
 
 def test_a_table_of_levels_claims_the_average_with_the_levels_below_it() -> None:
@@ -88,10 +93,9 @@ def test_claims_between_columns_and_columns_without_an_average() -> None:
 
 
 def test_a_claim_is_told_in_the_papers_direction() -> None:
-    spec = table1()
-    spec["blocks"][0]["rows"][0]["against"] = ["tai_dpt"]
+    spec = with_row(table1(), "zsclip", against=("tai_dpt",))
     rows = records1()
-    claim = make_claims([spec], rows, PAPER)[0]
+    claim = make_claims([spec], rows)[0]
     gap = make_table(spec, rows, PAPER).blocks[0].rows[0].pairs[0].cells[0]
     assert (claim.text, claim.minus) == ("TaI-DPT above ZSCLIP", "TaI-DPT minus ZSCLIP")
     assert (claim.paper, gap.paper) == (pytest.approx(12.1), pytest.approx(-12.1))
@@ -101,7 +105,7 @@ def test_a_claim_is_told_in_the_papers_direction() -> None:
 
 
 def test_without_a_trend_there_is_no_claim_of_it() -> None:
-    claims = make_claims([table2() | {"trend": ""}], records2(), PAPER)
+    claims = make_claims([table2().model_copy(update={"trend": ""})], records2())
     assert {claim.kind for claim in claims} == {SYSTEMS}
 
 
@@ -116,15 +120,18 @@ def test_csv_has_all_claims_and_their_levels() -> None:
 # Figures
 
 
-def figure(key: str = "gamma", values: tuple[float, ...] = (0.0, 0.2, 1.0), **more: Any) -> dict[str, Any]:
-    return {
-        "name": "fig4" if key == "samples" else "fig3a",
-        "key": key,
-        "points": [[value, ["micro", "t2i_pal", f"{key}-{value}"]] for value in values],
-        "method": {"name": "t2i_pal", "title": "T2I-PAL"},
-        "others": [{"name": "tai_dpt", "title": "TaI-DPT"}],
-        "dataset": {"name": "micro", "title": "micro world", "paper": "VOC2007"},
-    } | more
+def figure(
+    key: str = "gamma", values: tuple[float, ...] = (0.0, 0.2, 1.0), paper: str | None = "VOC2007", **more: Any
+) -> SweepSpec:
+    return SweepSpec(
+        name="fig4" if key == "samples" else "fig3a",
+        key=key,
+        points=[PointSpec(value=value, run=("micro", "t2i_pal", f"{key}-{value}")) for value in values],
+        method=MethodSpec(name="t2i_pal", title="T2I-PAL"),
+        others=[MethodSpec(name="tai_dpt", title="TaI-DPT")],
+        dataset=DatasetSpec(name="micro", title="micro world", paper=paper),
+        **more,
+    )
 
 
 def swept(key: str, levels: dict[float, float]) -> list[dict[str, Any]]:
@@ -158,8 +165,7 @@ def test_a_figure_claims_a_value_above_another_method() -> None:
 def test_a_figure_claims_nothing_of_what_is_not_tried_or_not_the_papers() -> None:
     rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
     assert shape_claims([figure(above=[[0.2, 0.5], [0.2, "clip_dpt"]])], rows, PAPER) == []
-    own = {"name": "micro", "title": "micro world", "paper": None}
-    assert shape_claims([figure(above=[[0.2, 0.0]], dataset=own)], rows, PAPER) == []
+    assert shape_claims([figure(above=[[0.2, 0.0]], paper=None)], rows, PAPER) == []
 
 
 def test_a_claim_of_a_direction_alone_has_no_number_of_the_paper() -> None:

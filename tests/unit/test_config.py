@@ -10,7 +10,7 @@ import yaml
 from t2ipal.config import load_config
 from t2ipal.config.json_schema import json_schema
 from t2ipal.errors import UserError
-from t2ipal.plan import make_plan
+from t2ipal.plan.make import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,7 +18,7 @@ from t2ipal.costs.page import bytes_text, cost_page, hours_text, time_text
 from t2ipal.costs.units import CPU, Cost, Units, load_units
 from t2ipal.costs.workload import STAGES, Work, Workload, vision_of
 from t2ipal.errors import UserError
-from t2ipal.plan import make_plan
+from t2ipal.plan.make import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = load_units()

@@ -17,7 +17,7 @@ from t2ipal.config import load_config
 from t2ipal.data_check import Finding, check_images, check_model, check_pool, load_sources, report
 from t2ipal.errors import UserError
 from t2ipal.paths import pool_files, source_files
-from t2ipal.plan import make_plan
+from t2ipal.plan.make import make_plan
 
 OVERLAYS = ("voc2007", "coco2014", "nuswide")
 SOURCES = load_sources()

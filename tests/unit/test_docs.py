@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from t2ipal import methods
 from t2ipal.cli import make_parser
 from t2ipal.config import Config, load_config
-from t2ipal.plan import make_plan, settings_of
+from t2ipal.plan.make import make_plan
+from t2ipal.plan.runs import settings_of
 from t2ipal.version import VERSION
 
 DEVIATIONS = ROOT / "docs/deviations.md"

@@ -15,8 +15,9 @@ import torch
 
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, load_image_features, text_schema
-from t2ipal.figures import levels as draw
+from t2ipal.figures import plot_levels
 from t2ipal.metrics.evaluate import modality_gap
+from t2ipal.plan.specs import CellSpec, DatasetSpec, GapSpec, LevelsSpec, MethodSpec, RowSpec, SweepSpec
 from t2ipal.store import write_parquet, write_tensors
 from t2ipal.tables.paper import quoted, read_paper
 
@@ -48,8 +49,8 @@ def output(folder: Path, *suffixes: str) -> SimpleNamespace:
     return SimpleNamespace(**{suffix: str(folder / f"figure.{suffix}") for suffix in suffixes})
 
 
-def cell(name: str, level: int, paper: list[str] | None) -> dict[str, Any]:
-    return {"run": ["micro", name, "base"], "level": level, "paper": paper}
+def cell(name: str, level: int, paper: tuple[str, ...] | None) -> CellSpec:
+    return CellSpec(run=("micro", name, "base"), level=level, paper=paper)
 
 
 def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,38 +60,38 @@ def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     metrics = [write_metrics(tmp_path / f"{name}.parquet", found) for name, found in rows.items()]
     titles = {"coop": "CoOp", "coop+t2i_pal": "CoOp+T2I-PAL"}
     block = [
-        {
-            "key": name,
-            "title": title,
-            "cells": {str(n): cell(name, n, ["T4", "VOC2007", title, f"{n}-shot"]) for n in shots},
-        }
+        RowSpec(
+            key=name,
+            title=title,
+            cells={str(n): cell(name, n, ("T4", "VOC2007", title, f"{n}-shot")) for n in shots},
+        )
         for name, title in titles.items()
     ]
-    none = cell("t2i_pal", 0, ["T4", "VOC2007", "T2I-PAL", "0-shot"])
-    block.append({"key": "t2i_pal", "title": "T2I-PAL", "cells": {"0": none}})
-    data = {"name": "micro", "title": "micro world", "paper": "VOC2007"}
-    spec = {"dataset": data, "title": "Few shots", "axis": "shots", "rows": block}
-    drawn = []
+    none = cell("t2i_pal", 0, ("T4", "VOC2007", "T2I-PAL", "0-shot"))
+    block.append(RowSpec(key="t2i_pal", title="T2I-PAL", cells={"0": none}))
+    data = DatasetSpec(name="micro", title="micro world", paper="VOC2007")
+    spec = LevelsSpec(dataset=data, title="Few shots", axis="shots", rows=block)
+    plotted = []
 
-    def draw_and_keep(*values: Any) -> Any:
-        drawn.append(draw(*values))
-        return drawn[0]
+    def plot_and_keep(*values: Any) -> Any:
+        plotted.append(plot_levels(*values))
+        return plotted[0]
 
-    monkeypatch.setattr("t2ipal.figures.levels", draw_and_keep)
+    monkeypatch.setattr("t2ipal.figures.plot_levels", plot_and_keep)
     job = SimpleNamespace(
-        params=SimpleNamespace(spec=json.loads(json.dumps(spec))),
+        params=SimpleNamespace(spec=json.loads(json.dumps(spec.plain()))),
         input=SimpleNamespace(metrics=metrics, paper=str(PAPER)),
         output=output(tmp_path, "png", "svg"),
     )
     levels_script.main(job)
-    ours, paper = drawn[0].axes
+    ours, paper = plotted[0].axes
     assert ours.lines[0].get_xydata().tolist() == [[1, 72.5], [2, 73.5], [4, 75.5]]
     assert paper.lines[0].get_xydata().tolist() == [[1, 79.3], [2, 83.2], [4, 83.8]]
     assert ours.get_title("left") == "Ours, micro world"
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     assert (tmp_path / "figure.svg").stat().st_size > 10_000
-    block[0]["cells"]["8"] = cell("coop", 8, None)
-    job.params.spec = spec
+    more = block[0].model_copy(update={"cells": {**block[0].cells, "8": cell("coop", 8, None)}})
+    job.params.spec = spec.model_copy(update={"rows": (more, *block[1:])}).plain()
     with pytest.raises(UserError, match="Few shots: no metrics of run micro/coop/base at level 8"):
         levels_script.main(job)
 
@@ -129,18 +130,18 @@ def test_the_gap_script_writes_what_it_draws(with_models: bool, tmp_path: Path) 
     names = list(tensors) if with_models else []
     for name in names:
         write_tensors(tmp_path / f"{name}.safetensors", tensors[name], {"method": name})
-    rows = {
-        "zsclip": {"name": "zsclip", "title": "ZSCLIP", "in_paper": True, "deterministic": True},
-        "t2i_pal": {"name": "t2i_pal", "title": "T2I-PAL", "in_paper": True, "deterministic": False},
-        "ssgrl": {"name": "ssgrl", "title": "SSGRL", "in_paper": True, "deterministic": False},
+    methods = {
+        "zsclip": MethodSpec(name="zsclip", title="ZSCLIP", deterministic=True),
+        "t2i_pal": MethodSpec(name="t2i_pal", title="T2I-PAL"),
+        "ssgrl": MethodSpec(name="ssgrl", title="SSGRL"),
     }
     files = Files(paths | {"synthetic": [paths["synthetic"]]})
     files["metrics"] = [write_metrics(tmp_path / "metrics.parquet", [record("t2i_pal", s, 70 + s) for s in (1, 2)])]
-    spec: dict[str, Any] = {"dataset": {"name": "micro", "title": "micro world"}, "methods": [rows["t2i_pal"]]}
+    data = DatasetSpec(name="micro", title="micro world")
+    spec = GapSpec(dataset=data, methods=[methods["t2i_pal"]], prompts=[methods[name] for name in names])
     files["models"] = [str(tmp_path / f"{name}.safetensors") for name in names]
-    spec["prompts"] = [rows[name] for name in names]
     where = output(tmp_path, "png", "svg", "csv")
-    gap_script.main(SimpleNamespace(params=SimpleNamespace(spec=spec), input=files, output=where))
+    gap_script.main(SimpleNamespace(params=SimpleNamespace(spec=spec.plain()), input=files, output=where))
     with open(where.csv, newline="", encoding="utf-8") as file:
         found = {row["pair"]: float(row["distance"]) for row in csv.DictReader(file)}
     test = load_image_features(paths["test"]).global_nopos.float().numpy()
@@ -163,8 +164,9 @@ def test_the_gap_script_writes_what_it_draws(with_models: bool, tmp_path: Path) 
 def test_the_papers_quotes_of_a_sweep() -> None:
     paper = read_paper(PAPER)
 
-    def spec(name: str, key: str, dataset: str | None) -> dict[str, Any]:
-        return {"name": name, "key": key, "dataset": {"paper": dataset}, "method": {"title": "T2I-PAL"}}
+    def spec(name: str, key: str, dataset: str | None) -> SweepSpec:
+        data, method = DatasetSpec(name="a", title="a", paper=dataset), MethodSpec(name="t2i_pal", title="T2I-PAL")
+        return SweepSpec(name=name, key=key, points=(), dataset=data, method=method)
 
     assert quoted(paper, spec("fig3a", "gamma", "VOC2007")) == {0.2: 91.1, 1.0: 90.4}
     assert quoted(paper, spec("fig3b", "alpha", "COCO2014")) == {1.0: 71.03}

@@ -19,27 +19,28 @@ from t2ipal.figures import (
     COLOURS,
     LOOKS,
     Curve,
+    curves_figure,
     fused,
-    levels,
+    gap_figure,
+    levels_figure,
     look,
-    modality_gap,
-    per_class,
+    per_class_figure,
     save,
-    sweep,
-    training_curves,
+    sweep_figure,
 )
 from t2ipal.figures.style import COLUMN, PAGE
-from t2ipal.tables import MethodRow
+from t2ipal.plan.specs import MethodSpec
+from t2ipal.tables import Result
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable"),
     *("dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 METHODS = (
-    MethodRow("zsclip", "ZSCLIP", deterministic=True),
-    MethodRow("tai_dpt", "TaI-DPT"),
-    MethodRow("t2i_pal", "T2I-PAL"),
-    MethodRow("oracle", "Oracle (true labels)", in_paper=False),
+    MethodSpec(name="zsclip", title="ZSCLIP", deterministic=True),
+    MethodSpec(name="tai_dpt", title="TaI-DPT"),
+    MethodSpec(name="t2i_pal", title="T2I-PAL"),
+    MethodSpec(name="oracle", title="Oracle (true labels)", in_paper=False),
 )
 KINDS = ("captions", "synthetic images", "test images")
 RESAMPLES = np.random.default_rng(7).normal(0, 0.8, 200)
@@ -58,65 +59,73 @@ def records(level: float, seeds: int = 3, bootstrap: bool = True, classes: int =
     return rows
 
 
-def points(count: int = 6, bootstrap: bool = True) -> list[tuple[float, Records]]:
-    return [(value, records(80 + value, 3, bootstrap)) for value in np.linspace(0, 1, count).round(2).tolist()]
+def result(level: float, seeds: int = 3, bootstrap: bool = True) -> Result:
+    """As the records of the same arguments."""
+    run = {"dataset": "micro", "method": "a", "variant": "base", "level": 0}
+    return Result.of([row | run for row in records(level, seeds, bootstrap)])
+
+
+def points(count: int = 6, bootstrap: bool = True) -> list[tuple[float, Result]]:
+    return [(value, result(80 + value, 3, bootstrap)) for value in np.linspace(0, 1, count).round(2).tolist()]
 
 
 def the_sweep() -> Figure:
-    others = {"TaI-DPT": records(80.5), "ZSCLIP": records(60, 1)}
-    return sweep("gamma", points(), "T2I-PAL", "micro world", {0.2: 91.1, 1.0: 90.4}, "VOC2007", others, 0.2)
+    others = {"TaI-DPT": result(80.5), "ZSCLIP": result(60, 1)}
+    return sweep_figure("gamma", points(), "T2I-PAL", "micro world", {0.2: 91.1, 1.0: 90.4}, "VOC2007", others, 0.2)
 
 
 def the_long_sweep() -> Figure:
     """As many reference lines as there are methods, and no values of the paper."""
-    others = {title: records(78 + place) for place, title in enumerate(LOOKS) if title != "T2I-PAL"}
-    images = [(count, records(80 + count / 4, 3, False)) for count in (1, 2, 4, 6, 8)]
-    return sweep("samples", images, "T2I-PAL", "micro world", references=others, chosen=4)
+    others = {title: result(78 + place) for place, title in enumerate(LOOKS) if title != "T2I-PAL"}
+    images = [(count, result(80 + count / 4, 3, False)) for count in (1, 2, 4, 6, 8)]
+    return sweep_figure("samples", images, "T2I-PAL", "micro world", references=others, default=4)
 
 
 def label_curves() -> list[Curve]:
     found = []
     for place, title in enumerate(("SSGRL", "GCN-ML", "Partial-BCE", "SARB", "DualCoOp")):
-        shares = [(10 * n, records(70 + place + n)) for n in range(1, 10)]
+        shares = [(10 * n, result(70 + place + n)) for n in range(1, 10)]
         found.append(Curve(title, "label", shares, None, {10 * n: 60 + place + n for n in range(1, 10)}))
     for place, partner in enumerate(("TaI-DPT", "T2I-PAL")):
-        shares = [(10 * n, records(78 + place + n / 2)) for n in range(1, 10)]
+        shares = [(10 * n, result(78 + place + n / 2)) for n in range(1, 10)]
         paper = {10 * n: 75 + 2 * place + n / 2 for n in range(1, 10)}
         found.append(Curve(f"DualCoOp+{partner}", "fused", shares, partner, paper))
-    found.append(Curve("ZSCLIP", "zero-shot", [(0, records(20, 1))]))
-    return [*found, Curve("T2I-PAL", "zero-shot", [(0, records(74))], None, {0: 71.4})]
+    found.append(Curve("ZSCLIP", "zero-shot", [(0, result(20, 1))]))
+    return [*found, Curve("T2I-PAL", "zero-shot", [(0, result(74))], None, {0: 71.4})]
 
 
 def the_labels() -> Figure:
-    return levels("labels", label_curves(), "micro world", "COCO2014", "Partial labels")
+    return levels_figure("labels", label_curves(), "micro world", "COCO2014", "Partial labels")
 
 
 def shot_curves(paper: bool) -> list[Curve]:
     shots = (16, 1, 4, 2, 8)
     printed = {n: 50 + n / 4 for n in shots} if paper else {}
     return [
-        Curve("CoOp", "label", [(n, records(70 + n / 4)) for n in shots], None, printed),
-        Curve("My own", "label", [(n, records(72 + n / 4)) for n in shots]),
-        Curve("CoOp+T2I-PAL", "fused", [(n, records(76 + n / 8)) for n in shots], "t2i_pal", printed),
-        Curve("T2I-PAL", "zero-shot", [(0, records(75.5))], None, {0: 55.0} if paper else {}),
+        Curve("CoOp", "label", [(n, result(70 + n / 4)) for n in shots], None, printed),
+        Curve("My own", "label", [(n, result(72 + n / 4)) for n in shots]),
+        Curve("CoOp+T2I-PAL", "fused", [(n, result(76 + n / 8)) for n in shots], "t2i_pal", printed),
+        Curve("T2I-PAL", "zero-shot", [(0, result(75.5))], None, {0: 55.0} if paper else {}),
     ]
 
 
 def the_shots() -> Figure:
-    return levels("shots", shot_curves(True), "micro world", "VOC2007", "Few shots")
+    return levels_figure("shots", shot_curves(True), "micro world", "VOC2007", "Few shots")
 
 
 def our_shots() -> Figure:
-    return levels("shots", shot_curves(False), "micro world")
+    return levels_figure("shots", shot_curves(False), "micro world")
 
 
 def the_bars() -> Figure:
-    return per_class(CLASSES, [(m, records(60 + 10 * i)) for i, m in enumerate(METHODS)], "micro world")
+    return per_class_figure(CLASSES, [(m, records(60 + 10 * i)) for i, m in enumerate(METHODS)], "micro world")
 
 
 def the_long_bars() -> Figure:
     names = [f"{name} {part}" for part in "abcd" for name in CLASSES]
-    return per_class(names, [(m, records(60 + 10 * i, classes=80)) for i, m in enumerate(METHODS)], "micro world")
+    return per_class_figure(
+        names, [(m, records(60 + 10 * i, classes=80)) for i, m in enumerate(METHODS)], "micro world"
+    )
 
 
 def features() -> dict[str, np.ndarray]:
@@ -134,12 +143,12 @@ PROMPTS = [(METHODS[0], [0.38]), (METHODS[1], [0.36, 0.34, 0.35]), (METHODS[2], 
 
 
 def the_gap() -> Figure:
-    gains = [(m, records(60 + 10 * i)) for i, m in enumerate(METHODS)]
-    return modality_gap(features(), DISTANCES, gains, "micro world", PROMPTS)
+    costs = [(m, result(60 + 10 * i)) for i, m in enumerate(METHODS)]
+    return gap_figure(features(), DISTANCES, costs, "micro world", PROMPTS)
 
 
 def the_gap_before() -> Figure:
-    return modality_gap(features(), DISTANCES, [(METHODS[1], records(70))], "micro world")
+    return gap_figure(features(), DISTANCES, [(METHODS[1], result(70))], "micro world")
 
 
 def history(part: str) -> Records:
@@ -153,7 +162,7 @@ def history(part: str) -> Records:
 
 def the_curves() -> Figure:
     parts = ("loss_text", "loss_image", "loss_train")
-    return training_curves([(m, history(part)) for m, part in zip(METHODS[1:], parts, strict=True)], "micro world")
+    return curves_figure([(m, history(part)) for m, part in zip(METHODS[1:], parts, strict=True)], "micro world")
 
 
 ALL = (
@@ -245,8 +254,8 @@ def test_a_sweep_draws_the_records() -> None:
     assert limits(band)[0.4] == pytest.approx((80.4, 80.8))
     (whiskers,) = ours.containers
     segments = whiskers.lines[2][0].get_segments()
-    for (value, rows), segment in zip(points(), segments, strict=True):
-        expected = np.percentile(np.mean([row["bootstrap"] for row in rows], axis=0), [2.5, 97.5])
+    for (value, reached), segment in zip(points(), segments, strict=True):
+        expected = np.percentile(np.mean(reached.resamples, axis=0), [2.5, 97.5])
         np.testing.assert_allclose(segment, [[value, expected[0]], [value, expected[1]]])
     assert lines(ours)["TaI-DPT"].get_ydata() == pytest.approx([80.7, 80.7])
     assert lines(ours)["default"].get_xdata() == pytest.approx([0.2, 0.2])
@@ -269,25 +278,25 @@ def test_a_sweep_says_what_it_shows() -> None:
     assert ours.get_ylim()[0] > 77, "a line off the scale must not stretch it"
     assert the_long_sweep().axes[-1].get_xlabel() == "images per caption"
     for key, symbol in (("alpha", r"$\alpha$"), ("beta", r"$\beta$")):
-        assert sweep(key, points(2), "T2I-PAL", "micro world").axes[0].get_xlabel().startswith(symbol)
+        assert sweep_figure(key, points(2), "T2I-PAL", "micro world").axes[0].get_xlabel().startswith(symbol)
 
 
 def test_a_sweep_shows_only_what_records_carry() -> None:
-    plain = sweep("n_ctx", points(2, bootstrap=False), "T2I-PAL", "micro world")
+    plain = sweep_figure("n_ctx", points(2, bootstrap=False), "T2I-PAL", "micro world")
     assert len(plain.axes) == 1
     assert plain.axes[0].get_xlabel() == "n ctx"
     assert legend_of(plain) == ["T2I-PAL", "± std over 3 seeds"]
-    one_seed = sweep("n_ctx", [(n, records(80, 1, False)) for n in (4, 16)], "T2I-PAL", "micro world")
+    one_seed = sweep_figure("n_ctx", [(n, result(80, 1, False)) for n in (4, 16)], "T2I-PAL", "micro world")
     assert legend_of(one_seed) == ["T2I-PAL"]
     assert not one_seed.axes[0].collections
-    mixed = sweep("n_ctx", [(4, records(80, 2)), (16, records(81, 3, False))], "T2I-PAL", "micro world")
+    mixed = sweep_figure("n_ctx", [(4, result(80, 2)), (16, result(81, 3, False))], "T2I-PAL", "micro world")
     assert legend_of(mixed)[1] == "± std over 2 to 3 seeds"
     assert len(mixed.axes[0].containers[0].lines[2][0].get_segments()) == 1
 
 
 def test_wide_sweeps_have_a_logarithmic_axis() -> None:
     def scale(values: tuple[float, ...]) -> str:
-        return sweep("lr", [(value, records(80)) for value in values], "T2I-PAL", "w").axes[0].get_xscale()
+        return sweep_figure("lr", [(value, result(80)) for value in values], "T2I-PAL", "w").axes[0].get_xscale()
 
     assert scale((1e-5, 1e-4, 1e-3)) == "log"
     assert scale((1.0, 2.0, 8.0)) == "linear"
@@ -295,18 +304,16 @@ def test_wide_sweeps_have_a_logarithmic_axis() -> None:
 
 
 def test_what_a_sweep_refuses() -> None:
-    def refuse(message: str, *given: tuple[object, Records]) -> None:
+    def refuse(message: str, *given: tuple[object, Result]) -> None:
         with pytest.raises(UserError, match=message) as error:
-            sweep("gamma", given, "T2I-PAL", "micro world")  # type: ignore[arg-type]
+            sweep_figure("gamma", given, "T2I-PAL", "micro world")  # type: ignore[arg-type]
         assert "\n" not in str(error.value)
 
-    refuse("^sweep over gamma: 1 values; expected at least 2$", (0.1, records(80)))
-    refuse("^sweep over gamma: value 'none'; expected a number", (0.1, records(80)), ("none", records(80)))
-    refuse("value True; expected a number", (0.1, records(80)), (True, records(80)))
-    refuse("gamma=0.2: no records; expected one per seed", (0.1, records(80)), (0.2, []))
-    refuse("gamma=0.1: mAP of seed 0 is not finite", (0.1, [{"seed": 0, "mAP": np.nan}]), (0.2, records(80)))
-    some = [*records(80, 2), records(80, 3, False)[2]]
-    refuse(r"gamma=0.1: bootstraps of \[0, 200\] values; expected as many", (0.1, some), (0.2, records(80)))
+    refuse("^sweep over gamma: 1 values; expected at least 2$", (0.1, result(80)))
+    refuse("^sweep over gamma: value 'none'; expected a number", (0.1, result(80)), ("none", result(80)))
+    refuse("value True; expected a number", (0.1, result(80)), (True, result(80)))
+    unknown = Result("a run", "mAP", (0,), (np.nan,), np.zeros((1, 0)))
+    refuse("gamma=0.1: mAP of seed 0 is not finite", (0.1, unknown), (0.2, result(80)))
 
 
 def test_levels_draw_the_records_and_the_papers_table() -> None:
@@ -365,19 +372,18 @@ def test_shots_stand_on_powers_of_two() -> None:
 def test_what_levels_refuse() -> None:
     def refuse(message: str, curves: list[Curve], axis: str = "shots") -> None:
         with pytest.raises(UserError, match=message) as error:
-            levels(axis, curves, "micro world")  # type: ignore[arg-type]
+            levels_figure(axis, curves, "micro world")  # type: ignore[arg-type]
         assert "\n" not in str(error.value)
 
-    curve = Curve("CoOp", "label", [(1, records(70)), (2, records(71))])
+    curve = Curve("CoOp", "label", [(1, result(70)), (2, result(71))])
     refuse("^levels figure: axis 'epochs'; expected one of labels, shots$", [curve], "epochs")
-    refuse("^levels figure: no curve; expected", [Curve("ZSCLIP", "zero-shot", [(0, records(60))])])
+    refuse("^levels figure: no curve; expected", [Curve("ZSCLIP", "zero-shot", [(0, result(60))])])
     refuse("role 'other' of CoOp; expected one of label, fused, zero-shot", [Curve("CoOp", "other", curve.points)])
-    refuse("CoOp has no records; expected them for each level", [Curve("CoOp", "label", [])])
-    refuse("CoOp at 2: no records; expected one per seed", [Curve("CoOp", "label", [(2, [])])])
-    refuse("level 0; expected at least one shot", [Curve("CoOp", "label", [(0, records(70))])])
-    refuse("level 110; expected a percentage", [Curve("CoOp", "label", [(110, records(70))])], "labels")
-    refuse("value 'few'; expected a number", [Curve("CoOp", "label", [("few", records(70))])])
-    twice = Curve("ZSCLIP", "zero-shot", [(0, records(60)), (1, records(61))])
+    refuse("CoOp has no points; expected one for each level", [Curve("CoOp", "label", [])])
+    refuse("level 0; expected at least one shot", [Curve("CoOp", "label", [(0, result(70))])])
+    refuse("level 110; expected a percentage", [Curve("CoOp", "label", [(110, result(70))])], "labels")
+    refuse("value 'few'; expected a number", [Curve("CoOp", "label", [("few", result(70))])])
+    twice = Curve("ZSCLIP", "zero-shot", [(0, result(60)), (1, result(61))])
     refuse("ZSCLIP is zero-shot and has several levels; expected one value", [curve, twice])
 
 
@@ -459,9 +465,9 @@ def test_the_gap_needs_no_models() -> None:
     titles = {axes.get_title("left") for axes in the_gap_before().axes}
     assert titles == {"Global features; large: their means", "Gap", "What it costs, micro world"}
     with pytest.raises(UserError, match=r"^modality gap: no distances; expected"):
-        modality_gap({}, {}, [], "micro world")
+        gap_figure({}, {}, [], "micro world")
     with pytest.raises(UserError, match=r"^modality gap: no prompt distances of tai_dpt; expected one per seed$"):
-        modality_gap(features(), DISTANCES, [], "micro world", [(METHODS[1], [])])
+        gap_figure(features(), DISTANCES, [], "micro world", [(METHODS[1], [])])
 
 
 def test_training_curves_draw_the_history() -> None:
@@ -472,16 +478,16 @@ def test_training_curves_draw_the_history() -> None:
     assert text.lines[0].get_ydata().tolist() == pytest.approx([9 / e + 2 for e in range(1, 11)])
     assert limits(text.collections[0])[1.0] == pytest.approx((10, 12))
     assert legend_of(figure) == ["TaI-DPT", "T2I-PAL", "Oracle (true labels)"]
-    own = training_curves([(MethodRow("mine", "Mine"), history("loss_my_part"))], "micro world")
+    own = curves_figure([(MethodSpec(name="mine", title="Mine"), history("loss_my_part"))], "micro world")
     assert [axes.get_title("left") for axes in own.axes] == ["Total loss", "my part"]
 
 
 def test_what_bars_and_curves_refuse() -> None:
     with pytest.raises(UserError, match=r"^metrics of tai_dpt: ap of 20 classes; expected 2$"):
-        per_class(("a", "b"), [(METHODS[1], records(70))], "micro world")
+        per_class_figure(("a", "b"), [(METHODS[1], records(70))], "micro world")
     with pytest.raises(UserError, match=r"^metrics of tai_dpt: no records; expected one per seed$"):
-        per_class(CLASSES, [(METHODS[1], [])], "micro world")
+        per_class_figure(CLASSES, [(METHODS[1], [])], "micro world")
     with pytest.raises(UserError, match=r"^per-class figure: no methods; expected at least one$"):
-        per_class(CLASSES, [], "micro world")
+        per_class_figure(CLASSES, [], "micro world")
     with pytest.raises(UserError, match=r"^training curves: no history; expected a method that trains$"):
-        training_curves([], "micro world")
+        curves_figure([], "micro world")

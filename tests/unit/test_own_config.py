@@ -12,7 +12,8 @@ from overlays import check_overlay
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.plan import make_plan, measured
+from t2ipal.plan.make import make_plan
+from t2ipal.plan.runs import evaluated_datasets
 
 NO_LABELS: dict[str, Any] = {"partial": None, "novel": None, "few_shot": None, "ablations": {}}
 
@@ -26,7 +27,7 @@ def overlay(tmp_path: Path, classes: str = "dog\ncat\n", **dataset: Any) -> dict
 def test_photos_alone_are_predicted_and_fill_no_table(tmp_path: Path) -> None:
     config = load_config(overlay(tmp_path) | {"methods": ["zsclip", "t2i_pal"], "partial": None, "novel": None})
     plan = make_plan(config)
-    assert measured(config) == {}
+    assert evaluated_datasets(config) == {}
     assert plan.tables == {}
     assert set(plan.runs) == {("mine", name, "base") for name in ("zsclip", "t2i_pal")}
     assert plan.sweeps["fig3a"] == {}
@@ -36,12 +37,11 @@ def test_beside_a_tested_data_set_photos_are_in_no_cell(tmp_path: Path) -> None:
     data = overlay(tmp_path)
     data["datasets"]["micro"] = default()["datasets"]["micro"]
     plan = make_plan(load_config(data | {"methods": ["tai_dpt", "t2i_pal"], "extra": {}, **NO_LABELS}))
-    cells = [cell for table in plan.tables.values() for block in table["blocks"] for row in block["rows"]
-             for cell in row["cells"].values()]  # fmt: skip
+    cells = [cell for table in plan.tables.values() for cell in table.cells]
     assert cells
-    assert {cell["run"][0] for cell in cells} == {"micro"}
+    assert {cell.run[0] for cell in cells} == {"micro"}
     assert ("mine", "t2i_pal", "base") in plan.runs
-    assert [column["key"] for column in plan.tables["table1"]["columns"]] == ["micro"]
+    assert [column.key for column in plan.tables["table1"].columns] == ["micro"]
     assert set(plan.sweeps["fig3a"]) == {"micro"}
 
 

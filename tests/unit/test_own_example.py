@@ -15,7 +15,7 @@ from t2ipal.cli import main
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.micro.own_example import CLASSES, write_example
-from t2ipal.plan import make_plan
+from t2ipal.plan.make import make_plan
 
 
 def test_the_example_is_whole_and_its_config_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

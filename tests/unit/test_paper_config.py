@@ -11,7 +11,7 @@ import yaml
 from configs import merged
 
 from t2ipal.config import Config, load_config
-from t2ipal.plan import Plan, make_plan
+from t2ipal.plan.make import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,9 +30,8 @@ def plan(config: Config) -> Plan:
 def cells(plan: Plan, table: str) -> dict[str, set[str]]:
     """Data sets of the rows of a table, by row."""
     found: dict[str, set[str]] = {}
-    for block in plan.tables[table]["blocks"]:
-        for row in block["rows"]:
-            found.setdefault(row["key"], set()).update(cell["run"][0] for cell in row["cells"].values())
+    for row in plan.tables[table].rows:
+        found.setdefault(row.key, set()).update(cell.run[0] for cell in row.cells.values())
     return found
 
 
@@ -61,8 +60,7 @@ def test_every_number_of_the_papers_tables_has_a_cell(plan: Plan) -> None:
         rows = [row for row in csv.DictReader(file) if row["table"] in {f"T{number}" for number in range(1, 7)}]
     printed = {(row["table"], row["dataset"], row["method"], row["setting"]) for row in rows}
     printed = {key for key in printed if key[1] != "average" and not re.search("avg|delta", key[3].lower())}
-    rows = [row for table in plan.tables.values() for block in table["blocks"] for row in block["rows"]]
-    found = [cell["paper"] for row in rows for cell in row["cells"].values() if cell["paper"]]
+    found = [cell.paper for table in plan.tables.values() for cell in table.cells if cell.paper]
     assert printed - {(table, dataset.lower(), *rest) for table, dataset, *rest in found} == set()
 
 

@@ -9,7 +9,8 @@ import yaml
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.plan import Plan, make_plan
+from t2ipal.plan.make import Plan, make_plan
+from t2ipal.plan.specs import RowSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = {"extra": {}, "ablations": {}, "sweeps": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
@@ -28,14 +29,14 @@ def sweep_of(**keys: object) -> dict:
     return {"sweeps": {"one": {"method": "t2i_pal", "key": "gamma", "values": [0.2, 0.4], **keys}}}
 
 
-def rows_of(plan: Plan, table: str) -> dict[str, dict]:
-    return {row["key"]: row for block in plan.tables[table]["blocks"] for row in block["rows"]}
+def rows_of(plan: Plan, table: str) -> dict[str, RowSpec]:
+    return {row.key: row for row in plan.tables[table].rows}
 
 
 def test_table_1_holds_every_method_on_every_data_set() -> None:
     plan = plan_of()
-    assert [name for name, _ in plan.table1] == ["zsclip", "clip_dpt", "tai_dpt", "t2i_pal", "comc", "oracle"]
-    assert set(plan.runs) == {("micro", name, "base") for name, _ in plan.table1}
+    assert [name for name, _ in plan.base] == ["zsclip", "clip_dpt", "tai_dpt", "t2i_pal", "comc", "oracle"]
+    assert set(plan.runs) == {("micro", name, "base") for name, _ in plan.base}
     assert list(plan.tables) == ["table1"]
     assert list(rows_of(plan, "table1"))[:3] == ["zsclip", "tai_dpt", "t2i_pal"]  # the paper's rows come first
 
@@ -84,7 +85,7 @@ def test_a_run_has_only_the_data_its_loss_uses() -> None:
 def test_what_a_run_does_not_use_makes_no_other_run() -> None:
     row = {"method": "zsclip", "use": {"text_to_image": "steps-2", "samples": 3, "pool": "drop-20"}}
     plan = plan_of(ablations={"more": {"title": "More", "rows": {"a": row}}})
-    assert rows_of(plan, "more")["a"]["cells"]["micro"]["run"] == ["micro", "zsclip", "base"]
+    assert rows_of(plan, "more")["a"].cells["micro"].run == ("micro", "zsclip", "base")
 
 
 def test_a_row_names_all_that_differs() -> None:
@@ -99,7 +100,7 @@ def test_a_method_without_draws_runs_one_seed() -> None:
     assert plan.runs["micro", "zsclip", "base"].seeds == (5,)
     assert plan.runs["micro", "tai_dpt", "base"].seeds == (5, 6)
     rows = rows_of(plan, "table1")
-    assert (rows["zsclip"]["deterministic"], rows["tai_dpt"]["deterministic"]) == (True, False)
+    assert (rows["zsclip"].deterministic, rows["tai_dpt"].deterministic) == (True, False)
 
 
 def test_shared_settings_reach_only_methods_that_have_them() -> None:
@@ -121,7 +122,7 @@ def test_the_default_has_the_papers_tables_and_figures() -> None:
     assert list(plan.tables) == ["table1", "table2", "table3", "table4", "table5", "table6", "supplement"]
     assert list(plan.sweeps) == ["fig3a", "fig3b", "fig3c", "fig4"]
     assert all(len(points) >= 6 for by_data in plan.sweeps.values() for points in by_data.values())
-    assert [column["key"] for column in plan.tables["table2"]["columns"]] == [str(10 * k) for k in range(1, 10)]
+    assert [column.key for column in plan.tables["table2"].columns] == [str(10 * k) for k in range(1, 10)]
     assert list(rows_of(plan, "table2")) == [
         *("ssgrl", "gcn_ml", "partial_bce", "sarb", "dualcoop", "dualcoop+tai_dpt", "dualcoop+t2i_pal"),
     ]
@@ -133,18 +134,11 @@ def test_the_default_has_the_papers_tables_and_figures() -> None:
 
 def test_every_value_that_the_paper_prints_for_a_cell_is_found() -> None:
     """Titles and settings of the default's rows are those of resources/paper_results.csv."""
-    from t2ipal.tables import read_paper
+    from t2ipal.tables.paper import paper_key, read_paper
 
     printed = read_paper(ROOT / "resources/paper_results.csv")
-    cells = [
-        cell
-        for table in whole().tables.values()
-        for block in table["blocks"]
-        for row in block["rows"]
-        if not row["remark"]
-        for cell in row["cells"].values()
-    ]
-    asked = [tuple(part.lower() for part in cell["paper"]) for cell in cells if cell["paper"]]
+    rows = [row for table in whole().tables.values() for row in table.rows if not row.remark]
+    asked = [paper_key(cell.paper) for row in rows for cell in row.cells.values() if cell.paper]
     assert len(asked) > 90
     assert [key for key in asked if key not in printed] == []
 
@@ -186,7 +180,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
 def test_the_plan_imports_nothing_heavy() -> None:
     heavy = {"torch", "pandas", "pyarrow", "spacy", "PIL", "numpy", "matplotlib", "snakemake"}
     code = (
-        "import sys, yaml; from t2ipal.config import load_config; from t2ipal.plan import make_plan;"
+        "import sys, yaml; from t2ipal.config import load_config; from t2ipal.plan.make import make_plan;"
         "make_plan(load_config(yaml.safe_load(open('config.yaml'))));"
         f"sys.exit(str({heavy!r} & set(sys.modules)) if {heavy!r} & set(sys.modules) else 0)"
     )

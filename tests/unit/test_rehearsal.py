@@ -112,7 +112,7 @@ def test_the_overlay_is_a_config(tmp_path: Path) -> None:
     from configs import default, merged
 
     from t2ipal.config import load_config
-    from t2ipal.plan import make_plan
+    from t2ipal.plan.make import make_plan
 
     names = [tmp_path / name for name in ("random-RN101.pt", "sd", "coco", "captions.txt", "classes.txt")]
     names[-1].write_text("cat\ndog\n")

@@ -32,7 +32,7 @@ from t2ipal.metrics.evaluate import average_precision, modality_gap
 from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.scenes import render, scene_of
 from t2ipal.micro.zoo.clip import IMAGE_SIZE, pixels
-from t2ipal.plan import settings_of
+from t2ipal.plan.runs import settings_of
 from t2ipal.training.data import TrainingData, label_matrix, template_labels
 from t2ipal.training.train import fit
 

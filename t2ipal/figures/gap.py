@@ -1,8 +1,8 @@
-"""The modality gap: where captions and images lie, how far class prompts are from images, and what it costs."""
+"""The modality gap: where captions and images are, how far class prompts are from images, and what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from t2ipal.errors import UserError
 from t2ipal.figures.style import BLACK, DOTTED, GREY, ORANGE, PAGE, SKY, SOLID, STYLE, Look, legend_below, look
 from t2ipal.figures.values import point
-from t2ipal.metrics.records import Record
-from t2ipal.tables import MethodRow
+from t2ipal.metrics.records import Record, by_run, run_of
+from t2ipal.plan.specs import MAP, GapSpec, MethodSpec
+from t2ipal.tables.numbers import Result
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -30,13 +31,33 @@ KINDS = {
 BEFORE, AFTER = "before", "after"
 
 
-@mpl.rc_context(STYLE)
-def modality_gap(
+def plot_gap(
+    spec: GapSpec,
+    records: Iterable[Record],
     features: Mapping[str, np.ndarray],
     distances: Mapping[str, float],
-    gains: Sequence[tuple[MethodRow, Sequence[Record]]],
+    prompts: Sequence[tuple[MethodSpec, Sequence[float]]] = (),
+) -> Figure:
+    """The figure of the modality gap; `features`, `distances` and `prompts` as those of `gap_figure`.
+
+    Raises:
+        UserError: a run without metrics, no distances, or a method without any.
+    """
+    runs, data = by_run(records), spec.dataset
+    costs = [
+        (method, Result.of(run_of(runs, (data.name, method.name, "base", 0), "modality gap"), spec.metric))
+        for method in spec.methods
+    ]
+    return gap_figure(features, distances, costs, data.title, prompts)
+
+
+@mpl.rc_context(STYLE)
+def gap_figure(
+    features: Mapping[str, np.ndarray],
+    distances: Mapping[str, float],
+    costs: Sequence[tuple[MethodSpec, Result]],
     dataset: str,
-    prompts: Sequence[tuple[MethodRow, Sequence[float]]] = (),
+    prompts: Sequence[tuple[MethodSpec, Sequence[float]]] = (),
 ) -> Figure:
     """The modality gap: the features, the distances of their means, and what the gap costs.
 
@@ -48,10 +69,10 @@ def modality_gap(
             on the direction of the gap, from the mean of the first to the mean of the last, and on the direction that
             holds most of the variance across it.
         distances: "a to b" -> distance of the mean features of a and b.
-        gains: methods whose mAP shows the cost: TaI-DPT learns on one side of the gap, the oracle on the other.
+        costs: methods whose results show the cost: TaI-DPT learns on one side of the gap, the oracle on the other.
         dataset: title of the data set.
         prompts: a method, and for each seed the distance of its mean class prompt to the mean test image; before
-            training if the method draws nothing, as CLIP's own prompts.
+            training if the method has no random choice, as CLIP's own prompts.
 
     Raises:
         UserError: no distances, or a method without any.
@@ -68,14 +89,14 @@ def modality_gap(
     _bars(axes["gap"], distances)
     if prompts:
         _prompts(axes["prompts"], distances, prompts)
-    _costs(axes["costs"], gains)
+    _costs(axes["costs"], costs)
     axes["costs"].set_title(f"What it costs, {dataset}", loc="left")
     legend_below(figure, handles, len(handles))
     return figure
 
 
-def _kind(name: str, place: int) -> Look:
-    return KINDS.get(name) or Look(GREY, "Pvd<>"[place % 5], SOLID, "")
+def _kind(name: str, index: int) -> Look:
+    return KINDS.get(name) or Look(GREY, "Pvd<>"[index % 5], SOLID, "")
 
 
 def _projection(axes: Axes, features: Mapping[str, np.ndarray]) -> list[Artist]:
@@ -85,14 +106,14 @@ def _projection(axes: Axes, features: Mapping[str, np.ndarray]) -> list[Artist]:
     centre = every.mean(0)
     axis = _directions(every - centre, groups[last].mean(0) - groups[first].mean(0))
     handles: list[Artist] = []
-    for place, (name, values) in enumerate(groups.items()):
-        flat, of = (values - centre) @ axis.T, _kind(name, place)
+    for index, (name, values) in enumerate(groups.items()):
+        flat, of = (values - centre) @ axis.T, _kind(name, index)
         style = {"color": of.colour, "marker": of.marker, "linewidths": 0, "rasterized": True}
         axes.scatter(*flat.T, s=3.5, alpha=0.3, **style)
         look_of = {"marker": of.marker, "color": of.colour, "linestyle": "none", "label": name}
         handles += axes.plot([], [], markersize=5, **look_of)
-    for place, (name, values) in enumerate(groups.items()):
-        middle, of = (values.mean(0) - centre) @ axis.T, _kind(name, place)
+    for index, (name, values) in enumerate(groups.items()):
+        middle, of = (values.mean(0) - centre) @ axis.T, _kind(name, index)
         axes.scatter(*middle, s=48, color=of.colour, marker=of.marker, edgecolors="white", linewidths=1.0, zorder=3)
     axes.set_xlabel(f"from {first} to {last}")
     axes.set_ylabel("main direction across it")
@@ -124,7 +145,7 @@ def _bars(axes: Axes, distances: Mapping[str, float]) -> None:
     axes.set_title("Gap", loc="left")
 
 
-def _prompts(axes: Axes, distances: Mapping[str, float], prompts: Sequence[tuple[MethodRow, Sequence[float]]]) -> None:
+def _prompts(axes: Axes, distances: Mapping[str, float], prompts: Sequence[tuple[MethodSpec, Sequence[float]]]) -> None:
     titles = [method.title for method, _ in prompts]
     rows = [(name, [value], of) for name, value, of in _sources(distances)]
     rows += [
@@ -135,8 +156,8 @@ def _prompts(axes: Axes, distances: Mapping[str, float], prompts: Sequence[tuple
         middle, spread = mean(values), stdev(values) if len(values) > 1 else None
         axes.plot([0, middle], [row, row], color=of.colour, linewidth=1, alpha=0.5)
         axes.errorbar(middle, row, xerr=spread, color=of.colour, marker=of.marker, markersize=6, capsize=2)
-        place = {"xy": (0.99, row), "xycoords": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
-        axes.annotate(f"{middle:.2f}", **place, fontsize=7)
+        position = {"xy": (0.99, row), "xycoords": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
+        axes.annotate(f"{middle:.2f}", **position, fontsize=7)
     start = len(rows) - len(prompts)
     axes.axhline(start - 0.5, color=GREY, linewidth=0.7)
     before = [row for row, (method, _) in enumerate(prompts, start) if method.deterministic]
@@ -153,18 +174,18 @@ def _prompts(axes: Axes, distances: Mapping[str, float], prompts: Sequence[tuple
 
 def _sources(distances: Mapping[str, float]) -> list[tuple[str, float, Look]]:
     """What methods learn from, and its distance to the test images."""
-    found = []
+    sources = []
     for name in (CAPTIONS, SYNTHETIC):
         for pair in (f"{name} to {TEST}", f"{TEST} to {name}"):
             if pair in distances:
-                found.append((name, distances[pair], KINDS[name]))
-    return found
+                sources.append((name, distances[pair], KINDS[name]))
+    return sources
 
 
-def _costs(axes: Axes, methods: Sequence[tuple[MethodRow, Sequence[Record]]]) -> None:
+def _costs(axes: Axes, methods: Sequence[tuple[MethodSpec, Result]]) -> None:
     titles = [method.title for method, _ in methods]
-    for row, (method, records) in enumerate(methods):
-        value, of = point(records, f"modality gap, {method.name}"), look(method.title, titles)
+    for row, (method, result) in enumerate(methods):
+        value, of = point(result, f"modality gap, {method.name}"), look(method.title, titles)
         spread = None if method.deterministic else value.std
         axes.errorbar(value.mean, row, xerr=spread, color=of.colour, marker=of.marker, markersize=6, capsize=2)
         text = f"{value.mean:.1f}"
@@ -173,4 +194,4 @@ def _costs(axes: Axes, methods: Sequence[tuple[MethodRow, Sequence[Record]]]) ->
     axes.set_ylim(len(methods) - 0.5, -0.7)
     axes.margins(x=0.15)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("mAP (%)")
+    axes.set_xlabel(f"{methods[0][1].metric if methods else MAP} (%)")

@@ -11,7 +11,7 @@ import matplotlib as mpl
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, PAGE, STYLE, Look, legend_below, look, new
-from t2ipal.tables import MethodRow
+from t2ipal.plan.specs import CurvesSpec, MethodSpec
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -27,8 +27,17 @@ PARTS = {
 }
 
 
+def plot_curves(spec: CurvesSpec, histories: Sequence[Sequence[Mapping[str, Any]]]) -> Figure:
+    """The figure of the losses, from the history of each method of the specification.
+
+    Raises:
+        UserError: no method has a history.
+    """
+    return curves_figure(list(zip(spec.methods, histories, strict=True)), spec.dataset.title)
+
+
 @mpl.rc_context(STYLE)
-def training_curves(runs: Sequence[tuple[MethodRow, Sequence[Mapping[str, Any]]]], dataset: str) -> Figure:
+def curves_figure(runs: Sequence[tuple[MethodSpec, Sequence[Mapping[str, Any]]]], dataset: str) -> Figure:
     """Loss over epochs, a panel per part of the loss, a band between the least and the greatest seed.
 
     Args:
@@ -39,10 +48,10 @@ def training_curves(runs: Sequence[tuple[MethodRow, Sequence[Mapping[str, Any]]]
         UserError: no method has a history.
     """
     names = {name for _, rows in runs for row in rows for name, value in row.items() if value is not None}
-    found = [name for name in names if name.split("_")[0] == "loss"]
-    if not found:
+    losses = [name for name in names if name.split("_")[0] == "loss"]
+    if not losses:
         raise UserError("training curves: no history; expected a method that trains")
-    present = [name for name in PARTS if name in found] + sorted(set(found) - PARTS.keys())
+    present = [name for name in PARTS if name in losses] + sorted(set(losses) - PARTS.keys())
     titles = [method.title for method, _ in runs]
     columns = min(2, len(present))
     lines = ceil(len(present) / columns)
@@ -58,10 +67,10 @@ def training_curves(runs: Sequence[tuple[MethodRow, Sequence[Mapping[str, Any]]]
         panel.margins(y=0.1)
     for panel in axes.flat[len(present) :]:
         panel.set_axis_off()
-    for place, panel in enumerate(axes.flat[: len(present)]):
-        if place % columns == 0:
+    for index, panel in enumerate(axes.flat[: len(present)]):
+        if index % columns == 0:
             panel.set_ylabel("training loss")
-        if place + columns >= len(present):
+        if index + columns >= len(present):
             panel.set_xlabel("epoch")
     figure.suptitle(f"Training, {dataset}", x=0.01, ha="left")
     figure.align_ylabels()

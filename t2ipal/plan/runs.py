@@ -1,7 +1,7 @@
-"""The list of runs that a config asks for, and the cells of tables and the points of figures that they fill.
+"""Runs: what trains and what combines scores, each with all its seeds and levels.
 
-A pure function of the config: no torch, no files. A run is one method with one set of settings on one data set, with
-all its seeds and all the label shares or shots of its protocol; equal runs are one run, whatever asks for them.
+A run is one method with one set of settings on one data set; equal runs are one run, whatever asks for them. Pure
+functions of the config: no torch, no files.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
-from t2ipal.config.schema import Config, Dataset, Fuse, UseInstead
+from t2ipal.classes import load_classes
+from t2ipal.config import Config
+from t2ipal.config.schema import Dataset, Fuse, UseInstead
+from t2ipal.datasets.novel import novel_classes
 from t2ipal.errors import UserError
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import PromptSettings
+from t2ipal.plan.specs import RunKey
 from t2ipal.validation import unknown, validated
 
 if TYPE_CHECKING:
@@ -26,8 +29,6 @@ BASE = "base"
 PARTIAL, FEW_SHOT, NOVEL = "partial", "few_shot", "novel"
 PROTOCOLS = {PARTIAL: TRAIN, FEW_SHOT: SHOTS, NOVEL: SHOTS}
 """Protocol -> the kind of rows that a method must use to take part in it."""
-
-Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ class Run:
     settings: Mapping[str, Any] = field(hash=False)
     protocol: str = ""
     levels: tuple[int, ...] = (0,)
-    sources: tuple[Key, ...] = ()
+    sources: tuple[RunKey, ...] = ()
     combine: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RunKey:
         """What names the run in paths."""
         return self.dataset, self.method, self.variant
 
@@ -74,53 +75,28 @@ class Run:
         """Folder of the run below runs/."""
         return "/".join(self.key)
 
+    @property
+    def trains(self) -> bool:
+        """Whether a job trains it; else its scores are made from those of other runs."""
+        return not self.sources
 
-@dataclass(frozen=True)
-class Plan:
-    """All runs by key, and which of them each table and figure needs.
+    @property
+    def reads_captions(self) -> bool:
+        """Whether it needs captions: for its loss, or as the captions of its images."""
+        return bool(self.kinds & {CAPTIONS, SYNTHETIC})
 
-    Attributes:
-        runs: by (dataset, method, variant).
-        tables: what `t2ipal.tables` makes each table from, by name (see `t2ipal.table_cells`).
-        table1: (method, {dataset: run}) of the base runs, in the order of `methods`, for data sets without a test too.
-        sweeps: by name of the sweep: {dataset: ((value, run), ...)} in the order of the values; of measured data sets.
-        novel: novel classes by data set, where the config has a protocol of them.
-    """
+    @property
+    def reads_templates(self) -> bool:
+        """Whether prompt templates with each class name join its captions."""
+        return CAPTIONS in self.kinds and bool(self.settings.get("templates", True))
 
-    runs: Mapping[Key, Run]
-    tables: Mapping[str, Mapping[str, Any]]
-    table1: tuple[tuple[str, Mapping[str, Run]], ...]
-    sweeps: Mapping[str, Mapping[str, tuple[tuple[Any, Run], ...]]]
-    novel: Mapping[str, tuple[str, ...]]
-
-
-def make_plan(config: Config) -> Plan:
-    """The runs of a config.
-
-    Raises:
-        UserError: an unknown method or setting, a value out of range, or data a method needs and no data set has.
-    """
-    from t2ipal import table_cells
-
-    _check_methods(config)
-    _check_classes(config)
-    planner = Planner(config)
-    table1 = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
-    tables = table_cells.make_tables(planner)
-    sweeps = {
-        name: {
-            data: tuple(
-                (value, planner.point(data, f"sweeps.{name}", sweep.method, sweep.key, value)) for value in sweep.values
-            )
-            for data in measured(config, sweep.datasets)
-        }
-        for name, sweep in config.sweeps.items()
-    }
-    novel = {data: planner.novel_names(data) for data in labelled_datasets(config, NOVEL)} if config.novel else {}
-    return Plan(planner.runs, tables, table1, sweeps, novel)
+    @property
+    def reads_labels(self) -> bool:
+        """Whether it needs labelled training images."""
+        return bool(self.kinds & {TRAIN, SHOTS})
 
 
-def measured(config: Config, chosen: Collection[str] | None = None) -> dict[str, Dataset]:
+def evaluated_datasets(config: Config, chosen: Collection[str] | None = None) -> dict[str, Dataset]:
     """The data sets with labelled test images, of those `chosen` if any are: the ones of a table or figure."""
     return {
         name: dataset for name, dataset in config.datasets.items() if dataset.test and (not chosen or name in chosen)
@@ -146,58 +122,29 @@ def settings_of(
     return validated(model, {**shared, **own, **(override or {})}, prefix or f"settings.{name}")
 
 
-def labelled_datasets(config: Config, protocol: str) -> list[str]:
+def protocol_datasets(config: Config, protocol: str) -> list[str]:
     """The data sets of a protocol: those with labelled training and test images that it is made for."""
-    return [name for name, dataset in measured(config, getattr(config, protocol).datasets).items() if dataset.train]
+    return [
+        name
+        for name, dataset in evaluated_datasets(config, getattr(config, protocol).datasets).items()
+        if dataset.train
+    ]
 
 
 @cache
 def method_of(name: str) -> type[Method]:
-    """The method's class, found once."""
+    """The method's class, looked up once."""
     return methods.get(name)
 
 
 def title_of(name: str) -> str:
-    """What tables call a method, or scores of several."""
+    """The name of a method in tables, or of the scores of several."""
     return "+".join(method_of(part).title for part in name.split("+"))
 
 
 def is_deterministic(name: str) -> bool:
-    """Whether a method draws nothing, so that its seeds are one."""
+    """Whether a method has no random choice, so that one seed is enough."""
     return len(method_of(name).seeds((0, 1))) < 2
-
-
-def pools_of(config: Config, plan: Plan) -> list[str]:
-    """The caption pools that runs read, in the config's order."""
-    used = {dataset.pool for dataset in config.datasets.values()} | {run.pool for run in plan.runs.values()}
-    return [pool for pool in config.pools if pool in used]
-
-
-def readers_of(config: Config, plan: Plan, pool: str) -> list[str]:
-    """The data sets whose classes are looked for in a pool."""
-    readers = {run.dataset for run in plan.runs.values() if run.pool == pool}
-    return [name for name, dataset in config.datasets.items() if dataset.pool == pool or name in readers]
-
-
-def labels_of(config: Config, dataset: str) -> str:
-    """How paths call the labels of a data set's captions: class list and filter, words and cap where there are any."""
-    data = config.datasets[dataset]
-    limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
-    return "".join((f"{Path(data.classes).stem}-{data.filter}", *limits))
-
-
-def drawings_of(plan: Plan, pool: str) -> list[tuple[str, int]]:
-    """What the runs need of a pool's images: (text-to-image model, samples), none if no run uses any."""
-    runs = [run for run in plan.runs.values() if run.pool == pool and run.samples]
-    return sorted({(t2i, max(run.samples for run in runs if run.t2i == t2i)) for t2i in {run.t2i for run in runs}})
-
-
-def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
-    """(part, data set) of all labelled images that the runs need."""
-    train = {run.dataset for run in plan.runs.values() if run.kinds & {TRAIN, SHOTS}}
-    found = [("test", name) for name in measured(config)]
-    found += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
-    return found + [("train", name) for name in config.datasets if name in train]
 
 
 class Planner:
@@ -205,7 +152,7 @@ class Planner:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.runs: dict[Key, Run] = {}
+        self.runs: dict[RunKey, Run] = {}
 
     def run(
         self,
@@ -215,7 +162,7 @@ class Planner:
         use: UseInstead | None = None,
         protocol: str = "",
         levels: Sequence[int] | None = None,
-        place: str = "",
+        asked_by: str = "",
     ) -> Run:
         """A run that trains.
 
@@ -226,7 +173,7 @@ class Planner:
             use: models or captions that differ from those of the config's `use`.
             protocol: a key of `PROTOCOLS`, or "".
             levels: levels of the protocol; None: the config's.
-            place: key of the config that asks, for messages.
+            asked_by: key of the config that asks, for messages.
 
         Raises:
             UserError: an unknown setting or model, or data that the method needs and the data set has not.
@@ -234,12 +181,13 @@ class Planner:
         base = settings_of(self.config, method, dataset=dataset)
         for key in changes or {}:
             if key not in type(base).model_fields:
-                raise unknown(place, key, type(base).model_fields, f"setting of {method}")
-        settings = settings_of(self.config, method, changes, place, dataset)
+                raise unknown(asked_by, key, type(base).model_fields, f"setting of {method}")
+        settings = settings_of(self.config, method, changes, asked_by, dataset)
         changed = {key: value for key, value in (changes or {}).items() if getattr(settings, key) != getattr(base, key)}
         kinds = method_of(method).kinds(settings)
-        used = self._used(dataset, kinds, use, place)
-        named = {key: value for key, value in used.items() if value != self._used(dataset, kinds, None, place)[key]}
+        used = self._used(dataset, kinds, use, asked_by)
+        plain = self._used(dataset, kinds, None, asked_by)
+        named = {key: value for key, value in used.items() if value != plain[key]}
         all_levels = tuple(getattr(self.config, protocol).levels) if protocol else (0,)
         if levels is not None and not set(levels) <= set(all_levels):
             all_levels = tuple(levels)
@@ -260,21 +208,21 @@ class Planner:
             )
         )
 
-    def point(self, dataset: str, place: str, method: str, key: str, value: Any) -> Run:
+    def point(self, dataset: str, asked_by: str, method: str, key: str, value: Any) -> Run:
         """The run of one value of a sweep: of a setting, or of the images per caption."""
         if method not in self.config.methods:
-            raise unknown(f"{place}.method", method, self.config.methods, "method")
+            raise unknown(f"{asked_by}.method", method, self.config.methods, "method")
         if key == "samples":
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(
-                    f"config: {place}.values: {value!r} is not a whole number >= 1 (expected images per caption)"
+                    f"config: {asked_by}.values: {value!r} is not a whole number >= 1 (expected images per caption)"
                 )
-            return self.run(dataset, method, use=UseInstead(samples=value), place=place)
+            return self.run(dataset, method, use=UseInstead(samples=value), asked_by=asked_by)
         if key not in method_of(method).Settings.model_fields:
             raise unknown(
-                f"{place}.key", key, [*method_of(method).Settings.model_fields, "samples"], f"setting of {method}"
+                f"{asked_by}.key", key, [*method_of(method).Settings.model_fields, "samples"], f"setting of {method}"
             )
-        return self.run(dataset, method, {key: value}, place=f"{place}.values")
+        return self.run(dataset, method, {key: value}, asked_by=f"{asked_by}.values")
 
     def fused(self, base: Run, partner: Run, fuse: Fuse) -> Run:
         """Scores of `base` and `partner`, both on one scale, added by weight."""
@@ -295,9 +243,6 @@ class Planner:
         Raises:
             UserError: a name that is none of the classes, or as many novel classes as there are classes.
         """
-        from t2ipal.classes import load_classes
-        from t2ipal.datasets.novel import novel_classes
-
         names = load_classes(self.config.datasets[dataset].classes).names
         wanted = self.config.novel.classes
         if isinstance(wanted, int):
@@ -317,50 +262,44 @@ class Planner:
         run |= {"seeds": max((source.seeds for source in sources), key=len)}
         return self._add(Run(**{**run, "sources": tuple(source.key for source in sources), "combine": combine}))
 
-    def _used(self, dataset: str, kinds: frozenset[str], use: UseInstead | None, place: str) -> dict[str, Any]:
+    def _used(self, dataset: str, kinds: frozenset[str], use: UseInstead | None, asked_by: str) -> dict[str, Any]:
         """Pool and models of a run; what a run does not use stays the config's, so that it is no other run."""
         config, use = self.config, use or UseInstead()
         for key, known in (("text_to_image", config.text_to_image), ("clip", config.clip), ("pool", config.pools)):
             if getattr(use, key) is not None and getattr(use, key) not in known:
-                raise unknown(f"{place}.use.{key}", getattr(use, key), known, key.replace("_", "-"))
-        reads, draws = bool(kinds & {CAPTIONS, SYNTHETIC}), SYNTHETIC in kinds
-        t2i = (use.text_to_image if draws else None) or config.use.text_to_image
+                raise unknown(f"{asked_by}.use.{key}", getattr(use, key), known, key.replace("_", "-"))
+        reads, generates = bool(kinds & {CAPTIONS, SYNTHETIC}), SYNTHETIC in kinds
+        t2i = (use.text_to_image if generates else None) or config.use.text_to_image
         return {
             "clip": use.clip or config.use.clip,
             "t2i": t2i,
             "pool": (use.pool if reads else None) or config.datasets[dataset].pool,
-            "samples": (use.samples or config.text_to_image[t2i].samples) if draws else 0,
+            "samples": (use.samples or config.text_to_image[t2i].samples) if generates else 0,
         }
 
     def _add(self, run: Run) -> Run:
         return self.runs.setdefault(run.key, run)
 
 
-def _check_methods(config: Config) -> None:
-    places = [(f"methods.{place}", name, "") for place, name in enumerate(config.methods)]
+def check_methods(config: Config) -> None:
+    """Check that every method that the config names exists, and learns from what its table offers.
+
+    Raises:
+        UserError: one line for the first that is not so.
+    """
+    named = [(f"methods.{index}", name, "") for index, name in enumerate(config.methods)]
     for protocol in PROTOCOLS:
         part = getattr(config, protocol)
         if part is not None:
-            places += [(f"{protocol}.methods.{place}", name, protocol) for place, name in enumerate(part.methods)]
-    for key, name, protocol in places:
-        try:
-            method = method_of(name)
-        except UserError as error:
-            if "." in name:
-                raise UserError(f"config: {key}: {error}") from error
-            raise unknown(key, name, methods.names(), "method") from error
-        if protocol and PROTOCOLS[protocol] not in method.uses:
-            raise UserError(
-                f"config: {key}: {name} does not learn from {PROTOCOLS[protocol]} rows (expected one that does)"
-            )
-        if not protocol and SHOTS in method.uses:
-            raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
-    known = {name for _, name, _ in places}
+            named += [(f"{protocol}.methods.{index}", name, protocol) for index, name in enumerate(part.methods)]
+    for key, name, protocol in named:
+        _check_method(key, name, protocol)
+    known = {name for _, name, _ in named}
     settings = {f"datasets.{data}.settings": dataset.settings for data, dataset in config.datasets.items()}
-    for place, named in {"settings": config.settings, **settings}.items():
-        for name in named:
+    for key, by_method in {"settings": config.settings, **settings}.items():
+        for name in by_method:
             if name not in known and name not in methods.names():
-                raise unknown(place, name, sorted(known), "method")
+                raise unknown(key, name, sorted(known), "method")
     for sweep, spec in config.sweeps.items():
         for end in {end for pair in spec.above for end in pair if isinstance(end, str)} - set(spec.values):
             if end not in known and end not in methods.names():
@@ -372,10 +311,27 @@ def _check_methods(config: Config) -> None:
     validated(PromptSettings, config.training, "training")
 
 
-def _check_classes(config: Config) -> None:
-    """Prompts are learned by ranking classes against each other: one class alone teaches them nothing."""
-    from t2ipal.classes import load_classes
+def _check_method(key: str, name: str, protocol: str) -> None:
+    try:
+        method = method_of(name)
+    except UserError as error:
+        if "." in name:
+            raise UserError(f"config: {key}: {error}") from error
+        raise unknown(key, name, methods.names(), "method") from error
+    if protocol and PROTOCOLS[protocol] not in method.uses:
+        raise UserError(
+            f"config: {key}: {name} does not learn from {PROTOCOLS[protocol]} rows (expected one that does)"
+        )
+    if not protocol and SHOTS in method.uses:
+        raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
 
+
+def check_classes(config: Config) -> None:
+    """Check that there are two classes or more: prompts are learned by ranking classes against each other.
+
+    Raises:
+        UserError: one class, and a method that ranks.
+    """
     for data, dataset in config.datasets.items():
         if len(load_classes(dataset.classes)) > 1:
             continue
@@ -395,23 +351,3 @@ def _variant(protocol: str, changes: Mapping[str, Any]) -> str:
 def _text(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text.replace("/", "-").replace("{", "").replace("}", "")
-
-
-__all__ = [
-    "BASE",
-    "CAPTIONS",
-    "FEW_SHOT",
-    "NOVEL",
-    "PARTIAL",
-    "SHOTS",
-    "SYNTHETIC",
-    "TRAIN",
-    "Plan",
-    "Planner",
-    "Run",
-    "make_plan",
-    "method_of",
-    "settings_of",
-    "measured",
-    "title_of",
-]

@@ -1,0 +1,306 @@
+"""Which run fills which cell: the paper's Tables 1 to 6, and tables of variations.
+
+A table is one function of the planner, registered in `PAPER_TABLES`; those of the config's `ablations` need none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from t2ipal.config.schema import Ablation, Dataset, UseInstead, Variation
+from t2ipal.errors import UserError
+from t2ipal.plan.runs import (
+    FEW_SHOT,
+    NOVEL,
+    PARTIAL,
+    SHOTS,
+    TRAIN,
+    Planner,
+    Run,
+    evaluated_datasets,
+    is_deterministic,
+    method_of,
+    protocol_datasets,
+    settings_of,
+    title_of,
+)
+from t2ipal.plan.specs import BeyondSpec, BlockSpec, CellSpec, ColumnSpec, EndSpec, PaperName, RowSpec, TableSpec
+from t2ipal.validation import unknown
+
+NOT_IN_PAPER = "not in the paper"
+BASELINE, OURS = "tai_dpt", "t2i_pal"
+PAPER_NOVEL = "coco2014-novel16"
+MORE_LABELS, MORE_SHOTS = "more labels are better", "more shots are better"
+Printed = tuple[str, str | None, str]
+"""Where the paper prints the values of a row: table, data set, and what follows the level in the setting's name."""
+
+
+def make_tables(planner: Planner) -> dict[str, TableSpec]:
+    """The specification of every table that the config asks for, by name; their runs join the planner's.
+
+    None where no data set has labelled test images.
+    """
+    config = planner.config
+    if not evaluated_datasets(config):
+        return {}
+    tables = {name: table for name, make in PAPER_TABLES.items() if (table := make(planner)) is not None}
+    for name, ablation in config.ablations.items():
+        if name in tables:
+            raise UserError(f"config: ablations.{name}: there is a table of this name (expected another name)")
+        tables[name] = _ablation(planner, name, ablation)
+    return tables
+
+
+def _table1(planner: Planner) -> TableSpec:
+    config = planner.config
+    rows = {}
+    for name in sorted(config.methods, key=lambda name: not method_of(name).in_paper):
+        cells = {
+            data: _cell(planner.run(data, name), paper=_paper("T1", dataset.paper, title_of(name), "zero-shot"))
+            for data, dataset in evaluated_datasets(config).items()
+        }
+        rows[name] = _row(name, cells, against=[BASELINE] if BASELINE in config.methods and name != BASELINE else [])
+    extra = {name: _varied(planner, "extra", name, row, "") for name, row in config.extra.items()}
+    _check_against("extra", {**rows, **extra}, config.extra)
+    return TableSpec(
+        name="table1",
+        title="Table 1. Zero-shot multi-label recognition",
+        columns=_dataset_columns(planner),
+        blocks=(BlockSpec(rows=(*rows.values(), *extra.values())),),
+    )
+
+
+def _table2(planner: Planner) -> TableSpec | None:
+    partial = planner.config.partial
+    blocks = []
+    for data, dataset in _datasets_of(planner, PARTIAL).items():
+        rows = _labelled_rows(planner, data, PARTIAL, ("T2", dataset.paper, "%"))
+        blocks.append(BlockSpec(title=dataset.title, paper=dataset.paper, rows=rows))
+    if not blocks:
+        return None
+    return TableSpec(
+        name="table2",
+        title="Table 2. Partial labels",
+        columns=_level_columns(partial.levels, "%"),
+        blocks=blocks,
+        stacked=True,
+        average=True,
+        trend=MORE_LABELS,
+        notes=("Columns are shares of known labels. Fused rows add the scores of a method that has seen no label.",),
+    )
+
+
+def _table3(planner: Planner) -> TableSpec | None:
+    novel = planner.config.novel
+    blocks, chosen = [], []
+    for data, dataset in _datasets_of(planner, NOVEL).items():
+        printed = ("T3", PAPER_NOVEL, "-shot")
+        runs = {name: planner.run(data, name, use=novel.use, protocol=NOVEL, asked_by=NOVEL) for name in novel.methods}
+        rows = [_level_row(name, run, run.levels, printed) for name, run in runs.items()]
+        for name in novel.zero_shot:
+            _known(planner, "novel.zero_shot", name)
+            against = [BASELINE] if name == OURS and BASELINE in novel.zero_shot else []
+            rows.append(_level_row(name, planner.novel(planner.run(data, name)), (0,), printed, against))
+        names = planner.novel_names(data)
+        chosen.append(f"Novel classes of {dataset.title}: {', '.join(names)}.")
+        # the paper's words: zero shots surpass the best system with five
+        ours, most = EndSpec(row=OURS, column="0"), str(max(novel.levels))
+        beyond = [
+            BeyondSpec(left=ours, right=EndSpec(row=name, column=most))
+            for name in novel.methods
+            if OURS in novel.zero_shot
+        ]
+        title = f"{dataset.title}, {len(names)} novel classes"
+        blocks.append(BlockSpec(title=title, paper=PAPER_NOVEL, rows=rows, beyond=beyond))
+    if not blocks:
+        return None
+    return TableSpec(
+        name="table3",
+        title="Table 3. Novel classes",
+        columns=_level_columns((0, *novel.levels), "-shot"),
+        blocks=blocks,
+        stacked=True,
+        trend=MORE_SHOTS,
+        notes=(
+            *chosen,
+            "The paper has this table for 16 classes of COCO; its values stand beside ours for all data sets.",
+            "AP of all test images for every row; LaSO's and ML-FSL's papers measure otherwise "
+            "(see docs/deviations.md).",
+        ),
+    )
+
+
+def _table4(planner: Planner) -> TableSpec | None:
+    few_shot = planner.config.few_shot
+    blocks = []
+    for data, dataset in _datasets_of(planner, FEW_SHOT).items():
+        printed = ("T4", dataset.paper, "-shot")
+        partners = few_shot.fuse.partners if few_shot.fuse else []
+        zero_shot = [name for name in planner.config.methods if name in ("zsclip", *partners)]
+        rows = []
+        for name in zero_shot:
+            against = [BASELINE] if name == OURS and BASELINE in zero_shot else []
+            rows.append(_level_row(name, planner.run(data, name), (0,), printed, against))
+        rows += _labelled_rows(planner, data, FEW_SHOT, printed)
+        blocks.append(BlockSpec(title=dataset.title, paper=dataset.paper, rows=rows))
+    if not blocks:
+        return None
+    return TableSpec(
+        name="table4",
+        title="Table 4. Few-shot",
+        columns=_level_columns((0, *few_shot.levels), "-shot"),
+        blocks=blocks,
+        stacked=True,
+        trend=MORE_SHOTS,
+    )
+
+
+PAPER_TABLES: Mapping[str, Callable[[Planner], TableSpec | None]] = {
+    "table1": _table1,
+    "table2": _table2,
+    "table3": _table3,
+    "table4": _table4,
+}
+"""By name: the function that makes it, None where the config does not ask for it."""
+
+
+def _datasets_of(planner: Planner, protocol: str) -> dict[str, Dataset]:
+    """The data sets of a protocol; none where the config has no such protocol."""
+    if getattr(planner.config, protocol) is None:
+        return {}
+    return {name: planner.config.datasets[name] for name in protocol_datasets(planner.config, protocol)}
+
+
+def _labelled_rows(planner: Planner, data: str, protocol: str, printed: Printed) -> list[RowSpec]:
+    """A row per label-trained method of a protocol, and one per fusion."""
+    part, rows = getattr(planner.config, protocol), []
+    names = part.methods_of.get(data, part.methods) if protocol == PARTIAL else part.methods
+    runs = {name: planner.run(data, name, use=part.use, protocol=protocol, asked_by=protocol) for name in names}
+    for name, run in runs.items():
+        rows.append(_level_row(name, run, run.levels, printed))
+    if part.fuse is None:
+        return rows
+    if part.fuse.base not in runs:
+        raise unknown(f"{protocol}.fuse.base", part.fuse.base, runs, "method of this table")
+    base, fusions = runs[part.fuse.base], []
+    for partner in part.fuse.partners:
+        _known(planner, f"{protocol}.fuse.partners", partner)
+        run = planner.fused(base, planner.run(data, partner), part.fuse)
+        rows.append(_level_row(run.method, run, run.levels, printed, [base.method, *fusions[:1]]))
+        fusions.append(run.method)
+    return rows
+
+
+def _ablation(planner: Planner, name: str, ablation: Ablation) -> TableSpec:
+    number = re.fullmatch(r"table(\d+)", name)
+    code, asked_by = f"T{number[1]}" if number else "", f"ablations.{name}.rows"
+    rows = {key: _varied(planner, asked_by, key, row, code, ablation.datasets) for key, row in ablation.rows.items()}
+    _check_against(asked_by, rows, ablation.rows)
+    filled = {key: row for key, row in rows.items() if row.cells}
+    groups: dict[str, list[RowSpec]] = {}
+    for key, row in filled.items():
+        against = tuple(other for other in row.against if other in filled)
+        groups.setdefault(ablation.rows[key].group, []).append(row.model_copy(update={"against": against}))
+    return TableSpec(
+        name=name,
+        title=ablation.title,
+        columns=_dataset_columns(planner, ablation.datasets),
+        blocks=[BlockSpec(title=title, rows=group) for title, group in groups.items()],
+        notes=ablation.notes,
+    )
+
+
+def _varied(
+    planner: Planner, asked_by: str, key: str, row: Variation, code: str, datasets: Sequence[str] | None = None
+) -> RowSpec:
+    """A row of one method, changed, over the data sets (None: all)."""
+    try:
+        method = method_of(row.method)
+    except UserError as error:
+        raise UserError(f"config: {asked_by}.{key}.method: {error}") from error
+    if row.labels is not None and planner.config.partial is None:
+        raise UserError(
+            f"config: {asked_by}.{key}.labels: there is no `partial` (expected it for a share of known labels)"
+        )
+    cells = {}
+    for data, dataset in evaluated_datasets(planner.config, datasets).items():
+        if dataset.train is None and _learns_from_labels(planner, row):
+            continue
+        protocol, levels, use = "", None, row.use
+        if row.labels is not None:
+            protocol, levels = PARTIAL, [row.labels]
+            use = UseInstead(**{**planner.config.partial.use.model_dump(), **row.use.model_dump(exclude_none=True)})
+        run = planner.run(data, row.method, row.set, use, protocol, levels, f"{asked_by}.{key}")
+        run = planner.standardised(run) if row.scores == "sparc" else run
+        printed = _paper(code, dataset.paper, *row.paper) if row.paper else None
+        cells[data] = _cell(run, row.labels or 0, printed)
+    title = row.title or method.title + (" with SPARC's normalisation" if row.scores == "sparc" else "")
+    in_paper = row.in_paper and row.scores == "own" and asked_by != "extra"
+    return _row(row.method, cells, key=key, title=title, against=row.against, in_paper=in_paper)
+
+
+def _learns_from_labels(planner: Planner, row: Variation) -> bool:
+    settings = settings_of(planner.config, row.method, row.set)
+    return bool(method_of(row.method).kinds(settings) & {TRAIN, SHOTS})
+
+
+def _check_against(asked_by: str, rows: Mapping[str, RowSpec], variations: Mapping[str, Variation]) -> None:
+    """Rows are compared with rows of their own group: the others are under another heading."""
+    for key, row in variations.items():
+        group = [name for name in rows if name not in variations or variations[name].group == row.group]
+        for other in row.against:
+            if other not in group:
+                raise unknown(f"{asked_by}.{key}.against", other, group, "row of this group of the table")
+
+
+def _known(planner: Planner, asked_by: str, name: str) -> None:
+    if name not in planner.config.methods:
+        raise unknown(asked_by, name, planner.config.methods, "method of Table 1")
+
+
+def _level_row(name: str, run: Run, levels: Sequence[int], printed: Printed, against: Sequence[str] = ()) -> RowSpec:
+    table, dataset, unit = printed
+    title = title_of(name)
+    cells = {str(level): _cell(run, level, _paper(table, dataset, title, f"{level}{unit}")) for level in levels}
+    return _row(name, cells, against=against)
+
+
+def _row(
+    name: str,
+    cells: Mapping[str, CellSpec],
+    key: str = "",
+    title: str = "",
+    against: Sequence[str] = (),
+    in_paper: bool | None = None,
+) -> RowSpec:
+    parts = name.split("+")
+    if in_paper is None:
+        in_paper = all(method_of(part).in_paper for part in parts)
+    return RowSpec(
+        key=key or name,
+        title=title or title_of(name),
+        remark="" if in_paper else NOT_IN_PAPER,
+        deterministic=all(is_deterministic(part) for part in parts),
+        against=against,
+        cells=cells,
+    )
+
+
+def _cell(run: Run, level: int = 0, paper: PaperName | None = None) -> CellSpec:
+    return CellSpec(run=run.key, level=level, paper=paper)
+
+
+def _paper(table: str, dataset: str | None, method: str, setting: str) -> PaperName | None:
+    return (table, dataset, method, setting) if table and dataset else None
+
+
+def _level_columns(levels: Sequence[int], unit: str) -> list[ColumnSpec]:
+    return [ColumnSpec(key=str(level), header=f"{level}{unit}") for level in levels]
+
+
+def _dataset_columns(planner: Planner, chosen: Sequence[str] | None = None) -> list[ColumnSpec]:
+    return [
+        ColumnSpec(key=name, header=dataset.title, paper=dataset.paper)
+        for name, dataset in evaluated_datasets(planner.config, chosen).items()
+    ]
