@@ -61,7 +61,7 @@ def test_an_overlay_is_valid_and_stands_on_real_models(name: str) -> None:
     runs = plan.runs
     assert config.name == name
     assert list(config.datasets) == [name]
-    assert [method for method, _ in plan.table1] == ["zsclip", "tai_dpt", "t2i_pal"]
+    assert [method for method, _ in plan.base] == ["zsclip", "tai_dpt", "t2i_pal"]
     assert {run.clip for run in runs.values()} == {config.use.clip}
     assert "supplement" not in plan.tables
     assert config.clip[config.use.clip].model == "RN101"

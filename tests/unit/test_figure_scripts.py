@@ -2,12 +2,11 @@
 
 import csv
 import json
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import levels as levels_script
-import modality_gap as gap_script
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -21,8 +20,14 @@ from t2ipal.plan.specs import CellSpec, DatasetSpec, GapSpec, LevelsSpec, Method
 from t2ipal.store import write_parquet, write_tensors
 from t2ipal.tables.paper import quoted, read_paper
 
-PAPER = Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv"
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = ROOT / "resources" / "paper_results.csv"
 DIM = 8
+
+
+def run_script(name: str, job: SimpleNamespace) -> None:
+    """Call the script's `main` as Snakemake does."""
+    runpy.run_path(str(ROOT / "workflow_scripts" / f"{name}.py"))["main"](job)
 
 
 class Files(dict[str, Any]):
@@ -83,7 +88,7 @@ def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         input=SimpleNamespace(metrics=metrics, paper=str(PAPER)),
         output=output(tmp_path, "png", "svg"),
     )
-    levels_script.main(job)
+    run_script("levels", job)
     ours, paper = plotted[0].axes
     assert ours.lines[0].get_xydata().tolist() == [[1, 72.5], [2, 73.5], [4, 75.5]]
     assert paper.lines[0].get_xydata().tolist() == [[1, 79.3], [2, 83.2], [4, 83.8]]
@@ -93,7 +98,7 @@ def test_the_levels_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     more = block[0].model_copy(update={"cells": {**block[0].cells, "8": cell("coop", 8, None)}})
     job.params.spec = spec.model_copy(update={"rows": (more, *block[1:])}).plain()
     with pytest.raises(UserError, match="Few shots: no metrics of run micro/coop/base at level 8"):
-        levels_script.main(job)
+        run_script("levels", job)
 
 
 def unit(draw: np.random.Generator, rows: int, shift: float) -> np.ndarray:
@@ -141,7 +146,7 @@ def test_the_gap_script_writes_what_it_draws(with_models: bool, tmp_path: Path) 
     spec = GapSpec(dataset=data, methods=[methods["t2i_pal"]], prompts=[methods[name] for name in names])
     files["models"] = [str(tmp_path / f"{name}.safetensors") for name in names]
     where = output(tmp_path, "png", "svg", "csv")
-    gap_script.main(SimpleNamespace(params=SimpleNamespace(spec=spec.plain()), input=files, output=where))
+    run_script("modality_gap", SimpleNamespace(params=SimpleNamespace(spec=spec.plain()), input=files, output=where))
     with open(where.csv, newline="", encoding="utf-8") as file:
         found = {row["pair"]: float(row["distance"]) for row in csv.DictReader(file)}
     test = load_image_features(paths["test"]).global_nopos.float().numpy()

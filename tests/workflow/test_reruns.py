@@ -127,7 +127,7 @@ NOTHING_KEYS: dict[str, Any] = {
     "search": {"partial_bce": {"level": 90}},
 }
 NOTHING_CODE = (
-    *("t2ipal/config/schema.py", "t2ipal/plan.py", "t2ipal/runtime/job.py", "t2ipal/version.py"),
+    *("t2ipal/config/schema.py", "t2ipal/plan/runs.py", "t2ipal/runtime/job.py", "t2ipal/version.py"),
     *("rules/train.smk", "Snakefile", "config.yaml"),
 )
 

@@ -1,0 +1,124 @@
+"""What rules ask of the plan."""
+
+from typing import Any
+
+from configs import default, merged
+
+from t2ipal.config import Config, load_config
+from t2ipal.plan import queries
+from t2ipal.plan.make import Plan, make_plan
+
+
+def planned(change: dict[str, Any] | None = None) -> tuple[Config, Plan]:
+    config = load_config(merged(default(), change or {}))
+    return config, make_plan(config)
+
+
+def bare(*methods: str) -> tuple[Config, Plan]:
+    """Table 1 alone."""
+    none = {"extra": {}, "ablations": {}, "sweeps": {}, "partial": None, "novel": None, "few_shot": None}
+    config = load_config({**default(), **none, "methods": list(methods)})
+    return config, make_plan(config)
+
+
+CONFIG, PLAN = planned()
+PHOTOS = {
+    "datasets": {"mine": {**default()["datasets"]["micro"], "test": None, "photos": {"path": "photos"}, "cap": 9}}
+}
+
+
+def test_pools_are_those_that_runs_read_and_readers_those_whose_classes_are_looked_for() -> None:
+    assert queries.pools(CONFIG, PLAN) == ["micro", "drop-20", "drop-40"]
+    config, plan = planned({"ablations": {"supplement": None}})
+    assert queries.pools(config, plan) == ["micro"]
+    config, plan = planned(PHOTOS)
+    assert queries.readers(config, plan, "micro") == ["micro", "mine"]
+    assert queries.readers(config, plan, "drop-20") == ["micro"]  # a variation of a table: not of photos
+
+
+def test_labels_have_a_name_by_class_list_filter_and_limits() -> None:
+    config, plan = planned(PHOTOS)
+    assert [queries.labels_name(config, name) for name in config.datasets] == [
+        "voc2007-default",
+        "voc2007-default-cap9",
+    ]
+    assert queries.labels_owner(config, plan, "micro", "voc2007-default-cap9") == "mine"
+
+
+def test_images_are_generated_for_the_most_that_any_run_uses() -> None:
+    assert queries.images_to_generate(PLAN, "micro") == [("micro", 6), ("steps-2", 1), ("steps-4", 1)]
+    assert queries.images_to_generate(PLAN, "drop-20") == [("micro", 1)]
+    _, plan = bare("tai_dpt")
+    assert queries.images_to_generate(plan, "micro") == []
+
+
+def test_labelled_images_are_those_of_tests_thresholds_and_methods_that_learn_from_labels() -> None:
+    assert queries.labelled_images(CONFIG, PLAN) == [("test", "micro"), ("validation", "micro"), ("train", "micro")]
+    config, plan = planned(PHOTOS)
+    assert ("test", "mine") not in queries.labelled_images(config, plan)
+
+
+def test_the_runs_of_a_table_are_named_once() -> None:
+    runs = queries.table_runs(PLAN, [PLAN.tables["table2"]])
+    assert [run.method for run in runs][:2] == ["ssgrl", "gcn_ml"]
+    assert len(runs) == 7
+
+
+def test_a_sweep_is_read_with_the_base_runs() -> None:
+    runs = queries.sweep_runs(PLAN, "fig3a", "micro")
+    assert [run.variant for run in runs[:3]] == ["gamma=0", "base", "gamma=0.4"]
+    assert [run.method for run in runs[6:]] == ["zsclip", "clip_dpt", "tai_dpt", "comc", "oracle"]
+
+
+def test_a_sweep_has_the_default_and_claims_have_the_papers_pairs() -> None:
+    spec = queries.sweep_spec(CONFIG, PLAN, "fig4", "micro")
+    assert (spec.default, spec.above) == (6, ())  # what the paper claims changes no figure
+    assert queries.sweep_spec(CONFIG, PLAN, "fig3a", "micro").default == 0.2
+    claimed = {sweep.name: sweep for sweep in queries.claims_spec(CONFIG, PLAN).sweeps}
+    assert claimed["fig4"].above == ((6, 1), (1, "tai_dpt"))
+    assert [point.value for point in claimed["fig4"].points] == [1, 6]
+    runs = {run.key for run in queries.claims_runs(CONFIG, PLAN)}
+    assert runs >= {point.run for sweep in claimed.values() for point in sweep.points}
+    assert runs >= {cell.run for table in PLAN.tables.values() for cell in table.cells}
+
+
+def test_a_figure_of_levels_is_a_block_of_its_table() -> None:
+    assert queries.level_figures(CONFIG, PLAN) == [("partial", "micro"), ("few_shot", "micro")]
+    spec = queries.levels_spec(CONFIG, PLAN, "few_shot", "micro")
+    assert (spec.axis, spec.title, spec.dataset.title) == ("shots", "Table 4. Few-shot", "micro world")
+    assert spec.rows == PLAN.tables["table4"].blocks[0].rows
+    two = {"datasets": {"other": {**default()["datasets"]["micro"], "title": "other"}}}
+    config, plan = planned(two)
+    assert queries.levels_spec(config, plan, "partial", "other").rows == plan.tables["table2"].blocks[1].rows
+    assert {run.dataset for run in queries.levels_runs(config, plan, "partial", "other")} == {"other"}
+
+
+def test_searches_are_of_data_sets_with_validation_images() -> None:
+    assert queries.searches(CONFIG) == [("micro", "micro", method) for method in CONFIG.search]
+    assert queries.search_protocol(CONFIG, "coop") == "few_shot"
+    assert queries.search_protocol(CONFIG, "t2i_pal") is None
+    assert queries.search_levels(CONFIG, "partial") == [50]
+    config, _ = planned({"datasets": {"micro": {"validation": None}}})
+    assert queries.searches(config) == []
+
+
+def test_novel_classes_are_those_of_the_protocol() -> None:
+    run = PLAN.runs["micro", "laso", "novel"]
+    assert queries.novel_classes(PLAN, run) == PLAN.novel["micro"]
+    assert queries.novel_classes(PLAN, PLAN.runs["micro", "t2i_pal", "base"]) == ()
+    assert {run.method for run in queries.protocol_runs(PLAN, "novel", "micro")} == {"laso", "ml_fsl"}
+
+
+def test_pictures_are_those_that_data_and_methods_allow() -> None:
+    every = ["captions.html", "contact_sheet.png", "training_curves.png", "per_class.png", "heat_maps.png"]
+    assert queries.pictures(CONFIG, PLAN, "micro") == [*every, "modality_gap.png"]
+    config, plan = planned(PHOTOS)
+    assert queries.pictures(config, plan, "mine") == every[:3]
+    config, plan = bare("zsclip")
+    assert queries.pictures(config, plan, "micro") == ["captions.html", "per_class.png"]
+
+
+def test_heat_maps_are_t2i_pals_where_it_runs() -> None:
+    assert queries.heat_map_run(PLAN, "micro").method == "t2i_pal"
+    _, plan = bare("zsclip", "tai_dpt")
+    assert queries.heat_map_run(plan, "micro").method == "tai_dpt"
