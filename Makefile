@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test lint format lock clean
+.PHONY: help env reproduce check test lint format lock clean
 
 PYTHON ?= python3
 CORES ?= all
@@ -30,6 +30,9 @@ reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro
 	  echo "Report: writing $$report"; \
 	  $(SNAKEMAKE) --report "$$report" > "$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; fi
 	@$(BIN)/t2ipal results
+
+check: lint ## lint and unit tests: a minute or so, after every edit
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/golden
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

@@ -1,16 +1,28 @@
 """Fixtures shared by all tests."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from warm import start_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Before torch is imported: what tests compute is small, and threads that wait for each other burn all cores.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One warm Python for all workers of pytest -n; it imports nothing before it is asked."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="t2ipal-")
+        config.add_cleanup(folder.cleanup)
+        server = start_server(Path(folder.name))
+        config.add_cleanup(lambda: (server.stdin.close(), server.wait()))
+
 
 LONGEST = {"test_slurm.py", "test_reruns.py"}
 

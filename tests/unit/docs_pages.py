@@ -57,12 +57,12 @@ def documented_outputs() -> dict[str, dict[str, str]]:
 
 
 def rules() -> dict[str, dict[str, list[str]]]:
-    """Each rule of rules/*.smk: the path patterns of its outputs (results folder left out) and of its log."""
+    """Each rule of rules/*.smk: the path patterns of its outputs (results folder left out), log and benchmark."""
     found: dict[str, dict[str, list[str]]] = {}
     for file in sorted((ROOT / "rules").glob("*.smk")):
         text = file.read_text(encoding="utf-8")
         for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)*)", text, re.MULTILINE):
-            found[name] = {part: _paths(body, part) for part in ("output", "log")}
+            found[name] = {part: _paths(body, part) for part in ("output", "log", "benchmark")}
         for parent, name in re.findall(r"^use rule (\w+) as (\w+) with", text, re.MULTILINE):
             found[name] = found[parent]
     return found

@@ -209,8 +209,20 @@ def test_every_file_that_rules_make_is_documented_and_no_other() -> None:
     assert set(documented_outputs()) == made
 
 
+def wildcards(paths: list[str]) -> set[str]:
+    return {word for path in paths for word in re.findall(r"{(\w+)", path)}
+
+
 def test_logs_and_benchmarks_are_where_the_page_says() -> None:
-    assert all(path.startswith(("logs/", "results/zoo/")) for parts in rules().values() for path in parts["log"])
+    """Each rule that makes files: `logs/{rule}/...`, `benchmarks/{rule}/....jsonl`, with the wildcards of the job."""
+    for name, parts in rules().items():
+        if name == "zoo":
+            assert (parts["log"], parts["benchmark"]) == (["results/zoo/zoo.log"], ["results/zoo/zoo.jsonl"])
+        elif parts["output"]:
+            (log,), (benchmark,) = parts["log"], parts["benchmark"]
+            assert name.startswith(log.split("/")[1].removesuffix(".log")), log
+            assert re.sub(r"^logs(/.+)\.log$", r"benchmarks\1.jsonl", log) == benchmark
+            assert wildcards([log]) == wildcards(parts["output"]), name
 
 
 def plain_type(kind: pa.DataType) -> str:

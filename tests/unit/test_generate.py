@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiny_pipeline
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from t2ipal.errors import UserError
@@ -30,6 +32,7 @@ pytestmark = [
 ]
 
 CAPTIONS = [(f"c{index:03d}", text) for index, text in enumerate(["a red bus", "two dogs", "a cat on a sofa"] * 4)][:11]
+TEXTS = pa.schema([("caption_id", pa.string()), ("text", pa.string())])
 LEVELS = 2
 """Rounding may move a pixel by this many of 255 levels, no more."""
 
@@ -143,10 +146,26 @@ def test_image_seeds(seed: int, caption_id: str, sample: int) -> None:
     assert seeds[0] == image_seed(seed, caption_id, sample) != image_seed(seed + 1, caption_id, sample)
 
 
-@given(st.text(max_size=20), st.integers(1, 64))
-def test_shard_of(caption_id: str, shards: int) -> None:
-    assert 0 <= shard_of(caption_id, shards) < shards
-    assert shard_of(caption_id, shards) == shard_of(caption_id, shards)
+@examples(max_examples=20, deadline=None)
+@given(st.lists(st.text(max_size=20), unique=True, max_size=30), st.integers(1, 6))
+def test_every_caption_is_in_one_shard_and_others_do_not_move_it(ids: list[str], shards: int) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+
+        def shard_rows(listed: list[str]) -> list[list[tuple[str, str]]]:
+            pq.write_table(
+                pa.table({"caption_id": listed, "text": [f"text {key}" for key in listed]}, TEXTS), file.name
+            )
+            return [read_shard(file.name, shard, shards) for shard in range(shards)]
+
+        every, half = shard_rows(ids), shard_rows(ids[::-2])
+    assert sorted(row for rows in every for row in rows) == sorted((key, f"text {key}") for key in ids)
+    assert half == [[row for row in rows if row[0] in ids[::-2]] for rows in every]
+    assert all(rows == sorted(rows) for rows in every)
+
+
+def test_shards_of_today_are_those_of_tomorrow() -> None:
+    """Results that exist are joined by shard: another hash, or one that depends on the process, would mix them up."""
+    assert [shard_of(key, 10) for key in ("0", "1", "c000", "été")] == [0, 5, 7, 5]
 
 
 def test_shards_are_even() -> None:

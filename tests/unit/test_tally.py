@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from t2ipal.images.flagged import write_flagged
 from t2ipal.images.generate import image_seed, shard_schema
 from t2ipal.images.tally import tally, tally_csv, tally_line
-from t2ipal.store import write_parquet
+from t2ipal.store import read_parquet, write_parquet
+from t2ipal.training.runs import read_flagged
 
 
 def shard(path: Path, rows: list[tuple[str, int, int, str]], seed: int = 3) -> Path:
@@ -51,3 +53,15 @@ def test_every_image_is_counted_once(tmp_path: Path) -> None:
 def test_nothing_left_out(tmp_path: Path) -> None:
     line = tally_line(tally_csv(tally([shard(tmp_path / "a", [("a", 0, 0, "")])], 3)))
     assert line == "1 images drawn, 0 of them again with another seed; left out: 0"
+
+
+def test_what_training_leaves_out_are_the_bad_images_and_no_good_one(tmp_path: Path) -> None:
+    rows = [("a", 0, 0, ""), ("b", 0, 2, "flagged"), ("c", 0, 2, "black"), ("d", 0, 1, ""), ("e", 1, 2, "nan")]
+    path = tmp_path / "flagged.parquet"
+    assert write_flagged(shard(tmp_path / "shard.parquet", rows), path) == 3
+    table = read_parquet(path)
+    assert table.to_pylist() == [
+        {"caption_id": caption, "sample": sample, "flag": flag} for caption, sample, _, flag in rows if flag
+    ]
+    assert table.schema.metadata is None
+    assert read_flagged([path]) == {("b", 0), ("c", 0), ("e", 1)}

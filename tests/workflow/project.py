@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from configs import merged
+from warm import run_snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
@@ -93,10 +94,15 @@ class Project:
         return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", "tiny.yaml"]
 
     def environment(self) -> dict[str, str]:
-        return {key: value for key, value in os.environ.items() if not key.startswith(("T2IPAL_OWNER", "PYTEST"))}
+        own = {key: value for key, value in os.environ.items() if not key.startswith(("T2IPAL_OWNER", "PYTEST"))}
+        return {**own, "PYTHONPATH": str(self.path)}
 
     def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """Run snakemake to its end; stdout and stderr together."""
+        """Run snakemake to its end, in a fork of a Python that has it imported; stdout and stderr together."""
+        return run_snakemake(self.command(*arguments)[3:], self.path, self.environment(), timeout)
+
+    def run_command(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """As `run`, from a command line: each process starts anew, as for users."""
         return subprocess.run(
             self.command(*arguments),
             cwd=self.path,
@@ -121,11 +127,15 @@ class Project:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs by rule that a dry run announces, targets without work left out."""
-        result = self.run("-n", *arguments)
-        assert result.returncode == 0, result.stdout
-        found = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", result.stdout, re.DOTALL)
-        rows = dict(line.split() for line in found[1].splitlines()) if found else {}
-        return {rule: int(count) for rule, count in rows.items() if rule != "all"}
+        return announced(self.run("-n", *arguments))
+
+
+def announced(result: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Jobs by rule that a dry run said it would run, targets without work left out."""
+    assert result.returncode == 0, result.stdout
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", result.stdout, re.DOTALL)
+    rows = dict(line.split() for line in table[1].splitlines()) if table else {}
+    return {rule: int(count) for rule, count in rows.items() if rule != "all"}
 
 
 def one_error(result: subprocess.CompletedProcess[str], *parts: str) -> str:

@@ -67,13 +67,14 @@ def configure(project: Project, change: dict[str, Any] | None = None) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """A project of one's own after `snakemake all`, and what that said."""
+    """A project of one's own after `snakemake --cores 2` as users type it, and what that said."""
     project = copy_sources(tmp_path_factory.mktemp("own") / "my project")
     make_models(project.path / "models")
     write_data(project.path / OWN["data_dir"])
     configure(project)
-    result = project.run(timeout=1200)
+    result = project.run_command(timeout=1200)
     assert result.returncode == 0, result.stdout[-6000:]
+    assert "leaked" not in result.stdout, "what a library says of objects that outlive it is no news to anyone"
     return project, result.stdout
 
 

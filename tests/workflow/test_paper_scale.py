@@ -29,7 +29,7 @@ def jobs_of(text: str) -> dict[str, int]:
 
 def test_a_dry_run_needs_no_data_and_says_what_is_missing(bare: Project) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = bare.run("-n", "--quiet", "all")
+    result = bare.run_command("-n", "--quiet", "all")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert result.returncode == 0, result.stdout[-3000:]
     counts = jobs_of(result.stdout)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project, copy_project
+from project import Project, announced, copy_project
 
 SHEETS = {"contact_sheet": 1}
 LEVELS = {"levels": 2}
@@ -146,6 +146,15 @@ def nested(path: str, value: object) -> dict[str, Any]:
 
 def test_a_copy_reruns_nothing(shared: Project) -> None:
     assert shared.planned() == {}
+
+
+def test_a_command_line_plans_what_a_warm_python_plans(shared: Project) -> None:
+    shared.configure(nested("settings.t2i_pal.eta", 0.5))
+    try:
+        assert announced(shared.run_command("-n")) == PAL
+        assert shared.planned() == PAL
+    finally:
+        shared.configure()
 
 
 def test_what_decides_no_content_reruns_nothing(shared: Project) -> None:

@@ -1,0 +1,215 @@
+"""Python that is warm: a process that has imported what Snakemake and its jobs import, and forks for each command.
+
+Most of what a small run costs is the start of Python, Snakemake and torch, once per command and once per job. A fork
+has them at once; it is a process of its own, so that no state leaks from one command into the next. Nothing of the
+project is imported before the fork: a command uses the code of the folder that it runs in.
+
+    python warm.py serve SOCKET     imports and forks until its standard input ends
+    python warm.py run SOCKET THREADS SCRIPT     runs a script in a fork, as `python SCRIPT`
+
+Tests call `run_snakemake`.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if __name__ != "__main__" or sys.argv[1] == "serve":  # the one that runs a script for Snakemake starts without
+    import contextlib
+    import select
+    import signal
+    import subprocess
+    import tempfile
+    import time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = struct.Struct("!i")
+SERVER = "T2IPAL_WARM_PYTHON"
+"""The variable that names the server's socket."""
+
+
+def send(path: str, request: dict[str, Any], outputs: tuple[int, int]) -> socket.socket:
+    """Give a command, and where its output goes, to the server; the answer can be read from what is returned."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(path)
+    body = json.dumps(request).encode()
+    files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", outputs))]
+    connection.sendmsg([HEAD.pack(len(body))], files)
+    connection.sendall(body)
+    return connection
+
+
+def number(connection: socket.socket) -> int:
+    """The next number of an answer: first the process id of the fork, then its exit code."""
+    head = connection.recv(HEAD.size, socket.MSG_WAITALL)
+    if len(head) < HEAD.size:
+        raise ConnectionError("the server of warm Pythons has gone")
+    return HEAD.unpack(head)[0]
+
+
+def run_snakemake(
+    arguments: list[str], folder: Path, environment: dict[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """What `python -m snakemake` with these arguments does in a folder; standard output and standard error together."""
+    server = os.environ[SERVER]
+    request = {"argv": ["snakemake", *arguments], "cwd": str(folder), "environment": environment, "server": server}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        with send(server, request, (output.fileno(), output.fileno())) as connection:
+            process = number(connection)
+            connection.settimeout(timeout)
+            try:
+                code = number(connection)
+            except TimeoutError:
+                os.killpg(process, signal.SIGKILL)
+                output.seek(0)
+                raise subprocess.TimeoutExpired(request["argv"], timeout, output.read()) from None
+        output.seek(0)
+        return subprocess.CompletedProcess(request["argv"], code, output.read())
+
+
+def start_server(folder: Path) -> subprocess.Popen[bytes]:
+    """Start what `run_snakemake` asks, from here and from the processes that are started here after it."""
+    os.environ[SERVER] = str(folder / "warm.socket")
+    command = [sys.executable, __file__, "serve", os.environ[SERVER]]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE)
+    while not os.path.exists(os.environ[SERVER]):
+        assert server.poll() is None
+        time.sleep(0.01)
+    return server
+
+
+def serve(path: str) -> None:
+    """Fork for each command that comes, until standard input ends; import at the first one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(64)
+    is_warm = False
+    while True:
+        ready, _, _ = select.select([listener, 0], [], [])
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if 0 in ready and not os.read(0, 1):
+            os._exit(0)  # what libraries say of objects that outlive them is no news to anyone
+        if listener in ready:
+            connection, _ = listener.accept()
+            if not is_warm:
+                warm_up()
+                is_warm = True
+            if not os.fork():
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                listener.close()
+                answer(connection)
+            connection.close()
+
+
+def warm_up() -> None:
+    """Import what commands import, and nothing of the project."""
+    import gc
+    import importlib
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in IMPORTED:
+            importlib.import_module(name)
+        sys.modules["snakemake.cli"].get_argument_parser()  # looks for plug-ins
+    gc.freeze()
+
+
+IMPORTED = (
+    *("snakemake.cli", "snakemake.executors.local", "snakemake.script", "smart_open", "pandas", "pyarrow.parquet"),
+    *("pydantic", "torch", "safetensors.torch", "clip", "matplotlib.pyplot", "spacy"),
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+)
+
+
+def answer(connection: socket.socket) -> NoReturn:
+    """Read one command, run it in a fork of its own, and send its process id and its exit code."""
+    head, files, _, _ = socket.recv_fds(connection, HEAD.size, 2)
+    request = json.loads(connection.recv(HEAD.unpack(head)[0], socket.MSG_WAITALL))
+    child = os.fork()
+    if not child:
+        connection.close()
+        begin(request, *files)
+    connection.sendall(HEAD.pack(child))
+    _, status = os.waitpid(child, 0)
+    connection.sendall(HEAD.pack(os.waitstatus_to_exitcode(status)))
+    os._exit(0)
+
+
+def begin(request: dict[str, Any], out: int, err: int) -> NoReturn:
+    """Be the process that the command would have started."""
+    import random
+    import runpy
+
+    os.setpgid(0, 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    search = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    sys.argv = request["argv"]
+    random.seed()
+    script = request.get("script")
+    sys.path[:] = [os.path.dirname(script) if script else os.getcwd(), *search, *SEARCH]
+    if "threads" in request:
+        import torch
+
+        torch.set_num_threads(request["threads"])
+    code: object = 1
+    try:
+        if script:
+            runpy.run_path(script, run_name="__main__")
+        else:
+            forking(request["server"])
+            from snakemake.cli import main
+
+            main()
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
+
+
+def forking(server: str) -> None:
+    """Let Snakemake run its Python scripts in forks of the server too."""
+    from snakemake.script import PythonScript
+
+    def execute_script(self: Any, fname: str, edit: bool = False) -> None:
+        command = "{python} -ISE {warm:q} run {server:q} {threads} {fname:q}"
+        self._execute_cmd(command, python=sys.executable, warm=os.path.abspath(__file__), server=server, fname=fname)
+
+    PythonScript.execute_script = execute_script
+
+
+SEARCH = sys.path[1:]
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2])
+    else:
+        request = {"cwd": os.getcwd(), "environment": dict(os.environ), "argv": sys.argv[4:], "script": sys.argv[4]}
+        connection = send(sys.argv[2], {**request, "threads": int(sys.argv[3])}, (1, 2))
+        number(connection)
+        sys.exit(number(connection))
