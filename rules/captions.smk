@@ -15,7 +15,7 @@ Outputs:
 rule captions_read:
     input:
         files=get_pool_files,
-        code=get_code("captions_read"),
+        code=get_pool_code,
     output:
         captions="<results>/captions/{pool}/captions.parquet",
         rejects="<results>/captions/{pool}/rejects.parquet",

@@ -4,6 +4,7 @@ Every answer about a run, a data set or a model comes from CONFIG and PLAN; no r
 """
 
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -14,14 +15,15 @@ from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, NOT_DECIDING
-from t2ipal.paths import pool_files, results_folder, source_files
 from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
 from t2ipal.plan.runs import settings_of
 from t2ipal.prediction.photos import listing
 from t2ipal.resource_files import resource
+from t2ipal.results import results_folder
 from t2ipal.runtime.code_closure import code_of
 from t2ipal.runtime.workflow_run import begin_run
+from t2ipal.validation import located
 
 ROOT = str(workflow.basedir)
 ALIVE = begin_run(ROOT, workflow.is_main_process, workflow.output_settings.dryrun)

@@ -60,7 +60,7 @@ rule labelled_images:
     input:
         files=get_source_files,
         classes=get_matched_classes,
-        code=get_code("labelled_images"),
+        code=get_labelled_images_code,
     output:
         images="<results>/images/{part}/{dataset}.parquet",
         rejects="<results>/images/{part}/{dataset}-rejects.parquet",

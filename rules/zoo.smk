@@ -28,20 +28,3 @@ rule zoo:
         "Zoo: train the micro CLIP, the micro text-to-image model and the judge"
     script:
         "../workflow_scripts/zoo.py"
-
-
-rule check_data:
-    """Target: are the models and the data of the config there and whole? Lists all that is not, and where to get it."""
-    input:
-        table=get_resource("data_sources.csv"),
-        code=get_code("check_data"),
-    log:
-        "<results>/logs/check_data.log",
-    conda:
-        ENV
-    params:
-        spec=get_check_spec(),
-    message:
-        "Check the models and the data that the config names"
-    script:
-        "../workflow_scripts/check_data.py"

@@ -6,6 +6,7 @@ No heavy import here: `snakemake -n` pays for it.
 from __future__ import annotations
 
 import difflib
+import os
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -20,6 +21,10 @@ Count = Annotated[int, Field(ge=1)]
 Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 
+_RELATIVE = "relative to data_dir"
+DataPath = Annotated[str, _RELATIVE]
+"""A file or folder of the user's data; a path that is not absolute starts from the config's data_dir."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -27,6 +32,25 @@ class Part(BaseModel):
     """A block of the config: unknown keys and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+def data_paths(part: Part) -> dict[str, str]:
+    """The paths among a block's values that are `DataPath`s and given, by key."""
+    fields = [key for key, field in type(part).model_fields.items() if _is_data_path(field)]
+    return {key: value for key in fields if (value := getattr(part, key))}
+
+
+def located(part: PartT, data_dir: str) -> PartT:
+    """A block with its paths as they are seen from here, those that are relative below `data_dir`."""
+    return part.model_copy(update={key: os.path.join(data_dir, path) for key, path in data_paths(part).items()})
+
+
+def _is_data_path(field: FieldInfo) -> bool:
+    inner = [arg for option in get_args(field.annotation) for arg in get_args(option)]
+    return _RELATIVE in [*field.metadata, *inner]
 
 
 def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model:

@@ -7,12 +7,13 @@ from t2ipal.runtime.progress import progress
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.captions.files import write_captions
-    from t2ipal.captions.readers import read_captions
+    from t2ipal.sources.base import source_of
+    from t2ipal.sources.caption_rows import write_captions
 
     spec, output = snakemake.params.spec, snakemake.output
+    rows = source_of(spec["pool"]).read(spec["seed"])
     with progress(f"pool {snakemake.wildcards.pool}", "captions") as report:
-        reasons = write_captions(read_captions(spec["pool"], spec["seed"]), output.captions, output.rejects, report)
+        reasons = write_captions(rows, output.captions, output.rejects, report)
     for reason, count in reasons.most_common():
         report.warn(f"{count:,} left out: {reason}")
 

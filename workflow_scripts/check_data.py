@@ -7,14 +7,14 @@ from t2ipal.runtime.progress import log
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.data_check import check_images, check_model, check_pool, load_sources, report
+    from t2ipal.data_check import check_model, load_downloads, report
     from t2ipal.errors import UserError
+    from t2ipal.sources.base import source_of
 
     spec = snakemake.params.spec
     findings = [check_model(*model) for model in spec["models"]]
-    findings += [found for key, pool in spec["pools"].items() for found in check_pool(key, pool)]
-    findings += [found for key, source in spec["images"].items() for found in check_images(key, source)]
-    for line in report(findings, load_sources()).splitlines():
+    findings += [found for key, source in spec["sources"].items() for found in source_of(source).check(key)]
+    for line in report(findings, load_downloads()).splitlines():
         log.info("%s", line)
     missing = [f"{found.key}: {found.text}" for found in findings if found.missing]
     if missing:

@@ -8,23 +8,18 @@ from t2ipal.runtime.progress import progress
 
 def main(snakemake: Any) -> None:
     from t2ipal.classes import load_classes
-    from t2ipal.datasets import write_image_set
+    from t2ipal.sources.base import source_of
+    from t2ipal.sources.image_rows import write_image_set
 
-    spec = snakemake.params.spec
+    spec, output = snakemake.params.spec, snakemake.output
+    classes = load_classes(spec["classes"])
     with progress(f"{snakemake.wildcards.part} images", "images") as report:
-        counts = write_image_set(
-            spec["source"],
-            load_classes(spec["classes"]),
-            snakemake.output.images,
-            snakemake.output.rejects,
-            role=spec["part"],
-            seed=spec["seed"],
-            on_progress=report,
-        )
+        rows = source_of(spec["source"]).read(classes, spec["part"], spec["seed"])
+        counts = write_image_set(rows, classes.names, output.images, output.rejects, on_progress=report)
     for mode, count in counts.converted.items():
         report.warn(f"{count} of {counts.read} images converted to RGB from {mode}")
     if counts.rejects:
-        report.warn(f"{counts.rejects} of {counts.read} images rejected: see {snakemake.output.rejects}")
+        report.warn(f"{counts.rejects} of {counts.read} images rejected: see {output.rejects}")
 
 
 if __name__ == "__main__":

@@ -22,24 +22,27 @@ def get_datasets_of(pool):
     return queries.readers(CONFIG, PLAN, pool)
 
 
-def get_places(places, key):
+def get_files_of(source, key):
     """Paths of a source's files, or the end of the run in one line for the first that is missing."""
-    return [file for field, path, _ in places for file in get_existing(str(path), f"{key}.{field}")]
+    return [path for file in source.files() for path in get_existing(str(file.path), f"{key}.{file.key}")]
 
 
 def get_pool(name):
-    """A pool's settings as its reader takes them."""
-    pool = CONFIG.pools[name].model_dump(exclude={"shards"})
-    return pool | {key: get_data(pool[key]) for key in ("root", "path", "ids") if pool.get(key)}
+    """A pool with its paths as they are seen from here."""
+    return located(CONFIG.pools[name], CONFIG.data_dir)
 
 
 def get_pool_files(wildcards):
     """The files that hold a pool's captions; none for the micro world."""
-    return get_places(pool_files(get_pool(wildcards.pool)), f"pools.{wildcards.pool}")
+    return get_files_of(get_pool(wildcards.pool), f"pools.{wildcards.pool}")
+
+
+def get_pool_code(wildcards):
+    return get_source_code("captions_read", get_pool(wildcards.pool))
 
 
 def get_pool_spec(wildcards):
-    return {"pool": get_pool(wildcards.pool), "seed": CONFIG.seed}
+    return {"pool": get_pool(wildcards.pool).spec(), "seed": CONFIG.seed}
 
 
 def get_labels_classes(wildcards):

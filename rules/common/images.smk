@@ -36,25 +36,28 @@ def get_labelled_images():
 
 
 def get_source(dataset, part):
-    """The settings of a data set's labelled images as their reader takes them."""
-    source = getattr(CONFIG.datasets[dataset], part).model_dump()
-    return source | {key: get_data(source[key]) for key in ("root", "path", "labels") if source.get(key)}
+    """A data set's labelled images with their paths as they are seen from here."""
+    return located(getattr(CONFIG.datasets[dataset], part), CONFIG.data_dir)
 
 
 def get_source_files(wildcards):
     """The files that list a data set's images and labels; none for the micro world."""
-    places = source_files(get_source(wildcards.dataset, wildcards.part))
-    return get_places(places, f"datasets.{wildcards.dataset}.{wildcards.part}")
+    source = get_source(wildcards.dataset, wildcards.part)
+    return get_files_of(source, f"datasets.{wildcards.dataset}.{wildcards.part}")
+
+
+def get_labelled_images_code(wildcards):
+    return get_source_code("labelled_images", get_source(wildcards.dataset, wildcards.part))
 
 
 def get_source_spec(wildcards):
-    source = get_source(wildcards.dataset, wildcards.part)
+    source = get_source(wildcards.dataset, wildcards.part).spec()
     names, classes = get_class_names(wildcards.dataset), CONFIG.datasets[wildcards.dataset].classes
     return {"source": source, "part": wildcards.part, "seed": CONFIG.seed, "names": names, "classes": classes}
 
 
 def get_matched_classes(wildcards):
-    """The class list, if its synonyms help to match its classes with the source's: not where the names are the same."""
-    same = set(get_class_names(wildcards.dataset)) <= set(load_classes("voc2007").names)
-    is_micro = get_source(wildcards.dataset, wildcards.part)["source"] == "micro"
-    return [] if same and is_micro else get_class_files(CONFIG.datasets[wildcards.dataset].classes)
+    """The class list, if its synonyms help to match its classes with the source's."""
+    source = get_source(wildcards.dataset, wildcards.part)
+    needs = source.needs_class_list(get_class_names(wildcards.dataset))
+    return get_class_files(CONFIG.datasets[wildcards.dataset].classes) if needs else []

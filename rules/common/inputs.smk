@@ -25,6 +25,11 @@ def get_method_code(script, method, clip=None):
     return sorted({*code, *get_module_code(name)})
 
 
+def get_source_code(script, source):
+    """As `get_code`, with the file of the source: an edit of one source's file reads nothing of the others' again."""
+    return code_of(ROOT, f"workflow_scripts/{script}.py", os.path.relpath(inspect.getfile(type(source)), ROOT))
+
+
 MISSING = {}  # what a dry run found missing: path -> key
 
 
@@ -42,11 +47,6 @@ def get_existing(path, key):
         if key not in list(MISSING.values())[:-1]:
             print(f"missing: config: {key}: {path} (planned as if it were there)", file=sys.stderr)
     return []
-
-
-def get_data(path):
-    """A path of the config that is relative to data_dir."""
-    return os.path.join(CONFIG.data_dir, path)
 
 
 def get_resource(name):

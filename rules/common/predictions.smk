@@ -8,7 +8,7 @@ def get_photographed():
 
 def get_photos(dataset):
     """The folder of a data set's photos."""
-    return get_data(CONFIG.datasets[dataset].photos.path)
+    return located(CONFIG.datasets[dataset].photos, CONFIG.data_dir).path
 
 
 def get_predictions():

@@ -86,19 +86,17 @@ def get_report_files():
 
 
 def get_check_spec():
-    """What the config needs from outside: models as [kind, key, path or name, perhaps a revision], pools and images as readers take them."""
+    """What the config needs from outside: models as [kind, key, path or name, perhaps a revision], and sources by key."""
     models = [["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()]
     models += [
         ["text_to_image", f"text_to_image.{name}.model", t2i.model, t2i.revision]
         for name, t2i in CONFIG.text_to_image.items()
     ]
-    images = {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()}
-    images |= {f"datasets.{name}.photos": {"source": "folder", "path": get_photos(name)} for name in get_photographed()}
-    return {
-        "models": models,
-        "pools": {f"pools.{name}": get_pool(name) for name in get_pools()},
-        "images": images,
-    }
+    sources = {f"pools.{name}": get_pool(name) for name in get_pools()}
+    sources |= {f"datasets.{name}.{part}": get_source(name, part) for part, name in get_labelled_images()}
+    for name in get_photographed():
+        sources[f"datasets.{name}.photos"] = located(CONFIG.datasets[name].photos.images, CONFIG.data_dir)
+    return {"models": models, "sources": {key: source.spec() for key, source in sources.items()}}
 
 
 def get_cost_spec():

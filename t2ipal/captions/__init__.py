@@ -1,1 +1,1 @@
-"""Captions: reading them, and finding the classes that they name."""
+"""Finding the classes that captions name."""

@@ -75,10 +75,11 @@ def find_captions(path: str | Path, classes: ClassList) -> tuple[Counter[int], i
         UserError: the file is missing or malformed.
     """
     from t2ipal.captions.nouns import NounFilter
-    from t2ipal.captions.rows import Caption
-    from t2ipal.captions.text import read
+    from t2ipal.sources.caption_rows import Caption
+    from t2ipal.sources.text import TextCaptions
 
-    texts = [row.text for row in read(path) if isinstance(row, Caption)]
+    rows = TextCaptions(source="text", path=str(path)).rows(seed=0)
+    texts = [row.text for row in rows if isinstance(row, Caption)]
     labels = [found.positive for found in NounFilter(classes).label(texts)]
     return count_captions(labels), sum(map(bool, labels)), len(labels)
 

@@ -1,4 +1,4 @@
-"""The files of the caption stage: what a pool has, what a noun filter says of it, and what is to be drawn."""
+"""The files of the noun filter: what it says of a pool, and what is to be drawn of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from t2ipal.captions.cap import within_cap
 from t2ipal.captions.labels import ABOVE_CAP, Labelled
-from t2ipal.captions.rows import Caption, Reject
 from t2ipal.errors import UserError
+from t2ipal.sources.caption_rows import reject_schema
 from t2ipal.store import open_parquet, parquet_writer, read_parquet, write_parquet
 
 if TYPE_CHECKING:
@@ -28,20 +28,6 @@ class Filter(Protocol):
     def label(self, texts: Iterable[str]) -> Iterator[Labelled]: ...
 
 
-def caption_schema() -> pa.Schema:
-    """Columns of captions.parquet."""
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.string()) for name in ("caption_id", "image_id", "text", "source")])
-
-
-def reject_schema() -> pa.Schema:
-    """Columns of every rejects.parquet of captions."""
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.string()) for name in ("caption_id", "text", "reason")])
-
-
 def labelled_schema() -> pa.Schema:
     """Columns of labelled.parquet."""
     import pyarrow as pa
@@ -56,36 +42,6 @@ def labelled_schema() -> pa.Schema:
             ("spans", pa.list_(pa.struct([*span, ("verdict", pa.string())]))),
         ]
     )
-
-
-def write_captions(
-    rows: Iterable[Caption | Reject], captions: str | Path, rejects: str | Path, on_progress: OnProgress | None = None
-) -> Counter[str]:
-    """Write a pool's captions and rejects, by id; return the number of rejects by reason.
-
-    Raises:
-        UserError: an id occurs twice, or no caption is left.
-    """
-    import pyarrow as pa
-
-    kept: list[Caption] = []
-    left: list[Reject] = []
-    for count, row in enumerate(rows, 1):
-        (kept if isinstance(row, Caption) else left).append(row)  # type: ignore[arg-type]
-        if on_progress:
-            on_progress(count)
-    reasons = Counter(row.reason for row in left)
-    twice = [key for key, count in Counter(row.caption_id for row in kept).items() if count > 1]
-    if twice:
-        raise UserError(f"{captions}: caption id {twice[0]!r} occurs more than once; expected unique ids")
-    if not kept:
-        found = ", ".join(f"{count} x {reason}" for reason, count in reasons.items()) or "the source is empty"
-        raise UserError(f"{captions}: no caption is left ({found}); expected at least one")
-    for path, items, schema in ((captions, kept, caption_schema()), (rejects, left, reject_schema())):
-        items = sorted(items, key=lambda row: row.caption_id)
-        columns = {name: [getattr(row, name) for row in items] for name in schema.names}
-        write_parquet(pa.Table.from_pydict(columns, schema), path)
-    return reasons
 
 
 def label_captions(

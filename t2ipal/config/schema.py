@@ -7,110 +7,27 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from t2ipal.metrics.registry import DEFAULT
-from t2ipal.validation import Count, Name, Part, Percent, Pixels
+from t2ipal.sources.folder import FolderImages
+from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
+from t2ipal.validation import Count, DataPath, Name, Part, Percent, Pixels
 
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
-
-class _Pool(Part):
-    """What all caption pools have."""
-
-    shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
-    drop_words: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of words dropped, 0 to below 1")
-
-
-class MicroPool(_Pool):
-    """Captions written by the grammar of the micro world."""
-
-    source: Literal["micro"] = Field(description="the grammar of the micro world")
-    size: Count = Field(description="number of captions, a whole number >= 1")
-
-
-class CocoPool(_Pool):
-    """Captions of MS-COCO in the official layout."""
-
-    source: Literal["coco"] = Field(description="MS-COCO in the official layout")
-    root: str = Field(description="folder with annotations/captions_{split}.json, relative to data_dir")
-    splits: list[str] = Field(["train2017"], min_length=1, description="splits, such as [train2017]")
-    captions: Literal["one", "all"] = Field("one", description="'one' drawn caption per image, or 'all' of them")
-    ids: str | None = Field(
-        None, description="a list of caption ids to choose from (.pkl, .txt, .json, .npy), relative to data_dir"
-    )
-
-
-class TextPool(_Pool):
-    """Captions of the user's own, one per line or row."""
-
-    source: Literal["text"] = Field(description="a file of captions")
-    path: str = Field(description="a .txt, .csv, .jsonl or .parquet file, relative to data_dir")
-    text_column: str | None = Field(None, description="column of the captions; null: text or caption")
-    id_column: str | None = Field(None, description="column of unique ids; null: ids are made from the order")
-
-
-class OpenImagesPool(_Pool):
-    """Localized narratives of OpenImages."""
-
-    source: Literal["openimages"] = Field(description="localized narratives of OpenImages")
-    path: str = Field(description="a .jsonl file of narratives, or the folder of it or of its shards, below data_dir")
-    split: Literal["train", "validation", "test"] = Field("train", description="which files of the folder")
-    captions: Literal["one", "all"] = Field("all", description="'one' drawn narrative per image, or 'all' of them")
-
-
-class MicroImages(Part):
-    """Scenes of the micro world with true labels."""
-
-    source: Literal["micro"] = Field(description="scenes of the micro world")
-    size: Count = Field(description="number of scenes, a whole number >= 1")
-    pixels: Pixels = Field(64, description="side of a scene, a multiple of 8")
-
-
-class CocoImages(Part):
-    """Images of MS-COCO with the labels of their instances."""
-
-    source: Literal["coco"] = Field(description="MS-COCO in the official layout")
-    root: str = Field(description="folder with {split}/ and annotations/instances_{split}.json, relative to data_dir")
-    split: str = Field(description="a split, such as val2014")
-
-
-class VocImages(Part):
-    """Images of Pascal VOC with the labels of its class lists."""
-
-    source: Literal["voc"] = Field(description="Pascal VOC in the official layout")
-    root: str = Field(description="folder with JPEGImages/ and ImageSets/, or one above it, relative to data_dir")
-    split: str = Field("test", description="a split, such as test")
-    difficult: Literal["negative", "ignore"] = Field(
-        "negative", description="a class with difficult objects only: 'negative' (as TaI-DPT), or 'ignore' it"
-    )
-
-
-class NusWideImages(Part):
-    """Images of NUS-WIDE with the labels of its 81 concepts."""
-
-    source: Literal["nuswide"] = Field(description="NUS-WIDE, with the photographs in Flickr/ or flat in images/")
-    root: str = Field(description="folder of its lists, labels and photographs, relative to data_dir")
-    split: Literal["train", "test"] = Field("test", description="'train' (161,789 images) or 'test' (107,859)")
-    images: Literal["all", "labelled"] = Field("all", description="'all', or those 'labelled' with any concept")
-    missing: Annotated[int, Field(ge=0)] = Field(0, description="listed images that may be missing, >= 0")
-
-
-class FolderImages(Part):
-    """A folder of images, with or without labels."""
-
-    source: Literal["folder"] = Field(description="a folder of images")
-    path: str = Field(description="the folder, relative to data_dir")
-    labels: str | None = Field(None, description="a .csv with columns image and one per class, relative to data_dir")
+Captions = union_of(CAPTION_SOURCES)
+Images = union_of(IMAGE_SOURCES)
 
 
 class Photos(Part):
     """Photos without labels, to be predicted."""
 
     source: Literal["folder"] = Field("folder", description="a folder of photos, and those below it")
-    path: str = Field(description="the folder, relative to data_dir")
+    path: DataPath = Field(description="the folder, relative to data_dir")
     top: Count = Field(5, description="labels shown per photo, a whole number >= 1")
 
-
-Pool = Annotated[MicroPool | CocoPool | OpenImagesPool | TextPool, Field(discriminator="source")]
-Images = Annotated[MicroImages | CocoImages | VocImages | NusWideImages | FolderImages, Field(discriminator="source")]
+    @property
+    def images(self) -> FolderImages:
+        """The folder as a source of images."""
+        return FolderImages(source=self.source, path=self.path)
 
 
 class Dataset(Part):
@@ -302,7 +219,7 @@ class Config(Part):
         [1, 2, 3], description="training seeds, at least one"
     )
     data_dir: str = Field("data", description="folder that relative data paths start from")
-    pools: dict[Name, Pool] = Field(min_length=1, description="caption pools by name")
+    pools: dict[Name, Captions] = Field(min_length=1, description="caption pools by name")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="data sets by name")
     text_to_image: dict[Name, TextToImage] = Field(description="text-to-image models by name")
     clip: dict[Name, Clip] = Field(min_length=1, description="CLIP models by name")

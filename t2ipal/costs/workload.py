@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from t2ipal import backbones
 from t2ipal.classes import load_classes
-from t2ipal.costs.counts import Count, captions_of, images_of, kept_of
+from t2ipal.costs.counts import captions_of, images_of, kept_of
 from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import queries
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from t2ipal.config.schema import Config
     from t2ipal.plan.make import Plan
     from t2ipal.plan.runs import Run
+    from t2ipal.sources.base import Counted
 
 STAGES = ("captions", "images", "features", "training", "evaluation", "paper and report")
-MICRO = "micro"
 TOKENS = 12
 """Tokens of a caption that are stored, start and end mark among them (measured: 11 to 14)."""
 HALF = 2
@@ -89,7 +89,7 @@ class Workload:
         works = [*self._captions(), *self._images(), *self._features(), *self._runs()]
         return [*works, Work(STAGES[5], "tables, figures, pictures", self.pages, {}, {"page": 1}, 2e5)]
 
-    def _note(self, count: Count) -> int:
+    def _note(self, count: Counted) -> int:
         if count.how and count.how not in self.assumed:
             self.assumed.append(count.how)
         return count.items
@@ -131,9 +131,9 @@ class Workload:
                 yield Work(STAGES[1], what, samples * shards, items, {"start": 1}, images * size, gpu=True)
         for part, dataset in queries.labelled_images(self.config, self.plan):
             rows = self._rows(dataset, part)
-            micro = getattr(self.config.datasets[dataset], part).source == MICRO
+            source = getattr(self.config.datasets[dataset], part)
             items = {"start_light": 1, "list_image": rows}
-            size = self.sizes["micro_scene"] if micro else 60
+            size = 60 if source.photographs else self.sizes["micro_scene"]
             yield Work(STAGES[1], f"list {part} images of {dataset}", 1, {}, items, rows * size)
 
     def _encode(self, what: str, jobs: int, clip: str, images: float, photographs: bool) -> Work:
@@ -166,9 +166,9 @@ class Workload:
             work = self._encode(what, most * shards, clip, self._drawn(pool) / shards, photographs=False)
             yield work if not micro else _without_reading(work)
         for clip, part, dataset in sorted(self._labelled(trained)):
-            micro = getattr(self.config.datasets[dataset], part).source == MICRO
+            source = getattr(self.config.datasets[dataset], part)
             work = self._encode(f"{part} images of {dataset} by {clip}", 1, clip, self._rows(dataset, part), True)
-            yield work if not micro else _without_reading(work)
+            yield work if source.photographs else _without_reading(work)
 
     def _labelled(self, trained: list[Run]) -> set[tuple[str, str, str]]:
         """(CLIP, part, data set) of the labelled images that are encoded."""

@@ -67,9 +67,9 @@ def write_example(folder: str | Path, photos: int = 300, captions: int = 400, se
 
 
 def _captions(count: int, seed: int) -> list[str]:
-    from t2ipal.captions.readers import micro_captions
+    from t2ipal.sources.micro.captions import MicroCaptions
 
-    return [caption.text for caption in micro_captions(count, seed)]
+    return [caption.text for caption in MicroCaptions(source="micro", size=count).rows(seed)]
 
 
 def _write_photos(folder: Path, labels: Path, count: int, seed: int) -> None:

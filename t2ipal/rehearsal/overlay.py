@@ -21,10 +21,11 @@ def present_classes(root: str | Path) -> list[str]:
         UserError: no such split.
     """
     from t2ipal.classes import load_classes
-    from t2ipal.datasets import ImageRow, read_images
+    from t2ipal.sources.coco.images import CocoImages
+    from t2ipal.sources.image_rows import ImageRow
 
     classes = load_classes("coco")
-    rows = read_images({"source": "coco", "root": str(root), "split": SPLIT}, classes)
+    rows = CocoImages(source="coco", root=str(root), split=SPLIT).read(classes)
     columns = zip(*(row.labels for row in rows if isinstance(row, ImageRow)), strict=True)
     return [name for name, labels in zip(classes.names, columns, strict=True) if 1 in labels]
 
@@ -36,12 +37,12 @@ def choose_captions(root: str | Path, count: int) -> list[str]:
         UserError: no such captions, or too few that name a class.
     """
     from t2ipal.captions.nouns import NounFilter
-    from t2ipal.captions.readers import read_captions
-    from t2ipal.captions.rows import Caption
     from t2ipal.classes import load_classes
+    from t2ipal.sources.caption_rows import Caption
+    from t2ipal.sources.coco.captions import CocoCaptions
 
-    pool = {"source": "coco", "root": str(root), "splits": [SPLIT], "captions": "one"}
-    rows = [row for row in read_captions(pool, 0) if isinstance(row, Caption)]
+    pool = CocoCaptions(source="coco", root=str(root), splits=[SPLIT], captions="one")
+    rows = [row for row in pool.rows(seed=0) if isinstance(row, Caption)]
     labelled = NounFilter(load_classes("coco")).label(row.text for row in rows)
     named = (row.caption_id for row, found in zip(rows, labelled, strict=True) if found.positive)
     chosen = list(islice(named, count))

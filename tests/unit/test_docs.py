@@ -241,12 +241,12 @@ def documented(path: str) -> dict[str, str]:
 
 
 def test_the_columns_of_images_are_documented() -> None:
-    from t2ipal.datasets.rows import image_schema, reject_schema
     from t2ipal.images.generate import shard_schema
+    from t2ipal.sources.image_rows import image_set_schema, rejected_image_schema
 
     assert documented("images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet") == columns_of(shard_schema())
-    assert documented("images/{part}/{dataset}.parquet") == columns_of(image_schema())
-    assert documented("images/{part}/{dataset}-rejects.parquet") == columns_of(reject_schema())
+    assert documented("images/{part}/{dataset}.parquet") == columns_of(image_set_schema())
+    assert documented("images/{part}/{dataset}-rejects.parquet") == columns_of(rejected_image_schema())
 
 
 def test_the_columns_of_features_are_documented() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from t2ipal.captions import coco
-from t2ipal.captions.id_list import read_ids
-from t2ipal.captions.rows import ID_NOT_FOUND, NOT_DRAWN, NOT_IN_IDS, Caption, Reject
 from t2ipal.errors import UserError
+from t2ipal.sources.caption_rows import ID_NOT_FOUND, NOT_DRAWN, NOT_IN_IDS, Caption, RejectedCaption
+from t2ipal.sources.coco.captions import CocoCaptions
+from t2ipal.sources.reading.id_list import read_ids
 
 IDS = [829717, 5, 0, 255, 256, 65_535, 65_536, 2**31, 2**40, -3, 591_752]
 
@@ -113,16 +113,23 @@ def test_ids_choose_captions_of_coco(tmp_path: Path) -> None:
     rows = [{"id": number, "image_id": 7 + number % 2, "caption": f"A dog {number}"} for number in range(6)]
     content = {"images": [{"id": 7, "file_name": "a"}, {"id": 8, "file_name": "b"}], "annotations": rows}
     (tmp_path / "annotations/captions_train2014.json").write_text(json.dumps(content))
+    listing = tmp_path / "ids.json"
+
+    def read(wanted: list[int], captions: str, seed: int = 0) -> list[Caption | RejectedCaption]:
+        listing.write_text(json.dumps(wanted))
+        settings = {"root": str(tmp_path), "splits": ["train2014"], "ids": str(listing)}
+        return list(CocoCaptions(source="coco", captions=captions, **settings).rows(seed))
+
     for wanted, kept in (([4, 1], {"1", "4"}), ([0, 2, 4], {"0", "2", "4"}), ([3, 99], {"3"})):
-        found = list(coco.read(tmp_path, ["train2014"], "all", ids=wanted))
+        found = read(wanted, "all")
         assert {row.caption_id[-1] for row in found if isinstance(row, Caption)} == kept
-        reasons = {int(row.caption_id): row.reason for row in found if isinstance(row, Reject)}
+        reasons = {int(row.caption_id): row.reason for row in found if isinstance(row, RejectedCaption)}
         expected = {number: NOT_IN_IDS for number in range(6) if number not in wanted}
         assert reasons == expected | ({99: ID_NOT_FOUND} if 99 in wanted else {})
     # one of those listed for each image: never one that is not listed
     for seed in range(5):
-        found = list(coco.read(tmp_path, ["train2014"], "one", seed, ids=[0, 2, 1]))
+        found = read([0, 2, 1], "one", seed)
         kept = [int(row.caption_id) for row in found if isinstance(row, Caption)]
         assert 1 in kept
         assert len(kept) == 2
-        assert sum(row.reason == NOT_DRAWN for row in found if isinstance(row, Reject)) == 1
+        assert sum(row.reason == NOT_DRAWN for row in found if isinstance(row, RejectedCaption)) == 1

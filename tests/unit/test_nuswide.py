@@ -10,16 +10,16 @@ from image_sets import Classes, Entry, photo
 from nuswide_toy import EXPECTED, IMAGES, nested, tree, write_labels, write_list
 
 from t2ipal.classes import load_classes
-from t2ipal.datasets import ImageRow, Reject, listed_images, read_images, write_image_set
-from t2ipal.datasets.nuswide import UNLABELLED, flickr_id
 from t2ipal.errors import UserError
-from t2ipal.paths import nuswide_concept, nuswide_files
+from t2ipal.sources.image_rows import ImageRow, RejectedImage, write_image_set
+from t2ipal.sources.nuswide import UNLABELLED, concept_of, flickr_id, lists_and_labels
+from t2ipal.sources.registry import image_source
 
 FEW = Classes((Entry("birds"), Entry("sky"), Entry("whales")))
 
 
 def found(source: dict[str, str]) -> dict[str, tuple[int, ...]]:
-    rows = list(read_images(source, FEW))
+    rows = list(image_source(source).read(FEW))
     assert all(isinstance(row, ImageRow) for row in rows)
     assert [row.image_id for row in rows] == sorted(row.image_id for row in rows)
     return {row.image_id: row.labels for row in rows}
@@ -53,7 +53,7 @@ def test_flat_copies(tmp_path: Path, name_of: object) -> None:
         folder, stem = Path(name).parent.name, Path(name).stem
         photo(tmp_path / "images" / name_of(place, folder, *stem.split("_")), seed=place)
     assert found(source) == EXPECTED
-    rows = list(read_images(source, FEW))
+    rows = list(image_source(source).read(FEW))
     assert len({row.path for row in rows}) == 4
     for row in rows:
         assert flickr_id(Path(row.path).stem) == flickr_id(Path(row.image_id).stem)
@@ -62,13 +62,13 @@ def test_flat_copies(tmp_path: Path, name_of: object) -> None:
 def test_both_layouts_give_the_same_photographs(tmp_path: Path) -> None:
     source = tree(tmp_path)
     nested(tmp_path)
-    pictures = {row.image_id: Path(row.path).read_bytes() for row in read_images(source, FEW)}
+    pictures = {row.image_id: Path(row.path).read_bytes() for row in image_source(source).read(FEW)}
     for place, (name, *_) in enumerate(IMAGES):
         key = Path(name).stem.split("_")[1]
         target = tmp_path / "images" / f"{place}_{key}_b039ddccac_m.jpg"
         target.parent.mkdir(exist_ok=True)
         (tmp_path / "Flickr" / name).rename(target)
-    assert {row.image_id: Path(row.path).read_bytes() for row in read_images(source, FEW)} == pictures
+    assert {row.image_id: Path(row.path).read_bytes() for row in image_source(source).read(FEW)} == pictures
 
 
 def test_missing_images_end_the_run_or_are_rejects(tmp_path: Path) -> None:
@@ -78,37 +78,38 @@ def test_missing_images_end_the_run_or_are_rejects(tmp_path: Path) -> None:
     (tmp_path / "Flickr/zebra/0003_300.jpg").unlink()
     for allowed in (0, 1):
         with pytest.raises(UserError, match=r"2 of 4 listed images are missing, the first is \S*0010_1000.jpg; expect"):
-            list(read_images(source | {"missing": allowed}, FEW))
-    counts = write_image_set(source | {"missing": 2}, FEW, tmp_path / "a.parquet", tmp_path / "r.parquet")
+            list(image_source(source | {"missing": allowed}).read(FEW))
+    images = image_source(source | {"missing": 2}).read(FEW)
+    counts = write_image_set(images, FEW.names, tmp_path / "a.parquet", tmp_path / "r.parquet")
     assert (counts.read, counts.rows, counts.rejects) == (4, 2, 2)
-    rejects = [item for item in read_images(source | {"missing": 2}, FEW) if isinstance(item, Reject)]
+    rejects = [item for item in image_source(source | {"missing": 2}).read(FEW) if isinstance(item, RejectedImage)]
     assert [(item.image_id, item.reason) for item in rejects] == [
         ("actor/0010_1000.jpg", "no such file"),
         ("zebra/0003_300.jpg", "no such file"),
     ]
-    assert [path.is_file() for _, path in listed_images(source)] == [False, True, True, False]
+    assert [path.is_file() for _, path in image_source(source).listed()] == [False, True, True, False]
 
 
 def test_labelled_images_alone(tmp_path: Path) -> None:
     source = tree(tmp_path) | {"images": "labelled"}
     nested(tmp_path)
-    items = list(read_images(source, FEW))
+    items = list(image_source(source).read(FEW))
     assert [item.image_id for item in items] == sorted(EXPECTED)
     assert {item.image_id for item in items if isinstance(item, ImageRow)} == {
         name for name, labels in EXPECTED.items() if any(labels)
     }
-    assert {item.reason for item in items if isinstance(item, Reject)} == {UNLABELLED}
-    assert len(list(listed_images(source))) == 2
+    assert {item.reason for item in items if isinstance(item, RejectedImage)} == {UNLABELLED}
+    assert len(list(image_source(source).listed())) == 2
     # what counts are all concepts, not the classes in use: the zebra image shows sky
     only_birds = Classes((Entry("birds"),))
-    rows = [item for item in read_images(source, only_birds) if isinstance(item, ImageRow)]
+    rows = [item for item in image_source(source).read(only_birds) if isinstance(item, ImageRow)]
     assert {row.image_id: row.labels for row in rows} == {
         "actor/0001_2124494179.jpg": (1,),
         "zebra/0003_300.jpg": (0,),
     }
     # an image that is not asked for may be missing
     (tmp_path / "Flickr/beach/0007_777.jpg").unlink()
-    assert len(list(read_images(source, FEW))) == 4
+    assert len(list(image_source(source).read(FEW))) == 4
 
 
 def test_the_81_concepts_match_the_class_list(tmp_path: Path) -> None:
@@ -119,16 +120,16 @@ def test_the_81_concepts_match_the_class_list(tmp_path: Path) -> None:
     truth = rng.integers(0, 2, (4, 81))
     for column, name in enumerate(classes.names):
         write_labels(tmp_path / "TrainTestLabels" / f"Labels_{name}_Test.txt", truth[:, column].tolist())
-    rows = {row.image_id: row.labels for row in read_images(source, classes)}
+    rows = {row.image_id: row.labels for row in image_source(source).read(classes)}
     test = [name for name, split, *_ in IMAGES if split == "Test"]
     assert {name: tuple(row) for name, row in zip(test, truth.tolist(), strict=True)} == rows
-    assert len(nuswide_files(tmp_path, "test")[1]) == 81
+    assert len(lists_and_labels(tmp_path, "test")[1]) == 81
 
 
 def test_what_is_broken_is_one_line(tmp_path: Path) -> None:
     def message(classes: Classes = FEW, split: str = "test") -> str:
         with pytest.raises(UserError) as error:
-            list(read_images({"source": "nuswide", "root": str(tmp_path), "split": split}, classes))
+            list(image_source({"source": "nuswide", "root": str(tmp_path), "split": split}).read(classes))
         assert "\n" not in str(error.value)
         return str(error.value)
 
@@ -162,14 +163,14 @@ def test_all_labels_need_the_list_of_all_images(tmp_path: Path) -> None:
     listing = tmp_path / "ImageList/Imagelist.txt"
     write_list(listing, [name for name, *_ in IMAGES[1:]])
     with pytest.raises(UserError, match=r"zebra/0003_300.jpg is not in \S*Imagelist.txt"):
-        list(read_images(source, FEW))
+        list(image_source(source).read(FEW))
     listing.unlink()
     with pytest.raises(UserError, match=r"ImageList/Imagelist.txt: no such file"):
-        list(read_images(source, FEW))
+        list(image_source(source).read(FEW))
 
 
 def test_names() -> None:
-    assert nuswide_concept(Path("Labels_nighttime_Train.txt")) == "nighttime"
-    assert nuswide_concept(Path("Labels_sky.txt")) == "sky"
+    assert concept_of(Path("Labels_nighttime_Train.txt")) == "nighttime"
+    assert concept_of(Path("Labels_sky.txt")) == "sky"
     assert flickr_id("0001_2124494179") == flickr_id("0_2124494179_b039ddccac_m") == "2124494179"
     assert flickr_id("administrative_assistant_0001_534152430") == "534152430"

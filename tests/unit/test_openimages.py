@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from t2ipal.captions import openimages
-from t2ipal.captions.readers import read_captions
-from t2ipal.captions.rows import EMPTY, NO_TEXT, NOT_DRAWN, Caption, Reject
 from t2ipal.errors import UserError
-from t2ipal.paths import narratives
+from t2ipal.sources.caption_rows import EMPTY, NO_TEXT, NOT_DRAWN, Caption, RejectedCaption
+from t2ipal.sources.openimages import OpenImagesCaptions, narratives
 
 CAPTIONS = "open_images_train_v6_captions.jsonl"
 TEXTS = ["In this image there is a dog.", "There is\n a dog. ", "", "A boat on the water.", "A cat", "A kite"]
 IMAGES = ["0000aa11", "0000aa11", "0000bb22", "0000bb22", "0000cc33", "0000aa11"]
+
+
+def read(path: Path, split: str = "train", captions: str = "all", seed: int = 0) -> Iterator[Caption | RejectedCaption]:
+    return OpenImagesCaptions(source="openimages", path=str(path), split=split, captions=captions).rows(seed)
 
 
 def lines(places: Iterable[int], more: dict[str, object] | None = None) -> str:
@@ -45,13 +47,13 @@ def test_captions_and_shards_read_alike(tmp_path: Path) -> None:
     (whole / CAPTIONS).write_text(lines(range(6)))
     for number, places in enumerate(((0, 1), (2,), (3, 4, 5))):
         (cut / shard(number, 3)).write_text(lines(places, timed()) + "\n")
-    rows = list(openimages.read(whole))
-    assert rows == list(openimages.read(cut)) == list(openimages.read(whole / CAPTIONS))
+    rows = list(read(whole))
+    assert rows == list(read(cut)) == list(read(whole / CAPTIONS))
     assert rows[0] == Caption("0000000", "0000aa11", TEXTS[0], "openimages/train")
     assert rows[1].text == "There is a dog."
-    assert rows[2] == Reject("0000002", "", EMPTY)
+    assert rows[2] == RejectedCaption("0000002", "", EMPTY)
     assert [row.caption_id for row in rows] == [f"{place:07d}" for place in range(6)]
-    assert list(openimages.read(cut / shard(1, 3))) == [Reject("0000000", "", EMPTY)]
+    assert list(read(cut / shard(1, 3))) == [RejectedCaption("0000000", "", EMPTY)]
 
 
 def test_one_narrative_per_image(tmp_path: Path) -> None:
@@ -59,11 +61,11 @@ def test_one_narrative_per_image(tmp_path: Path) -> None:
     path.write_text(lines(range(6)))
     drawn = set()
     for seed in range(12):
-        rows = list(openimages.read(path, captions="one", seed=seed))
+        rows = list(read(path, captions="one", seed=seed))
         kept = [row for row in rows if isinstance(row, Caption)]
         assert len(rows) == 6
         assert sorted(row.image_id for row in kept) == ["0000aa11", "0000bb22", "0000cc33"]
-        assert sum(row.reason == NOT_DRAWN for row in rows if isinstance(row, Reject)) == 2
+        assert sum(row.reason == NOT_DRAWN for row in rows if isinstance(row, RejectedCaption)) == 2
         drawn |= {row.caption_id for row in kept}
     assert drawn == {f"{place:07d}" for place in (0, 1, 3, 4, 5)}
 
@@ -76,12 +78,12 @@ def test_where_the_files_are(tmp_path: Path) -> None:
     found = narratives(tmp_path, "train")
     assert [path.name for path in found] == [shard(number, 10) for number in range(10)]
     with pytest.raises(UserError, match=r"00000-of-00010\.jsonl: no such file"):
-        list(openimages.read(tmp_path))
+        list(read(tmp_path))
     (folder / CAPTIONS).write_text(lines([0]))
     assert narratives(tmp_path, "train") == [folder / CAPTIONS]
     assert narratives(tmp_path, "test") == [tmp_path / "open_images_test_captions.jsonl"]
     (folder / "open_images_validation_localized_narratives.jsonl").write_text(lines([3]))
-    assert [row.source for row in openimages.read(tmp_path, "validation")] == ["openimages/validation"]
+    assert [row.source for row in read(tmp_path, "validation")] == ["openimages/validation"]
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -95,20 +97,20 @@ def test_what_is_broken_is_one_line(tmp_path: Path, content: bytes, message: str
     path = tmp_path / CAPTIONS
     path.write_bytes(content)
     with pytest.raises(UserError, match=message) as error:
-        list(openimages.read(path))
+        list(read(path))
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
 
 
 def test_no_file_names_the_official_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{CAPTIONS}: no such file"):
-        list(read_captions({"source": "openimages", "path": str(tmp_path), "split": "train"}, seed=0))
+        list(read(tmp_path))
 
 
 def test_a_caption_that_is_no_text_is_a_reject(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"image_id": 12, "caption": 5}\n{"image_id": 12, "caption": null}\n')
-    reasons = [row.reason for row in openimages.read(path, captions="one")]
+    reasons = [row.reason for row in read(path, captions="one")]
     assert reasons == [NO_TEXT, EMPTY]
 
 
@@ -117,7 +119,7 @@ def test_memory_is_flat(tmp_path: Path) -> None:
     for count in (50, 600):
         path.write_text(lines([0], timed()) * count)
         tracemalloc.start()
-        assert sum(1 for _ in openimages.read(path)) == count
+        assert sum(1 for _ in read(path)) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert path.stat().st_size > 3_000_000
@@ -130,5 +132,5 @@ def test_real_captions_in_the_narratives_layout(real_data: Callable[..., Path], 
     path = tmp_path / CAPTIONS
     path.write_text("".join(json.dumps({"image_id": f"{k:016x}", "caption": row[text]}) + "\n"
                             for k, row in enumerate(rows)))  # fmt: skip
-    found = list(openimages.read(tmp_path))
+    found = list(read(tmp_path))
     assert [row.text for row in found] == [" ".join(row[text].split()) for row in rows]

@@ -42,13 +42,14 @@ def loaded(made: Path) -> Recogniser:
 def evaluated(folder: Path, photos: Path) -> dict[str, np.ndarray]:
     """Scores by photo as the workflow makes them: images, features, scores of each seed, their mean."""
     from t2ipal.backbones import load_backbone
-    from t2ipal.datasets import write_image_set
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.extract import extract_images
+    from t2ipal.sources.folder import FolderImages
+    from t2ipal.sources.image_rows import write_image_set
 
     classes = ClassList("own", tuple(map(ClassEntry, NAMES)))
-    source = {"source": "folder", "path": str(photos), "labels": None}
-    write_image_set(source, classes, folder / "images.parquet", folder / "rejects.parquet")
+    rows = FolderImages(source="folder", path=str(photos)).read(classes)
+    write_image_set(rows, classes.names, folder / "images.parquet", folder / "rejects.parquet")
     clip = load_backbone(folder / "clip.safetensors")
     extract_images(folder / "images.parquet", folder / "features.parquet", clip, **CLIP)
     scores, _ = measure.score(

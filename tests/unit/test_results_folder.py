@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.paths import results_folder
+from t2ipal.results import results_folder
 
 
 def test_relative_absolute_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

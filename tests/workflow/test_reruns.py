@@ -128,6 +128,7 @@ NOTHING_KEYS: dict[str, Any] = {
 }
 NOTHING_CODE = (
     *("t2ipal/config/schema.py", "t2ipal/plan/runs.py", "t2ipal/runtime/job.py", "t2ipal/version.py"),
+    *("t2ipal/validation.py", "t2ipal/sources/registry.py", "t2ipal/sources/voc.py"),
     *("rules/train.smk", "Snakefile", "config.yaml"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class ImageRow:
 
 
 @dataclass(frozen=True)
-class Reject:
+class RejectedImage:
     """An image left out, and why."""
 
     image_id: str
@@ -60,8 +60,8 @@ class SetCounts:
     converted: dict[str, int] = field(default_factory=dict)
 
 
-def image_schema(metadata: Mapping[str, Any] | None = None) -> pa.Schema:
-    """Columns of an image set; `metadata` values are kept as JSON."""
+def image_set_schema(classes: Sequence[str] = ()) -> pa.Schema:
+    """Columns of an image set, and the names of the classes in the order of the labels."""
     import pyarrow as pa
 
     return pa.schema(
@@ -73,26 +73,29 @@ def image_schema(metadata: Mapping[str, Any] | None = None) -> pa.Schema:
             ("mode", pa.string()),
             ("labels", pa.list_(pa.int8())),
         ],
-        metadata={key: json.dumps(value, ensure_ascii=False) for key, value in (metadata or {}).items()},
+        metadata={"classes": json.dumps(list(classes), ensure_ascii=False)},
     )
 
 
-def reject_schema() -> pa.Schema:
+def rejected_image_schema() -> pa.Schema:
     """Columns of the rejects beside an image set."""
     import pyarrow as pa
 
     return pa.schema([(name, pa.string()) for name in ("image_id", "path", "reason")])
 
 
-def write_rows(
-    items: Iterable[ImageRow | Reject],
+def write_image_set(
+    items: Iterable[ImageRow | RejectedImage],
+    classes: Sequence[str],
     path: str | Path,
     rejects_path: str | Path,
     *,
-    metadata: Mapping[str, Any] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> SetCounts:
     """Stream rows to `path` and rejects to `rejects_path`; neither appears unless both are whole.
+
+    Args:
+        classes: names in the order of the labels.
 
     Raises:
         UserError: an image_id occurs twice or out of order, or there is no usable image.
@@ -100,11 +103,11 @@ def write_rows(
     counts, modes = SetCounts(), Counter()
     first_reason = ""
     with ExitStack() as stack:
-        rows = _Buffer(stack, path, image_schema(metadata), _image_columns)
-        rejects = _Buffer(stack, rejects_path, reject_schema(), _reject_columns)
+        rows = _Buffer(stack, path, image_set_schema(classes), _image_columns)
+        rejects = _Buffer(stack, rejects_path, rejected_image_schema(), _reject_columns)
         for item in _increasing(items):
             counts.read += 1
-            if isinstance(item, Reject):
+            if isinstance(item, RejectedImage):
                 counts.rejects += 1
                 first_reason = first_reason or f"{item.path}: {item.reason}"
                 rejects.add(item)
@@ -125,7 +128,7 @@ def write_rows(
     return counts
 
 
-def _increasing(items: Iterable[ImageRow | Reject]) -> Iterator[ImageRow | Reject]:
+def _increasing(items: Iterable[ImageRow | RejectedImage]) -> Iterator[ImageRow | RejectedImage]:
     last = None
     for item in items:
         if last is not None and item.image_id <= last:
@@ -141,7 +144,7 @@ class _Buffer:
         self.writer = stack.enter_context(parquet_writer(path, schema))
         self.schema, self.columns, self.items = schema, columns, []
 
-    def add(self, item: ImageRow | Reject) -> None:
+    def add(self, item: ImageRow | RejectedImage) -> None:
         self.items.append(item)
         if len(self.items) == ROW_GROUP:
             self.flush()
@@ -159,5 +162,5 @@ def _image_columns(rows: list[ImageRow]) -> dict[str, list[Any]]:
     return columns | {"image": [{"bytes": row.data, "path": row.path} for row in rows]}
 
 
-def _reject_columns(rejects: list[Reject]) -> dict[str, list[str]]:
+def _reject_columns(rejects: list[RejectedImage]) -> dict[str, list[str]]:
     return {name: [getattr(reject, name) for reject in rejects] for name in ("image_id", "path", "reason")}

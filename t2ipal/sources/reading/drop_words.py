@@ -7,16 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from t2ipal.captions.rows import Caption, Reject
 from t2ipal.seeds import seed_of
+from t2ipal.sources.caption_rows import Caption, RejectedCaption
 
 
-def drop_words(rows: Iterable[Caption | Reject], rate: float, seed: int) -> Iterator[Caption | Reject]:
+def drop_words(
+    rows: Iterable[Caption | RejectedCaption], rate: float, seed: int
+) -> Iterator[Caption | RejectedCaption]:
     """Yield the rows, the captions' words thinned out; rejects stay as they are.
 
     Args:
         rate: chance of each word to be left out.
-        seed: the global seed of draws.
+        seed: the global seed of random choices.
 
     Raises:
         ValueError: `rate` is not in [0, 1].

@@ -1,4 +1,4 @@
-"""Drawing one caption for each image."""
+"""The choice of one caption for each image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from t2ipal.seeds import seed_of
 
 
 class OnePerImage:
-    """Draws one of the captions offered for each image; the draw depends on the image's caption ids and `seed` alone.
+    """Chooses one of the captions offered for each image, by the image's caption ids and `seed` alone.
 
     TaI-DPT, whose pool the paper takes, learns from one caption per image.
     """
@@ -18,10 +18,10 @@ class OnePerImage:
         self._best: dict[Hashable, tuple[int, int | str]] = {}
 
     def offer(self, image: Hashable, key: int | str) -> None:
-        """Let caption `key` take part in the draw of its image."""
+        """Let caption `key` take part in the choice for its image."""
         rank = (seed_of(self._seed, "caption", key), key)
         self._best[image] = min(rank, self._best.get(image, rank))
 
     def won(self, image: Hashable, key: int | str) -> bool:
-        """Whether caption `key` is the one drawn for its image."""
+        """Whether caption `key` is the one chosen for its image."""
         return self._best[image][1] == key

@@ -1,0 +1,22 @@
+"""What a check before a run says of one thing that the config needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one thing that the config needs.
+
+    Attributes:
+        key: the key of the config that names it.
+        text: what was found.
+        missing: whether a run would stop there.
+        download: its row of resources/data_sources.csv; "" for what is the user's own.
+    """
+
+    key: str
+    text: str
+    missing: bool = False
+    download: str = ""
