@@ -53,7 +53,7 @@ def _measure(options: argparse.Namespace) -> None:
     images, steps = options.images, options.steps
     captions = [(f"c{index:05d}", f"a photo of {index} dogs near a red bus") for index in range(images)]
     batch = min(options.batch, images)
-    base = DrawSettings(options.model, steps=steps, guidance=7.0, dtype="float32", batch=batch, compile="off")
+    base = DrawSettings(model=options.model, steps=steps, guidance=7.0, dtype="float32", batch=batch, compile="off")
     print(f"{'way':<44}{'images/s':>10}{'gain':>8}")
     plain = images / _plain(base, captions)
     print(f"{f'plain diffusers, {steps} steps, float32':<44}{plain:>10.2f}{1:>7.1f}x")

@@ -14,7 +14,7 @@ from t2ipal import backbones
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.images.settings import COMPILE, NOT_DECIDING
+from t2ipal.images.settings import COMPILE
 from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
 from t2ipal.plan.runs import settings_of

@@ -7,7 +7,7 @@ def get_t2i_input(wildcards):
 
 def get_draw_spec(wildcards):
     """What decides an image. Batch size and compilation do not, and so are no parameters."""
-    draw = CONFIG.text_to_image[wildcards.t2i].model_dump(exclude={"samples", *NOT_DECIDING})
+    draw = CONFIG.text_to_image[wildcards.t2i].deciding()
     return {"draw": draw, "seed": CONFIG.seed, "shards": CONFIG.pools[wildcards.pool].shards}
 
 

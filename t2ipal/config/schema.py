@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from t2ipal.images.settings import DrawSettings
 from t2ipal.metrics.registry import DEFAULT
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
-from t2ipal.validation import Count, DataPath, Name, Part, Percent, Pixels
+from t2ipal.validation import Count, DataPath, Name, Part, Percent
 
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
@@ -49,35 +50,10 @@ class Dataset(Part):
     settings: dict[str, dict[str, Any]] = Field({}, description="settings of methods that differ on this data set")
 
 
-class TextToImage(Part):
-    """A text-to-image model and how it draws: `t2ipal.images.settings.DrawSettings`, and how many images."""
+class TextToImage(DrawSettings):
+    """A text-to-image model, how it draws, and how many images."""
 
-    model: str = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
-    revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
-    variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
     samples: Count = Field(description="images per caption, a whole number >= 1 (the paper: 6)")
-    steps: Count = Field(50, description="solver steps, a whole number >= 1 (the paper: silent)")
-    guidance: float = Field(7.5, ge=0, description="guidance scale, a number >= 0; up to 1: none (the paper: silent)")
-    solver: str = Field("default", description="'default' (the pipeline's own), ddim, dpm++, unipc, euler, ...")
-    negative: str = Field("", description="negative prompt, used with guidance")
-    width: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
-    height: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 if fast here")
-    batch: Count = Field(64, description="images drawn together, a whole number >= 1")
-    safety: Literal["off", "on"] = Field("off", description="'on': the model's safety checker flags images")
-    redraws: Annotated[int, Field(ge=0)] = Field(2, description="further seeds for a black, NaN or flagged image")
-    encoding: Literal["png", "webp", "jpeg"] = Field("png", description="file format of the stored images")
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(92, description="quality of webp and jpeg, 1 to 100")
-    store_size: Pixels | None = Field(
-        None, description="pixels of the shorter side that images are stored at, a multiple of 8; null: as drawn"
-    )
-    compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
-
-    @field_validator("compile", mode="before")
-    @classmethod
-    def _switch(cls, value: Any) -> Any:
-        """YAML 1.1 reads a bare on or off as true or false."""
-        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 class Clip(Part):

@@ -1,9 +1,12 @@
-"""The settings of a drawing, as plain values: what a config's `text_to_image` entry says."""
+"""The settings of a drawing: those of an entry of the config's `text_to_image` that `draw` needs."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from t2ipal.validation import Count, Part, Pixels
 
 Encoding = Literal["png", "webp", "jpeg"]
 COMPILE = ("off", "on", "auto")
@@ -13,47 +16,35 @@ NOT_DECIDING = ("batch", "compile")
 """Settings that change no image beyond rounding: no rerun follows from them."""
 
 
-@dataclass(frozen=True)
-class DrawSettings:
-    """How captions are drawn. Two drawings with equal settings, captions and seeds give the same images.
+class DrawSettings(Part):
+    """How captions are drawn. Two drawings with equal settings, captions and seeds give the same images."""
 
-    Attributes:
-        model: folder of a diffusers pipeline, or its name on the Hugging Face hub.
-        revision: commit or branch of a hub model; None is its default branch.
-        variant: file variant of a hub model ("fp16"); None is the plain files.
-        steps: solver steps. The paper does not state them; Stable Diffusion's own default is 50.
-        guidance: scale of classifier-free guidance; 1 and below turn it off and halve the cost.
-        solver: "default" (the pipeline's own), a name of `pipeline.SOLVERS`, or a diffusers scheduler class.
-        negative: negative prompt, used when guidance is on.
-        width, height: pixels; None is the model's native size.
-        dtype: "auto", "bfloat16", "float16" or "float32" of the denoiser and the decoder.
-        batch: images drawn together; the last batch is padded to it.
-        safety: "off" loads no safety checker; "on" uses the one the pipeline brings and flags what it finds.
-        redraws: further seeds tried for an image that is NaN, of one colour, or flagged as unsafe.
-        encoding: file format of the stored images.
-        quality: quality of "webp" and "jpeg", 1-100.
-        store_size: pixels of the shorter side of stored images; larger ones are made smaller. None: as drawn.
-        compile: "on" compiles the denoiser and the decoder; "auto" does on a GPU. Rounding apart, no image changes.
-    """
+    model: str = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
+    revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
+    variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
+    steps: Count = Field(50, description="solver steps, a whole number >= 1 (the paper: silent)")
+    guidance: float = Field(7.5, ge=0, description="guidance scale, a number >= 0; up to 1: none (the paper: silent)")
+    solver: str = Field("default", description="'default' (the pipeline's own), ddim, dpm++, unipc, euler, ...")
+    negative: str = Field("", description="negative prompt, used with guidance")
+    width: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
+    height: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 if fast here")
+    batch: Count = Field(64, description="images drawn together, a whole number >= 1")
+    safety: Literal["off", "on"] = Field("off", description="'on': the model's safety checker flags images")
+    redraws: Annotated[int, Field(ge=0)] = Field(2, description="further seeds for a black, NaN or flagged image")
+    encoding: Encoding = Field("png", description="file format of the stored images")
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(92, description="quality of webp and jpeg, 1 to 100")
+    store_size: Pixels | None = Field(
+        None, description="pixels of the shorter side that images are stored at, a multiple of 8; null: as drawn"
+    )
+    compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
 
-    model: str
-    revision: str | None = None
-    variant: str | None = None
-    steps: int = 50
-    guidance: float = 7.5
-    solver: str = "default"
-    negative: str = ""
-    width: int | None = None
-    height: int | None = None
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    batch: int = 64
-    safety: Literal["off", "on"] = "off"
-    redraws: int = 2
-    encoding: Encoding = "png"
-    quality: int = 92
-    store_size: int | None = None
-    compile: Literal["auto", "on", "off"] = "auto"
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """YAML 1.1 reads a bare on or off as true or false."""
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
     def deciding(self) -> dict[str, Any]:
         """All that decides an image."""
-        return {key: value for key, value in asdict(self).items() if key not in NOT_DECIDING}
+        return {name: getattr(self, name) for name in DrawSettings.model_fields if name not in NOT_DECIDING}

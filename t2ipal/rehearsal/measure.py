@@ -44,7 +44,7 @@ def drawing(folder: Path, batch: int = 2) -> Iterator[tuple[str, float]]:
     from t2ipal.images.pipeline import load_pipeline
     from t2ipal.images.settings import DrawSettings
 
-    painter = load_pipeline(DrawSettings(str(folder), batch=batch))
+    painter = load_pipeline(DrawSettings(model=str(folder), batch=batch))
     pipe = painter.pipe
     latents = torch.randn(batch, 4, 64, 64)
     with torch.inference_mode():

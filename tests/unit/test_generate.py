@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(model: Path) -> DrawSettings:
     """Few steps, with guidance, in float32."""
-    return DrawSettings(str(model), steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
+    return DrawSettings(model=str(model), steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def test_captions_and_samples_make_different_images(painter: Painter, drawing: d
 
 @pytest.mark.parametrize("batch", [1, 3, 11, 16])
 def test_batch_size_does_not_matter(settings: DrawSettings, drawing: dict[str, np.ndarray], batch: int) -> None:
-    assert far(drawing, pixels(load_pipeline(replace(settings, batch=batch), "cpu"))) <= LEVELS
+    assert far(drawing, pixels(load_pipeline(settings.model_copy(update={"batch": batch}), "cpu"))) <= LEVELS
 
 
 def test_order_and_company_do_not_matter(painter: Painter, drawing: dict[str, np.ndarray]) -> None:
@@ -123,7 +122,8 @@ import sys
 from t2ipal.images.generate import draw_shard
 from t2ipal.images.pipeline import load_pipeline
 from t2ipal.images.settings import DrawSettings
-painter = load_pipeline(DrawSettings({str(model)!r}, steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4))
+settings = DrawSettings(model={str(model)!r}, steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
+painter = load_pipeline(settings)
 draw_shard(painter, {CAPTIONS!r}, sys.argv[1], sample=0, seed=0, on_progress=lambda *_: print("batch", flush=True))
 """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
@@ -186,7 +186,7 @@ def test_whole_call_draws_what_the_split_one_draws(painter: Painter) -> None:
 
 @pytest.mark.parametrize("solver", ["default", "ddim", "dpm++", "unipc", "euler", "euler_a", "HeunDiscreteScheduler"])
 def test_solvers(settings: DrawSettings, solver: str) -> None:
-    painter = load_pipeline(replace(settings, solver=solver, guidance=1.0), "cpu")
+    painter = load_pipeline(settings.model_copy(update={"solver": solver, "guidance": 1.0}), "cpu")
     first, second = (painter.paint(["a dog", "a cat"], [3, 4])[0].numpy() for _ in range(2))
     assert first.shape == (2, 32, 32, 3)
     assert np.isfinite(first).all()
@@ -197,7 +197,7 @@ def test_solvers(settings: DrawSettings, solver: str) -> None:
 
 
 def test_bfloat16_is_close(settings: DrawSettings, drawing: dict[str, np.ndarray]) -> None:
-    rounded = load_pipeline(replace(settings, dtype="bfloat16"), "cpu")
+    rounded = load_pipeline(settings.model_copy(update={"dtype": "bfloat16"}), "cpu")
     half = pixels(rounded)
     assert far(half, pixels(rounded, CAPTIONS[::-1])) <= LEVELS  # order and company do not matter here either
     rounding = np.mean([abs(half[key] - drawing[key]).mean() for key in half])
@@ -206,7 +206,7 @@ def test_bfloat16_is_close(settings: DrawSettings, drawing: dict[str, np.ndarray
 
 
 def test_stored_size(settings: DrawSettings, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
-    small = load_pipeline(replace(settings, store_size=16), "cpu")
+    small = load_pipeline(settings.model_copy(update={"store_size": 16}), "cpu")
     draw_shard(small, CAPTIONS[:5], tmp_path / "a.parquet", sample=0, seed=0)
     for row in pq.read_table(tmp_path / "a.parquet").to_pylist():
         image = np.asarray(decode(row["image"]["bytes"]), int)
@@ -222,13 +222,13 @@ def test_compilation_is_for_gpus_unless_asked_for(
 
     assert [compiles(name, torch.device("cpu")) for name in ("auto", "on", "off")] == [False, True, False]
     assert [compiles(name, torch.device("cuda")) for name in ("auto", "on", "off")] == [True, True, False]
-    assert settings.deciding() == replace(settings, compile="on", batch=1).deciding()
+    assert settings.deciding() == settings.model_copy(update={"compile": "on", "batch": 1}).deciding()
     # Graphs are captured as for a GPU, and run as they are: to compile them for a CPU takes minutes of a C++ compiler.
     compile_module = torch.nn.Module.compile
     monkeypatch.setattr(
         torch.nn.Module, "compile", lambda self, **how: compile_module(self, **how, backend="aot_eager")
     )
-    compiled = load_pipeline(replace(settings, compile="on"), "cpu")
+    compiled = load_pipeline(settings.model_copy(update={"compile": "on"}), "cpu")
     assert far(drawing, pixels(compiled)) <= LEVELS
     counters = torch._dynamo.utils.counters["stats"]
     assert counters["unique_graphs"] > 0
@@ -236,7 +236,7 @@ def test_compilation_is_for_gpus_unless_asked_for(
 
 @pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
 def test_encodings(settings: DrawSettings, drawing: dict[str, np.ndarray], encoding: str) -> None:
-    images = pixels(load_pipeline(replace(settings, encoding=encoding), "cpu"), CAPTIONS[:1])
+    images = pixels(load_pipeline(settings.model_copy(update={"encoding": encoding}), "cpu"), CAPTIONS[:1])
     assert abs(images["c000"] - drawing["c000"]).mean() < (1 if encoding == "png" else 30)
 
 
@@ -281,7 +281,7 @@ def test_a_model_that_only_draws_nothing_is_an_error(settings: DrawSettings, tmp
 def test_bad_models_end_in_one_line(settings: DrawSettings, model: Path, tmp_path: Path) -> None:
     def message(name: str | Path, **changes: str) -> str:
         with pytest.raises(UserError) as error:
-            load_pipeline(replace(settings, model=str(name), **changes), "cpu")
+            load_pipeline(settings.model_copy(update={"model": str(name), **changes}), "cpu")
         return str(error.value)
 
     assert "no folder" in message(tmp_path / "nothing")
@@ -295,12 +295,12 @@ def test_bad_models_end_in_one_line(settings: DrawSettings, model: Path, tmp_pat
 def test_hub_name_without_network(settings: DrawSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="neither a folder nor cached"):
-        load_pipeline(replace(settings, model="nobody/no-such-model"), "cpu")
+        load_pipeline(settings.model_copy(update={"model": "nobody/no-such-model"}), "cpu")
 
 
 def test_damaged_models(settings: DrawSettings, tmp_path: Path) -> None:
     folder = tiny_pipeline.build(tmp_path / "tiny", manifest=True)
-    changed = replace(settings, model=str(folder))
+    changed = settings.model_copy(update={"model": str(folder)})
     load_pipeline(changed, "cpu")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     whole = weights.read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -25,7 +24,7 @@ CAPTIONS = [(f"c{index:03d}", text) for index, text in enumerate(["a red bus", "
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> DrawSettings:
     model = tiny_pipeline.build(tmp_path_factory.mktemp("zoo") / "tiny")
-    return DrawSettings(str(model), steps=2, guidance=3.0, solver="dpm++", dtype="float32", batch=3)
+    return DrawSettings(model=str(model), steps=2, guidance=3.0, solver="dpm++", dtype="float32", batch=3)
 
 
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 5))
@@ -54,7 +53,7 @@ def test_two_processes_write_the_file_of_one(settings: DrawSettings, tmp_path: P
 
 
 def test_a_mistake_in_a_process_is_one_line_and_leaves_nothing(settings: DrawSettings, tmp_path: Path) -> None:
-    wrong = replace(settings, solver="no such solver")
+    wrong = settings.model_copy(update={"solver": "no such solver"})
     with pytest.raises(UserError, match=r"text_to_image.solver: 'no such solver'"):
         draw_on_several(wrong, CAPTIONS, tmp_path / "a.parquet", processes=2, sample=0, seed=0, cpu=True)
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from t2ipal.micro.zoo.world import World
 from t2ipal.seeds import seed_of
 
 log = logging.getLogger(__name__)
-DRAWN = DrawSettings("", steps=8, guidance=1.0, solver="unipc", batch=64)  # as the default config draws
+DRAWN = DrawSettings(model="", steps=8, guidance=1.0, solver="unipc", batch=64)  # as the default config draws
 
 DRAWS = 4
 """Images per caption for diversity: in one draw, the least of 20 classes with 50 captions each varies by 0.06."""
@@ -69,7 +68,7 @@ def diversity(drawn: np.ndarray, real: np.ndarray, classes: np.ndarray) -> dict[
 
 def draw(folder: Path, texts: list[str], what: str = "quality", settings: DrawSettings = DRAWN) -> np.ndarray:
     """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by its place and by what it is for."""
-    painter = load_pipeline(replace(settings, model=str(folder)))
+    painter = load_pipeline(settings.model_copy(update={"model": str(folder)}))
     seeds = [seed_of(what, place) for place in range(len(texts))]
     spans = [slice(start, start + settings.batch) for start in range(0, len(texts), settings.batch)]
     parts = [painter.paint(texts[span], seeds[span])[0] for span in spans]
