@@ -54,11 +54,6 @@ class Agreement:
         return self.positive_shown / max(self.shown, 1)
 
     @property
-    def unknown_precision(self) -> float:
-        """Share of unknown pairs that are shown."""
-        return self.unknown_shown / max(self.unknown, 1)
-
-    @property
     def recall_with_unknown(self) -> float:
         """Share of shown pairs that are positive or unknown."""
         return (self.positive_shown + self.unknown_shown) / max(self.shown, 1)
