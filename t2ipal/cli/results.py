@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """A summary of the results, or their folder."""
     from t2ipal.config import load_config
     from t2ipal.config.files import read_configs
-    from t2ipal.paths import results_folder
+    from t2ipal.results import results_folder
 
     config = load_config(read_configs([DEFAULT, *options.configfile]))
     folder = results_folder(config.results_dir, config.name)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from t2ipal.classes import load_classes
-from t2ipal.datasets import protocols, voc
+from t2ipal.datasets import protocols
 from t2ipal.datasets.novel import novel_classes
 from t2ipal.datasets.protocols import few_shot_rows, known_mask
 from t2ipal.errors import UserError
+from t2ipal.sources import voc
 from t2ipal.store import content_hash, read_parquet
 
 LEVELS = tuple(range(10, 100, 10))
