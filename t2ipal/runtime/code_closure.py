@@ -20,7 +20,7 @@ MACHINERY = (
     "t2ipal/findings.py",
     "t2ipal/backbones/kinds.py",
 )
-"""Files that decide no artifact: their edits rerun nothing. What a job gets was valid before it began, and it depends on
+"""Files that decide no artifact: their edits rerun nothing. What a job gets was valid before it began; it depends on
 its backbone's kind, not on the list of kinds.
 """
 
