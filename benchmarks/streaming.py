@@ -6,7 +6,7 @@ Features are made up, on disk as the workflow writes them: N captions x 6 images
 has 1,000 captions, D = 128 and maps of 3 x 3 cells; --wide has D = 512 and 7 x 7. Each line is a process of its own:
 
 plain:   each file read as a table and put together in memory, as one would write it first; no batches.
-memory:  `t2ipal.training.runs.load_training_data` without a limit of memory.
+memory:  `t2ipal.rows.data.read_training_data` without a limit of memory.
 scratch: the same with all features in scratch files; their pages that are in memory belong to the system, which takes
          them back when they are wanted.
 
@@ -155,7 +155,8 @@ def make(folder: str, count: str, dim: str, side: str) -> list[str]:
 def read(folder: str, way: str, steps: str) -> list[str]:
     """Load the features and draw batches."""
     from t2ipal.features.memory import MemoryBudget
-    from t2ipal.training.runs import TrainingFiles, load_training_data
+    from t2ipal.rows import CAPTIONS, SYNTHETIC
+    from t2ipal.rows.data import TrainingFiles, read_training_data
 
     samples = [[f"{folder}/images-{k}-{i}.parquet" for i in range(SHARDS)] for k in range(SAMPLES)]
     # what is read of the disk shall be read of the disk
@@ -171,11 +172,12 @@ def read(folder: str, way: str, steps: str) -> list[str]:
         del kept
         return [f"{load:.1f}", "", "", f"{peak.own:.0f}", f"{peak.all:.0f}"]
     budget = MemoryBudget() if way == "memory" else MemoryBudget(memory=0)
-    files = TrainingFiles([f"{folder}/labelled.parquet"], [f"{folder}/captions.parquet"], samples)
-    data = load_training_data(files, CLASSES, budget)
+    paths = {name: f"{folder}/{name}.parquet" for name in ("labelled", "captions")}
+    files = TrainingFiles({**paths, "images": [path for shards in samples for path in shards]}, SHARDS)
+    data = read_training_data(files, {CAPTIONS, SYNTHETIC}, CLASSES, budget)
     load = time.perf_counter() - started
     if way == "scratch":
-        for sample in data.synthetic.samples:
+        for sample in data[SYNTHETIC].samples:
             _evict(sample.local)
     first, again = (_steps(data, int(steps)) for _ in range(2))
     peak.look()
@@ -199,11 +201,12 @@ def _steps(data: Any, steps: int) -> float:
     """Seconds per batch of the same draws."""
     import torch
 
-    from t2ipal.methods.base import CAPTIONS as TEXTS
-    from t2ipal.methods.base import SYNTHETIC, Rows
-    from t2ipal.training.sampler import Sampler
+    from t2ipal.rows import CAPTIONS as TEXTS
+    from t2ipal.rows import SYNTHETIC
+    from t2ipal.rows.base import RowRequest
+    from t2ipal.rows.sampler import Sampler
 
-    sampler = Sampler(data, Rows(frozenset({TEXTS, SYNTHETIC})), SEEDS, BATCH, True)
+    sampler = Sampler(data, RowRequest(frozenset({TEXTS, SYNTHETIC})), SEEDS, BATCH, True)
     batches = sampler.epoch(0, torch.device("cpu"))
     next(batches)
     started, count = time.perf_counter(), 0

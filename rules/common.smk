@@ -19,6 +19,7 @@ from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
 from t2ipal.plan.runs import settings_of
 from t2ipal.prediction.photos import listing
+from t2ipal.rows import inputs_of
 from t2ipal.resource_files import resource
 from t2ipal.results import results_folder
 from t2ipal.runtime.code_closure import code_of

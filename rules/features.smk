@@ -148,4 +148,4 @@ rule features_templates:
 rule features:
     """Target: the features of all captions and images."""
     input:
-        get_all_features(),
+        get_all_features,

@@ -38,13 +38,16 @@ rule protocol:
 
 rule train:
     input:
-        labelled=get_train_captions,
-        captions=get_train_texts,
-        templates=get_train_templates,
-        images=get_train_images,
-        flagged=get_train_flagged,
-        train=get_train_labelled,
-        train_images=get_train_labels,
+        # what the run's kinds of training rows read
+        labelled=read_by_rows("labelled", "captions/{run.pool}/{labels}/labelled.parquet"),
+        captions=read_by_rows("captions", "features/{run.clip}/captions/{run.pool}.parquet"),
+        templates=read_by_rows("templates", "features/{run.clip}/templates/{classes}.parquet"),
+        images=read_by_rows(
+            "images", "features/{run.clip}/images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}.parquet"
+        ),
+        flagged=read_by_rows("flagged", "images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}-flagged.parquet"),
+        train=read_by_rows("train", "features/{run.clip}/train/{run.dataset}.parquet"),
+        train_images=read_by_rows("train_images", "images/train/{run.dataset}.parquet"),
         protocol=get_train_protocol,
         words=get_train_words,
         model=get_run_clip,

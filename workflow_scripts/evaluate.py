@@ -14,7 +14,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.metrics.records import write_records
     from t2ipal.metrics.score_files import write_scores
     from t2ipal.store import read_parquet
-    from t2ipal.training import runs
+    from t2ipal.training.history import training_cost
 
     spec, files = snakemake.params.spec, snakemake.input
     budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
@@ -27,7 +27,7 @@ def main(snakemake: Any) -> None:
     own = methods.get(header["method"]).own_metric
     metrics = measure.measure(scores, labels, spec["classes"], spec["bootstrap"], spec["seed"], own)
     key = tuple(snakemake.wildcards[name] for name in ("dataset", "method", "variant"))
-    cost = runs.training_cost(read_parquet(files.history))
+    cost = training_cost(read_parquet(files.history))
     write_records(snakemake.output.metrics, key, metrics, header["settings"], cost)
     log.info("%s %s: mAP %s", key[1], key[2], ", ".join(f"{metric['mAP']:.2f}" for metric in metrics))
 

@@ -1,4 +1,4 @@
-"""Draw which labels, or which few images, a protocol lets methods know."""
+"""Sample which labels, or which few images, a protocol lets methods know."""
 
 from typing import Any
 
@@ -7,19 +7,21 @@ from t2ipal.runtime.progress import log
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.datasets import protocols
+    from t2ipal.protocols import PARTIAL
+    from t2ipal.protocols.few_shot import write_few_shot
+    from t2ipal.protocols.partial import write_partial
+    from t2ipal.rows.join import read_image_labels
     from t2ipal.store import read_parquet
-    from t2ipal.training import runs
 
     spec, output = snakemake.params.spec, snakemake.output.known
     table = read_parquet(snakemake.input.images, ["image_id"])
     ids = sorted(table["image_id"].to_pylist())
-    if spec["protocol"] == "partial":
-        protocols.write_partial(ids, len(spec["classes"]), spec["levels"], 0, output)
+    if spec["protocol"] == PARTIAL:
+        write_partial(ids, len(spec["classes"]), spec["levels"], 0, output)
         return
-    labels = runs.labels_of(snakemake.input.images, ids).numpy()
+    labels = read_image_labels(snakemake.input.images, ids).numpy()
     novel = [spec["classes"].index(name) for name in spec["novel"]] or None
-    for line in protocols.write_few_shot(ids, labels, spec["levels"], spec["seeds"], novel, output):
+    for line in write_few_shot(ids, labels, spec["levels"], spec["seeds"], novel, output):
         log.warning("%s: %s", spec["protocol"], line)
 
 

@@ -14,27 +14,29 @@ def main(snakemake: Any) -> None:
     from t2ipal.device import pick_device
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.memory import MemoryBudget
+    from t2ipal.protocols import PROTOCOLS
+    from t2ipal.protocols.known import KnownLabels
+    from t2ipal.rows.data import TrainingFiles, read_training_data
+    from t2ipal.rows.join import read_image_labels
     from t2ipal.store import write_parquet
-    from t2ipal.training import protocols, runs
     from t2ipal.training.search import grid, try_settings
 
     spec, files = snakemake.params.spec, snakemake.input
     budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
-    data = runs.load_training_data(
-        runs.TrainingFiles(train=[files.train], train_images=[files.train_images]), len(spec["classes"]), budget
-    )
-    known = protocols.Known.read(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
-    data = known.of(data, spec["level"], spec["seeds"])
+    kinds = {PROTOCOLS[spec["protocol"]]}
+    data = read_training_data(TrainingFiles(dict(files.items())), kinds, len(spec["classes"]), budget)
+    known = KnownLabels.of_job(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
+    data = known.reveal(data, spec["level"], spec["seeds"])
     images = load_image_features(files.validation, budget)
-    labels = runs.labels_of(files.validation_images, images.ids).numpy()
+    labels = read_image_labels(files.validation_images, images.ids).numpy()
     columns = [spec["classes"].index(name) for name in spec["novel"] or spec["classes"]]
     backbone, method = load_backbone(spec["clip"], pick_device()), methods.get(spec["method"])
     rows, points = [], grid(spec["grid"])
     with progress(spec["method"], "settings") as report:
-        for place, point in enumerate(points, 1):
+        for count, point in enumerate(points, 1):
             settings = method.Settings(**{**spec["settings"], **point})
             rows += try_settings(method, settings, point, backbone, spec, data, images, labels[:, columns])
-            report(place, len(points))
+            report(count, len(points))
     rows.sort(key=lambda row: -row["mAP"])
     write_parquet(pa.Table.from_pylist(rows), snakemake.output.table)
     for row in rows[:3]:

@@ -46,16 +46,9 @@ def get_image_features(part, dataset, clip):
     return f"{RESULTS}/features/{clip}/{part}/{dataset}.parquet"
 
 
-def get_all_features():
+def get_all_features(wildcards):
     """The features that the runs need."""
-    asked = [
-        get_train_texts,
-        get_train_templates,
-        get_train_images,
-        get_train_labelled,
-        get_run_test,
-        get_run_validation,
-    ]
     trained = [run for run in PLAN.runs.values() if not run.sources]
+    asked = [*READ_BY_ROWS, get_run_test, get_run_validation]
     files = {file for run in trained for get in asked for file in get(run)}
-    return sorted(files)
+    return sorted(file for file in files if file.startswith(f"{RESULTS}/features/"))

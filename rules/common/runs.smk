@@ -17,44 +17,28 @@ def get_evaluate_code(wildcards):
     return get_method_code("evaluate", wildcards.method)
 
 
-def get_train_captions(wildcards):
-    """Labels and features of the captions, if the run's loss or its images need them."""
-    run = get_run(wildcards)
-    return [get_labelled(run.dataset, run.pool)] if run.reads_captions else []
+READ_BY_ROWS = []  # the inputs of rule train that `read_by_rows` makes
 
 
-def get_train_texts(wildcards):
-    run = get_run(wildcards)
-    return [f"{RESULTS}/features/{run.clip}/captions/{run.pool}.parquet"] if run.reads_captions else []
+def read_by_rows(name, pattern):
+    """An input of rule train: the files of a pattern, if the run's kinds of training rows read any by this name.
 
+    The pattern is filled with the run, its labels and classes as paths call them, samples and shards.
+    """
 
-def get_train_templates(wildcards):
-    run = get_run(wildcards)
-    file = f"{RESULTS}/features/{run.clip}/templates/{get_classes(run.dataset)}.parquet"
-    return [file] if run.reads_templates else []
+    def get(wildcards):
+        run = get_run(wildcards)
+        if name not in inputs_of(run.kinds, run.settings):
+            return []
+        named = {"run": run, "labels": get_labels(run.dataset), "classes": get_classes(run.dataset)}
+        each = [
+            (sample, shard) for sample in range(max(run.samples, 1)) for shard in range(CONFIG.pools[run.pool].shards)
+        ]
+        files = [pattern.format(**named, sample=sample, shard=shard) for sample, shard in each]
+        return [f"{RESULTS}/{file}" for file in dict.fromkeys(files)]
 
-
-def get_train_images(wildcards):
-    """Shards of the synthetic images' features."""
-    run = get_run(wildcards)
-    return get_shards(f"{RESULTS}/features/{run.clip}/images", run.pool, run.t2i, run.samples)
-
-
-def get_train_flagged(wildcards):
-    """Lists of the synthetic images not to use, a file per shard."""
-    run = get_run(wildcards)
-    shards = get_shards(f"{RESULTS}/images", run.pool, run.t2i, run.samples)
-    return [shard.replace(".parquet", "-flagged.parquet") for shard in shards]
-
-
-def get_train_labelled(wildcards):
-    run = get_run(wildcards)
-    return [get_image_features("train", run.dataset, run.clip)] if run.reads_labels else []
-
-
-def get_train_labels(wildcards):
-    run = get_run(wildcards)
-    return [f"{RESULTS}/images/train/{run.dataset}.parquet"] if run.reads_labels else []
+    READ_BY_ROWS.append(get)
+    return get
 
 
 def get_train_protocol(wildcards):

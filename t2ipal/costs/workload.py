@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.costs.counts import captions_of, images_of, kept_of
-from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.plan import queries
+from t2ipal.rows import SHOTS, inputs_of
 
 if TYPE_CHECKING:
     from t2ipal.config.schema import Config
@@ -151,9 +151,9 @@ class Workload:
 
     def _features(self) -> Iterator[Work]:
         trained = [run for run in self.plan.runs.values() if not run.sources]
-        for clip, pool in sorted({(run.clip, run.pool) for run in trained if run.kinds & {CAPTIONS, SYNTHETIC}}):
+        for clip, pool in sorted({(run.clip, run.pool) for run in trained if _reads(run, "captions")}):
             yield self._texts(f"captions of {pool} by {clip}", clip, self._drawn(pool))
-        wanted = [run for run in trained if CAPTIONS in run.kinds and run.settings.get("templates", True)]
+        wanted = [run for run in trained if _reads(run, "templates")]
         for clip, classes in sorted({(run.clip, self.config.datasets[run.dataset].classes) for run in wanted}):
             texts = 89 * len(load_classes(classes).names)
             yield self._texts(f"templates of {Path(classes).stem} by {clip}", clip, texts)
@@ -173,7 +173,7 @@ class Workload:
     def _labelled(self, trained: list[Run]) -> set[tuple[str, str, str]]:
         """(CLIP, part, data set) of the labelled images that are encoded."""
         found = {(run.clip, "test", run.dataset) for run in trained}
-        found |= {(run.clip, "train", run.dataset) for run in trained if run.kinds & {TRAIN, SHOTS}}
+        found |= {(run.clip, "train", run.dataset) for run in trained if _reads(run, "train")}
         return found | {(clip, "validation", data) for clip, _, data in found if self.config.datasets[data].validation}
 
     def _runs(self) -> Iterator[Work]:
@@ -208,7 +208,7 @@ class Workload:
 
     def _training_rows(self, run: Run, classes: int) -> int:
         """Rows of an epoch."""
-        if run.kinds & {CAPTIONS, SYNTHETIC}:
+        if _reads(run, "labelled"):
             return self._kept(run.pool, run.dataset) + run.settings.get("templates", 89) * classes
         if SHOTS in run.kinds and run.protocol != "novel":
             return max(run.levels) * classes
@@ -222,6 +222,11 @@ class Workload:
         what = f"{run.method} on {run.dataset}"
         items = {"start": 1, "score": scores * classes / 20}
         return Work(STAGES[4], what, 1, {}, items, scores * (classes * 4 + 2))
+
+
+def _reads(run: Run, name: str) -> bool:
+    """Whether the training of a run has the input `name`."""
+    return name in inputs_of(run.kinds, run.settings)
 
 
 def _without_reading(work: Work) -> Work:

@@ -12,19 +12,14 @@ import matplotlib as mpl
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, PAGE, STYLE, Look, legend_below, look, new
 from t2ipal.plan.specs import CurvesSpec, MethodSpec
+from t2ipal.rows import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PARTS = {
-    "loss": "Total loss",
-    "loss_text": "Captions and templates",
-    "loss_image": "Synthetic images",
-    "loss_train": "Real images, true labels",
-    "loss_shots": "Few labelled images",
-}
+LOSS_TITLES = {"loss": "Total loss", **{kind.loss: kind.title for kind in KINDS.values()}}
 
 
 def plot_curves(spec: CurvesSpec, histories: Sequence[Sequence[Mapping[str, Any]]]) -> Figure:
@@ -51,7 +46,7 @@ def curves_figure(runs: Sequence[tuple[MethodSpec, Sequence[Mapping[str, Any]]]]
     losses = [name for name in names if name.split("_")[0] == "loss"]
     if not losses:
         raise UserError("training curves: no history; expected a method that trains")
-    present = [name for name in PARTS if name in losses] + sorted(set(losses) - PARTS.keys())
+    present = [name for name in LOSS_TITLES if name in losses] + sorted(set(losses) - LOSS_TITLES.keys())
     titles = [method.title for method, _ in runs]
     columns = min(2, len(present))
     lines = ceil(len(present) / columns)
@@ -62,7 +57,7 @@ def curves_figure(runs: Sequence[tuple[MethodSpec, Sequence[Mapping[str, Any]]]]
             for line in _curve(panel, rows, name, look(method.title, titles)):
                 line.set_label(method.title)
                 handles.setdefault(method.title, line)
-        panel.set_title(PARTS.get(name, name.removeprefix("loss_").replace("_", " ")), loc="left")
+        panel.set_title(LOSS_TITLES.get(name, name.removeprefix("loss_").replace("_", " ")), loc="left")
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.margins(y=0.1)
     for panel in axes.flat[len(present) :]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from t2ipal.rows.base import Batch, RowRequest
 
 if TYPE_CHECKING:
     import torch
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
 
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.training.data import TrainingData
-
-CAPTIONS, SYNTHETIC, TRAIN, SHOTS = "captions", "synthetic", "train", "shots"
-"""What a method may train on: captions with the noun filter's labels, their synthetic images, labelled real images with
-the labels that a protocol leaves known, and the labelled images of a few-shot draw, each seed its own."""
+    from t2ipal.rows.data import TrainingData
 
 Tensors = dict[str, "Tensor"]
 
@@ -51,52 +48,6 @@ class TrainingSettings(MethodSettings):
     drop_last: bool = Field(True, description="Leave out an epoch's last, smaller batch. TaI-DPT: yes.")
 
 
-@dataclass(frozen=True)
-class Branch:
-    """Rows of one kind in a batch: frozen features and their labels, for S seeds.
-
-    Attributes:
-        pooled: [S, R, D] global features, L2-normalised.
-        local: [S, R, N, D] local features, L2-normalised.
-        mask: [S, R, N], True where a position counts, or None where all do.
-        labels: [S, R, C] of 1 (positive), 0 (absent), -1 (unknown).
-        weight: [S, R], the share of a row in the mean; 0 leaves it out.
-    """
-
-    pooled: Tensor
-    local: Tensor
-    mask: Tensor | None
-    labels: Tensor
-    weight: Tensor
-
-    def mean(self, values: Tensor) -> Tensor:
-        """The weighted mean of `values` [S, R] over the rows: [S], 0 for a seed without rows."""
-        return (values * self.weight).sum(-1) / self.weight.sum(-1).clamp_min(1e-12)
-
-
-Batch = Mapping[str, Branch]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Which training rows a method wants in its batches.
-
-    Attributes:
-        kinds: the kinds that have a part in the loss.
-        global_feature: "pos" or "nopos", the variant of the images' global feature.
-        templates: how many templates of each class join the captions.
-        image_draw: "one" of a caption's images per epoch; "all" of them, each with the caption, in a longer epoch;
-            "mean_loss" or "mean_feature" of all in each step.
-        pairing: "paired" (a caption and its image share a batch) or "independent".
-    """
-
-    kinds: frozenset[str]
-    global_feature: str = "nopos"
-    templates: int = 0
-    image_draw: str = "one"
-    pairing: str = "paired"
-
-
 class Method(ABC):
     """One system of the paper's tables. Class attributes are what tables and the plan need to know of it.
 
@@ -104,8 +55,7 @@ class Method(ABC):
         name: key in the config and in result paths.
         title: how tables call it.
         source: publication and, where it exists, code.
-        uses: kinds of training rows, a subset of {captions, synthetic, train, shots}; empty for a method that trains
-            nothing.
+        uses: kinds of training rows, keys of `t2ipal.rows.KINDS`; empty for a method that trains nothing.
         in_paper: False for a row the paper does not have.
         own_metric: the metric of its own publication, a key of `t2ipal.metrics.original.PUBLISHED`; "" for ordinary AP.
         own_schedule: True for a method whose training settings are its own: the config's `training` is not for it.
@@ -140,9 +90,9 @@ class Method(ABC):
         """The kinds of rows that have a part in the loss under these settings, a subset of `uses`."""
         return cls.uses
 
-    def rows(self) -> Rows:
+    def rows(self) -> RowRequest:
         """The rows this method wants in its batches."""
-        return Rows(self.kinds(self.settings))
+        return RowRequest(self.kinds(self.settings))
 
     @abstractmethod
     def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS, Batch, Method, Rows, Tensors, TrainingSettings
+from t2ipal.methods.base import Method, Tensors, TrainingSettings
 from t2ipal.methods.label_learning import linear
 from t2ipal.methods.zsclip import Template
+from t2ipal.rows import CAPTIONS
+from t2ipal.rows.base import Batch, RowRequest
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +68,8 @@ class CoMC(Method):
     Settings = Settings
     settings: Settings
 
-    def rows(self) -> Rows:
-        return Rows(self.uses, global_feature=self.settings.global_feature, templates=self.settings.templates)
+    def rows(self) -> RowRequest:
+        return RowRequest(self.uses, global_feature=self.settings.global_feature, templates=self.settings.templates)
 
     def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         from t2ipal.methods.prompt_learning import encode_names
@@ -81,11 +83,9 @@ class CoMC(Method):
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
         """Each seed draws its noise by itself, the same whoever shares the job."""
-        import torch
+        from t2ipal.rows.randomness import epoch_generators
 
-        from t2ipal.seeds import seed_of
-
-        self.generators = [torch.Generator().manual_seed(seed_of("train", seed, "noise", epoch)) for seed in self.seeds]
+        self.generators = epoch_generators(self.seeds, "noise", epoch)
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
         import torch

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import SHOTS, Batch, Rows, Tensors
+from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import AsymmetricSettings, ContextLearning
+from t2ipal.rows import SHOTS
+from t2ipal.rows.base import Batch, RowRequest
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
 
 
 class Settings(AsymmetricSettings):
@@ -61,8 +63,8 @@ class CoOp(ContextLearning):
 
     novel: tuple[int, ...] | None = None
 
-    def rows(self) -> Rows:
-        return Rows(self.uses, global_feature=self.settings.global_feature)
+    def rows(self) -> RowRequest:
+        return RowRequest(self.uses, global_feature=self.settings.global_feature)
 
     def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         super().prepare(backbone, device)

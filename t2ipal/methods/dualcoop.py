@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import TRAIN, Batch, Rows, Tensors
+from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import AsymmetricSettings, ContextLearning
+from t2ipal.rows import TRAIN
+from t2ipal.rows.base import Batch, RowRequest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,8 +63,8 @@ class DualCoOp(ContextLearning):
     settings: Settings
     parts = ("positive", "negative")
 
-    def rows(self) -> Rows:
-        return Rows(self.uses)
+    def rows(self) -> RowRequest:
+        return RowRequest(self.uses)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         import torch

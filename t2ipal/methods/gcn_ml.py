@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import Branch, Tensors
+from t2ipal.methods.base import Tensors
 from t2ipal.methods.label_learning import WordLearning, WordSettings, linear
+from t2ipal.rows.base import Branch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
 
 
 class Settings(WordSettings):

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import TRAIN, Batch, Branch, Method, Tensors, TrainingSettings
+from t2ipal.methods.base import Method, Tensors, TrainingSettings
 from t2ipal.methods.prompt_learning import NAME_TEMPLATE, drawn, encode_names, pooled_of
+from t2ipal.rows import TRAIN
+from t2ipal.rows.base import Batch, Branch
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
+    from t2ipal.rows.train import TrainRows
 
 
 class LabelSettings(TrainingSettings):
@@ -53,21 +56,21 @@ class LabelLearning(Method):
         """Take what is fixed in training, the same for all seeds: `self.fixed`, [1, ...] each, and the labels' odds."""
         from t2ipal.models.label_graph import log_odds
 
-        self.labels = data.train_labels if data.train_rows is None else data.train_labels[data.train_rows]
+        train = data[TRAIN]
+        self.labels = train.labels[train.rows]
         self.odds = log_odds(self.labels).to(self.device)
-        mean, scale = self._scaling(data)
+        mean, scale = self._scaling(train)
         self.fixed: Tensors = {"feature_mean": mean.to(self.device)[None], "feature_scale": scale.to(self.device)[None]}
 
-    def _scaling(self, data: TrainingData) -> tuple[Tensor, Tensor]:
+    def _scaling(self, train: TrainRows) -> tuple[Tensor, Tensor]:
         """Mean and inverse deviation of the features that the head reads, over the training images: [D] each."""
         import torch
 
         if not self.settings.standardise:
             return torch.zeros(self.dim), torch.ones(self.dim)
-        rows = torch.arange(len(data.train_labels)) if data.train_rows is None else data.train_rows
         sums, squares, count = torch.zeros(self.dim).double(), torch.zeros(self.dim).double(), 0
-        for some in rows.split(1024):
-            parts = (value[some].float() for value in self._features(data.train))
+        for some in train.rows.split(1024):
+            parts = (value[some].float() for value in self._features(train.images))
             values = self.read(*parts).reshape(-1, self.dim).double()
             sums, squares, count = sums + values.sum(0), squares + values.square().sum(0), count + len(values)
         mean = sums / count

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import SHOTS, TRAIN, Batch, MethodSettings, Tensors
+from t2ipal.methods.base import MethodSettings, Tensors
 from t2ipal.methods.novel_classes import NovelLearning
 from t2ipal.methods.prompt_learning import pooled_of
+from t2ipal.rows import SHOTS, TRAIN
+from t2ipal.rows.base import Batch
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
 
 SEEN, CLASSIFIER = "seen", "classifier"
 HIDDEN = 3
@@ -105,14 +107,10 @@ class LaSO(NovelLearning):
         return {name: value.to(self.device) for name, value in learned.items()}
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
-        import torch
-
-        from t2ipal.seeds import seed_of
+        from t2ipal.rows.randomness import epoch_generators
 
         self.learns_operations = epoch < self.settings.op_epochs
-        self.generators = [
-            torch.Generator().manual_seed(seed_of("train", seed, "pairs", epoch)) for seed in self.seeds_here
-        ]
+        self.generators = epoch_generators(self.seeds_here, "pairs", epoch)
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
         if self.learns_operations:
@@ -224,11 +222,11 @@ class Partners:
 
         A label of the image is drawn, then an image with that label. An image without label gets any.
         """
-        from t2ipal.training.sampler import draw_valid
+        from t2ipal.rows.randomness import pick_valid
 
         positive = labels == 1
         positive = positive | (~positive.any(-1, keepdim=True) & (self.counts > 0))
-        shared = draw_valid(positive, draws[..., 0])
+        shared = pick_valid(positive, draws[..., 0])
         return self.rows[shared, below(self.counts[shared], draws[..., 1])]
 
 

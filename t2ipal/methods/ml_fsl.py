@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.errors import UserError
-from t2ipal.methods.base import Batch, Tensors, TrainingSettings
+from t2ipal.methods.base import Tensors, TrainingSettings
 from t2ipal.methods.novel_classes import NovelLearning
 from t2ipal.methods.prompt_learning import drawn, pooled_of
+from t2ipal.rows.base import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from t2ipal.datasets.episodes import Episodes
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.methods.novel_classes import NovelData
-    from t2ipal.training.data import TrainingData
+    from t2ipal.protocols.episodes import Episodes
+    from t2ipal.rows.data import TrainingData
 
 COUNTER_HIDDEN = 64
 """Hidden units of the label counter: ML-FSL's code."""
@@ -66,9 +67,9 @@ class MLFSL(NovelLearning):
     settings: Settings
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
-        from t2ipal.datasets.episodes import Episodes
         from t2ipal.methods.novel_classes import novel_data
         from t2ipal.models.label_propagation import median_distance
+        from t2ipal.protocols.episodes import Episodes
 
         self.seeds_here = tuple(seeds)
         self.data = novel_data(data, self.settings.global_feature, self.name, self.device)
@@ -103,9 +104,9 @@ class MLFSL(NovelLearning):
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
         import numpy as np
 
-        from t2ipal.seeds import seed_of
+        from t2ipal.rows.randomness import epoch_seed
 
-        self.generators = [np.random.default_rng(seed_of("train", seed, "episodes", epoch)) for seed in self.seeds_here]
+        self.generators = [np.random.default_rng(epoch_seed(seed, "episodes", epoch)) for seed in self.seeds_here]
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
         """The loss on the next episodes. The batch only sets the pace: it seldom holds all classes and shots of one."""
@@ -135,7 +136,7 @@ class MLFSL(NovelLearning):
         import numpy as np
         import torch
 
-        episodes = [[self.source_of_episodes.draw(g) for _ in range(self.settings.episodes)] for g in self.generators]
+        episodes = [[self.source_of_episodes.sample(g) for _ in range(self.settings.episodes)] for g in self.generators]
         parts = (np.array([[episode[k] for episode in row] for row in episodes]) for k in range(3))
         classes, queries, support = (torch.from_numpy(part).to(self.device) for part in parts)
         return classes, queries, support

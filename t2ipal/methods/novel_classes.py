@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
-from t2ipal.methods.base import SHOTS, TRAIN, Method, Rows
+from t2ipal.methods.base import Method
 from t2ipal.methods.prompt_learning import pooled_of
+from t2ipal.rows import SHOTS, TRAIN
+from t2ipal.rows.base import RowRequest
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from t2ipal.backbones.base import ImageTextEncoder
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
 
 
 class NovelLearning(Method):
@@ -23,8 +25,8 @@ class NovelLearning(Method):
     uses = frozenset({TRAIN, SHOTS})
     own_schedule = True
 
-    def rows(self) -> Rows:
-        return Rows(self.kinds(self.settings), self.settings.global_feature)
+    def rows(self) -> RowRequest:
+        return RowRequest(self.kinds(self.settings), self.settings.global_feature)
 
     def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         self.device = device
@@ -68,22 +70,22 @@ def novel_data(data: TrainingData, variant: str, method: str, device: torch.devi
     """
     import torch
 
-    for value, what in ((data.novel, "novel classes"), (data.shots, "few-shot images"), (data.train, "train images")):
+    train, shots = data.rows.get(TRAIN), data.rows.get(SHOTS)
+    for value, what in ((data.novel, "novel classes"), (shots, "few-shot images"), (train, "train images")):
         if value is None:
             raise UserError(f"{method}: no {what} in the training data; expected those of the novel-class protocol")
-    classes = data.train_labels.shape[1]
+    classes = train.labels.shape[1]
     novel = torch.tensor(data.novel, dtype=torch.int64)
     base_classes = torch.tensor([c for c in range(classes) if c not in data.novel], dtype=torch.int64)
-    rows = torch.arange(len(data.train_labels)) if data.train_rows is None else data.train_rows
-    base_labels = data.train_labels[rows][:, base_classes]
+    base_labels = train.labels[train.rows][:, base_classes]
     if not (base_labels == 1).any():
         raise UserError(f"{method}: no train image has a label of the {len(base_classes)} base classes")
-    pooled = pooled_of(data.train, variant)
-    counts = torch.tensor([len(chosen) for chosen in data.shots])
+    pooled = pooled_of(train.images, variant)
+    counts = torch.tensor([len(chosen) for chosen in shots.chosen])
     support = torch.zeros(len(counts), int(counts.max()), pooled.shape[-1])
     support_labels = torch.zeros(*support.shape[:2], len(novel), dtype=torch.int8)
-    for s, chosen in enumerate(data.shots):
+    for s, chosen in enumerate(shots.chosen):
         support[s, : len(chosen)] = pooled[chosen].float()
-        support_labels[s, : len(chosen)] = data.shot_labels[chosen][:, novel].to(torch.int8)
-    values = (base_classes, novel, pooled[rows].float(), base_labels, support, support_labels, counts)
+        support_labels[s, : len(chosen)] = shots.labels[chosen][:, novel].to(torch.int8)
+    values = (base_classes, novel, pooled[train.rows].float(), base_labels, support, support_labels, counts)
     return NovelData(*(value.to(device) for value in values))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from t2ipal.methods.base import TRAIN
 from t2ipal.methods.prompt_learning import AdapterLearning, AdapterSettings
+from t2ipal.rows import TRAIN
 
 
 class Oracle(AdapterLearning):

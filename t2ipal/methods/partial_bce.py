@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import Branch, Rows, Tensors
+from t2ipal.methods.base import Tensors
 from t2ipal.methods.label_learning import LabelLearning, LabelSettings
+from t2ipal.rows.base import Branch, RowRequest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,8 @@ class PartialBCE(LabelLearning):
     Settings = Settings
     settings: Settings
 
-    def rows(self) -> Rows:
-        return Rows(self.kinds(self.settings), global_feature=self.settings.global_feature)
+    def rows(self) -> RowRequest:
+        return RowRequest(self.kinds(self.settings), global_feature=self.settings.global_feature)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         """Classifiers of 0: the loss is convex, so a seed draws nothing but the order of the images."""

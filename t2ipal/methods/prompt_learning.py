@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN, Batch, Branch, Rows, Tensors
+from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import ContextLearning, ContextSettings, drawn
+from t2ipal.rows import CAPTIONS, KINDS
+from t2ipal.rows.base import Batch, Branch, RowRequest
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
 
-PARTS = {CAPTIONS: "loss_text", SYNTHETIC: "loss_image", TRAIN: "loss_train", SHOTS: "loss_shots"}
 NAME_TEMPLATE = "a photo of a {}."
 
 
@@ -114,9 +115,9 @@ class PromptLearning(ContextLearning):
     def kinds(cls, settings: PromptSettings) -> frozenset[str]:
         return frozenset(kind for kind, weight in cls.weights(settings).items() if weight > 0)
 
-    def rows(self) -> Rows:
+    def rows(self) -> RowRequest:
         kinds = self.kinds(self.settings)
-        return Rows(
+        return RowRequest(
             kinds=kinds,
             global_feature=self.settings.global_feature,
             templates=self.settings.templates if CAPTIONS in kinds else 0,
@@ -145,7 +146,7 @@ class PromptLearning(ContextLearning):
         weights = self.weights(self.settings)
         parts = {kind: self.rank(tensors, branch, kind) for kind, branch in batch.items()}
         total = sum(weights[kind] * part for kind, part in parts.items())
-        return {"loss": total} | {PARTS[kind]: part.detach() for kind, part in parts.items()}
+        return {"loss": total} | {KINDS[kind].loss: part.detach() for kind, part in parts.items()}
 
     def rank(self, tensors: Tensors, branch: Branch, kind: str) -> Tensor:
         """Eq. 7 of the global plus the local logits, averaged over the rows: [S]."""

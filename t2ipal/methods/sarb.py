@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from t2ipal.methods.base import TRAIN, Batch, Tensors
+from t2ipal.methods.base import Tensors
 from t2ipal.methods.ssgrl import DecoupledLearning, DecoupledSettings
+from t2ipal.rows import TRAIN
+from t2ipal.rows.base import Batch
 from t2ipal.seeds import seed_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from t2ipal.models.blending import Blended, Prototypes
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
 
 
 class Settings(DecoupledSettings):
@@ -55,11 +57,8 @@ class SARB(DecoupledLearning):
 
     def observe(self, data: TrainingData, seeds: Sequence[int]) -> None:
         """Keep the training images at hand too: prototypes are made of them."""
-        import torch
-
         super().observe(data, seeds)
-        self.train = data.train
-        self.train_rows = torch.arange(len(self.labels)) if data.train_rows is None else data.train_rows
+        self.train, self.train_rows = data[TRAIN].images, data[TRAIN].rows
         batch = min(self.settings.batch, len(self.labels))
         steps = len(self.labels) / batch
         self.steps = math.floor(steps) if self.settings.drop_last else math.ceil(steps)
@@ -80,10 +79,10 @@ class SARB(DecoupledLearning):
             self.prototypes = self.compute_prototypes(learned)
 
     def _begin(self, epoch: int) -> None:
-        import torch
+        from t2ipal.rows.randomness import epoch_generators
 
         self.epoch, self.step = epoch, 0
-        self.generators = [torch.Generator().manual_seed(seed_of("train", seed, "blend", epoch)) for seed in self.seeds]
+        self.generators = epoch_generators(self.seeds, "blend", epoch)
 
     def compute_prototypes(self, learned: Tensors) -> Prototypes:
         """K-means centres of the class features of known positives, for each seed."""

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import AdapterLearning, AdapterSettings
+from t2ipal.rows import CAPTIONS, SYNTHETIC, TRAIN
 
 
 class Settings(AdapterSettings):

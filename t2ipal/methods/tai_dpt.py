@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from t2ipal.methods.base import CAPTIONS
 from t2ipal.methods.prompt_learning import PromptLearning, PromptSettings
+from t2ipal.rows import CAPTIONS
 
 
 class Settings(PromptSettings):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2ipal.errors import UserError
+from t2ipal.methods.model_files import read_model
 from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
-from t2ipal.training.runs import labels_of, read_model
+from t2ipal.rows.join import read_image_labels
 
 if TYPE_CHECKING:
     from t2ipal.features.cache import ImageFeatures
@@ -51,7 +52,7 @@ def labels_by_part(scores: Scores, tables: Mapping[str, Any]) -> dict[str, np.nd
         tables: by part, the path of the table, or a list with it; empty where there is none.
     """
     paths = {part: [table] if isinstance(table, str | Path) else list(table) for part, table in tables.items()}
-    return {part: labels_of(paths[part][0], ids).numpy() for part, ids in scores.ids.items()}
+    return {part: read_image_labels(paths[part][0], ids).numpy() for part, ids in scores.ids.items()}
 
 
 def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:

@@ -92,10 +92,10 @@ def image_examples(
     import torch
 
     from t2ipal.features.cache import load_image_features
-    from t2ipal.training import runs
+    from t2ipal.methods.model_files import read_model
 
     encoded = load_image_features(features, budget)
-    method, tensors, _ = runs.read_model(model)
+    method, tensors, _ = read_model(model)
     table = store.read_parquet(images, ["image_id", "labels"])
     rich = [row for row in table.to_pylist() if row["labels"] and sum(label == 1 for label in row["labels"]) > 1]
     chosen = sorted(rich or table.to_pylist(), key=lambda row: seed_of("example", spec["seed"], row["image_id"]))[

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from t2ipal.config import Config
-from t2ipal.plan.runs import NOVEL, Planner, Run, check_classes, check_methods, evaluated_datasets, protocol_datasets
+from t2ipal.plan.runs import Planner, Run, check_classes, check_methods, evaluated_datasets, protocol_datasets
 from t2ipal.plan.specs import RunKey, TableSpec
 from t2ipal.plan.tables import make_tables
+from t2ipal.protocols import NOVEL
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.plan.runs import (
-    FEW_SHOT,
-    NOVEL,
-    PARTIAL,
-    PROTOCOLS,
     Run,
     evaluated_datasets,
     is_deterministic,
@@ -30,6 +26,7 @@ from t2ipal.plan.specs import (
     SweepSpec,
     TableSpec,
 )
+from t2ipal.protocols import FEW_SHOT, NOVEL, PARTIAL, PROTOCOLS
 
 if TYPE_CHECKING:
     from t2ipal.config import Config
@@ -78,7 +75,7 @@ def images_to_generate(plan: Plan, pool: str) -> list[tuple[str, int]]:
 
 def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
     """(part, data set) of all labelled images that the runs need."""
-    train = {run.dataset for run in plan.runs.values() if run.reads_labels}
+    train = {run.dataset for run in plan.runs.values() if run.reads("train_images")}
     parts = [("test", name) for name in evaluated_datasets(config)]
     parts += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
     return parts + [("train", name) for name in config.datasets if name in train]

@@ -15,20 +15,18 @@ from t2ipal import methods
 from t2ipal.classes import load_classes
 from t2ipal.config import Config
 from t2ipal.config.schema import Dataset, Fuse, UseInstead
-from t2ipal.datasets.novel import novel_classes
 from t2ipal.errors import UserError
-from t2ipal.methods.base import CAPTIONS, SHOTS, SYNTHETIC, TRAIN
 from t2ipal.methods.prompt_learning import PromptSettings
 from t2ipal.plan.specs import RunKey
+from t2ipal.protocols import PROTOCOLS
+from t2ipal.protocols.novel import sample_novel_classes
+from t2ipal.rows import SHOTS, inputs_of
 from t2ipal.validation import unknown, validated
 
 if TYPE_CHECKING:
     from t2ipal.methods.base import Method
 
 BASE = "base"
-PARTIAL, FEW_SHOT, NOVEL = "partial", "few_shot", "novel"
-PROTOCOLS = {PARTIAL: TRAIN, FEW_SHOT: SHOTS, NOVEL: SHOTS}
-"""Protocol -> the kind of rows that a method must use to take part in it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Run:
         method: a name that `t2ipal.methods.get` knows; for scores made from scores "{method}+{what}".
         variant: "base", a protocol, "{key}={value}" for each change, or both, joined by commas.
         seeds: the training seeds worth running.
-        kinds: kinds of rows the loss uses, a subset of {captions, synthetic, train, shots}.
+        kinds: kinds of rows the loss uses, keys of `t2ipal.rows.KINDS`.
         pool, clip, t2i: keys of the config's caption pools and models.
         samples: synthetic images per caption; 0 for a run that uses none.
         settings: every setting of the method, defaults included.
@@ -80,20 +78,9 @@ class Run:
         """Whether a job trains it; else its scores are made from those of other runs."""
         return not self.sources
 
-    @property
-    def reads_captions(self) -> bool:
-        """Whether it needs captions: for its loss, or as the captions of its images."""
-        return bool(self.kinds & {CAPTIONS, SYNTHETIC})
-
-    @property
-    def reads_templates(self) -> bool:
-        """Whether prompt templates with each class name join its captions."""
-        return CAPTIONS in self.kinds and bool(self.settings.get("templates", True))
-
-    @property
-    def reads_labels(self) -> bool:
-        """Whether it needs labelled training images."""
-        return bool(self.kinds & {TRAIN, SHOTS})
+    def reads(self, name: str) -> bool:
+        """Whether its training has the input `name` (see `RowKind.inputs`)."""
+        return name in inputs_of(self.kinds, self.settings)
 
 
 def evaluated_datasets(config: Config, chosen: Collection[str] | None = None) -> dict[str, Dataset]:
@@ -171,7 +158,7 @@ class Planner:
             method: a method.
             changes: settings that differ from those of the method's base run.
             use: models or captions that differ from those of the config's `use`.
-            protocol: a key of `PROTOCOLS`, or "".
+            protocol: a key of `t2ipal.protocols.PROTOCOLS`, or "".
             levels: levels of the protocol; None: the config's.
             asked_by: key of the config that asks, for messages.
 
@@ -192,7 +179,7 @@ class Planner:
         if levels is not None and not set(levels) <= set(all_levels):
             all_levels = tuple(levels)
             named |= {"labels": "-".join(map(str, levels))}
-        if kinds & {TRAIN, SHOTS} and self.config.datasets[dataset].train is None:
+        if "train_images" in inputs_of(kinds, {}) and self.config.datasets[dataset].train is None:
             raise UserError(f"config: datasets.{dataset}.train: missing (expected labelled images: {method} uses them)")
         return self._add(
             Run(
@@ -251,7 +238,7 @@ class Planner:
                     f"config: novel.classes: {wanted} of the {len(names)} classes of datasets.{dataset} "
                     "(expected fewer: some classes must be left to learn from)"
                 )
-            return tuple(names[index] for index in novel_classes(len(names), wanted))
+            return tuple(names[index] for index in sample_novel_classes(len(names), wanted))
         for name in wanted:
             if name not in names:
                 raise unknown("novel.classes", name, names, f"class of datasets.{dataset}")
@@ -268,7 +255,8 @@ class Planner:
         for key, known in (("text_to_image", config.text_to_image), ("clip", config.clip), ("pool", config.pools)):
             if getattr(use, key) is not None and getattr(use, key) not in known:
                 raise unknown(f"{asked_by}.use.{key}", getattr(use, key), known, key.replace("_", "-"))
-        reads, generates = bool(kinds & {CAPTIONS, SYNTHETIC}), SYNTHETIC in kinds
+        inputs = inputs_of(kinds, {})
+        reads, generates = "labelled" in inputs, "images" in inputs
         t2i = (use.text_to_image if generates else None) or config.use.text_to_image
         return {
             "clip": use.clip or config.use.clip,

@@ -11,11 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from t2ipal.config.schema import Ablation, Dataset, UseInstead, Variation
 from t2ipal.errors import UserError
 from t2ipal.plan.runs import (
-    FEW_SHOT,
-    NOVEL,
-    PARTIAL,
-    SHOTS,
-    TRAIN,
     Planner,
     Run,
     evaluated_datasets,
@@ -26,6 +21,8 @@ from t2ipal.plan.runs import (
     title_of,
 )
 from t2ipal.plan.specs import BeyondSpec, BlockSpec, CellSpec, ColumnSpec, EndSpec, PaperName, RowSpec, TableSpec
+from t2ipal.protocols import FEW_SHOT, NOVEL, PARTIAL
+from t2ipal.rows import SHOTS, TRAIN
 from t2ipal.validation import unknown
 
 NOT_IN_PAPER = "not in the paper"

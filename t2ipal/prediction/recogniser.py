@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from t2ipal import backbones, store
 from t2ipal.errors import UserError
+from t2ipal.methods.model_files import read_model
 from t2ipal.resource_files import resource
-from t2ipal.training import runs
+from t2ipal.rows.join import read_image_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +112,7 @@ def load_recogniser(path: str | Path, clip: str | Path | None = None, device: st
     if model.sha256 != header["clip_sha256"]:
         found, wanted = model.sha256[:12], header["clip_sha256"][:12]
         raise UserError(f"{clip or header['clip']['path']}: a CLIP of sha256 {found}, but {path} learned with {wanted}")
-    method, tensors, _ = runs.read_model(path)
+    method, tensors, _ = read_model(path)
     return Loaded(method, {name: value.to(target) for name, value in tensors.items()}, header, model)
 
 
@@ -151,5 +152,5 @@ def threshold_of(run: str | Path, features: str | Path, images: str | Path) -> f
     from t2ipal.metrics.score_files import VALIDATION
 
     found, _ = measure.score(run, {VALIDATION: load_image_features(features)})
-    truth = runs.labels_of(images, found.ids[VALIDATION]).numpy()
+    truth = read_image_labels(images, found.ids[VALIDATION]).numpy()
     return best_threshold(mean_scores(found.values[VALIDATION]), truth)

@@ -109,7 +109,8 @@ def training(backbone: ImageTextEncoder, classes: str = "coco") -> Iterator[tupl
 
     from t2ipal import methods
     from t2ipal.classes import load_classes
-    from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Branch
+    from t2ipal.rows import CAPTIONS, SYNTHETIC, TRAIN
+    from t2ipal.rows.base import Branch
 
     names = load_classes(classes).names
     generator = torch.Generator().manual_seed(0)
@@ -141,7 +142,8 @@ def heads(backbone: ImageTextEncoder, rows: int = 128, cells: int = 196) -> Iter
     from t2ipal import methods
     from t2ipal.classes import load_classes
     from t2ipal.features.cache import ImageFeatures
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
+    from t2ipal.rows.train import TrainRows
     from t2ipal.training.train import fit
 
     generator = torch.Generator().manual_seed(0)
@@ -151,7 +153,7 @@ def heads(backbone: ImageTextEncoder, rows: int = 128, cells: int = 196) -> Iter
     images = ImageFeatures(ids, pooled, pooled, local, (14, 14), backbone.sha256)
     names = load_classes("coco").names
     labels = (torch.rand(rows, len(names), generator=generator) < 0.1).to(torch.int8)
-    data = TrainingData(train=images, train_labels=labels)
+    data = TrainingData().with_rows(TrainRows(images, labels))
     for name in ("partial_bce", "gcn_ml", "ssgrl", "sarb"):
         kind = methods.get(name)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
     from t2ipal.methods.base import Method, MethodSettings
-    from t2ipal.training.data import TrainingData
+    from t2ipal.rows.data import TrainingData
 
 
 def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

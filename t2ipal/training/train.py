@@ -17,14 +17,12 @@ from torch import Tensor
 from t2ipal.device import peak_memory, pick_device
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method, MethodSettings, Tensors
-from t2ipal.training.sampler import Sampler, ahead
+from t2ipal.rows.sampler import Sampler, ahead
+from t2ipal.training.history import LOSSES
 
 if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder
-    from t2ipal.training.data import TrainingData
-
-LOSSES = ("loss", "loss_text", "loss_image", "loss_train", "loss_shots")
-"""What a training history tells: the loss, and the parts of it that a method has."""
+    from t2ipal.rows.data import TrainingData
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 """Called after each epoch with its number (from 1), the number of epochs, and the means over the seeds."""

@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2ipal.backbones.openai.encoder import OpenAIEncoder
-from t2ipal.methods.base import TRAIN, Branch
 from t2ipal.methods.dualcoop import DualCoOp
 from t2ipal.models.losses import ranking_loss
 from t2ipal.models.prompts import PromptEncoder, encode_plain
 from t2ipal.models.similarity import global_logits, local_logits
+from t2ipal.rows import TRAIN
+from t2ipal.rows.base import Branch
 from t2ipal.store import read_tensors
 
 SCALE, TAU_TEXT, TAU_IMAGE = 4.0, 1 / 50, 1 / 40

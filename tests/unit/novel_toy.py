@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from training_toy import images
 
-from t2ipal.datasets.protocols import few_shot_rows
 from t2ipal.features.cache import ImageFeatures
-from t2ipal.training.data import TrainingData
+from t2ipal.protocols.few_shot import sample_few_shot
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.shots import ShotRows
+from t2ipal.rows.train import TrainRows
 
 CLASSES = 8
 NOVEL = (2, 6)
@@ -45,14 +47,11 @@ def novel_toy(shots: int = 3, seeds: tuple[int, ...] = (1, 2), count: int = 160)
     features, labels = labelled(count, 0)
     novel = torch.zeros(CLASSES, dtype=torch.bool)
     novel[list(NOVEL)] = True
-    draws = [few_shot_rows(labels.numpy(), shots, seed, NOVEL).rows for seed in seeds]
-    return TrainingData(
-        train=features,
-        train_labels=labels.masked_fill(novel, -1),
-        train_rows=(labels[:, novel].sum(1) == 0).nonzero()[:, 0],
-        shots=tuple(torch.from_numpy(rows) for rows in draws),
-        shot_labels=labels.masked_fill(~novel, -1),
-        novel=NOVEL,
+    draws = [sample_few_shot(labels.numpy(), shots, seed, NOVEL).rows for seed in seeds]
+    base = (labels[:, novel].sum(1) == 0).nonzero()[:, 0]
+    return TrainingData(novel=NOVEL).with_rows(
+        TrainRows(features, labels.masked_fill(novel, -1), base),
+        ShotRows(features, labels.masked_fill(~novel, -1), tuple(torch.from_numpy(rows) for rows in draws)),
     )
 
 

@@ -30,7 +30,7 @@ def write_run(
 
     from t2ipal import methods
     from t2ipal.backbones import load_backbone
-    from t2ipal.training import runs
+    from t2ipal.methods.model_files import write_model
 
     loaded, kind = load_backbone(clip), methods.get(method)
     settings = kind.Settings(**({"n_ctx": 4} if method == "t2i_pal" else {}))
@@ -39,7 +39,7 @@ def write_run(
     used = kind.seeds(seeds)
     tensors = made.finish(made.start(used))
     about = {"seeds": list(used), "levels": [0], "classes": list(names), "clip": loaded.name}
-    runs.write_model(path, tensors, method, settings.model_dump(), **about, clip_sha256=loaded.sha256)
+    write_model(path, tensors, method, settings.model_dump(), **about, clip_sha256=loaded.sha256)
     return path
 
 

@@ -26,10 +26,11 @@ from t2ipal.captions.templates import templates
 from t2ipal.errors import UserError
 from t2ipal.features.cache import load_image_features, load_text_features
 from t2ipal.features.extract import extract_captions, extract_images, extract_texts
+from t2ipal.methods.model_files import write_model
 from t2ipal.metrics import measure
 from t2ipal.models.prompts import PromptEncoder, encode_plain
+from t2ipal.rows.data import TrainingFiles, read_training_data
 from t2ipal.store import open_parquet, read_parquet, write_parquet, write_tensors
-from t2ipal.training import runs
 from t2ipal.training.train import fit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,7 @@ def write_images(path: Path, ids: Sequence[str], key: str) -> None:
     write_parquet(pa.table({key: list(ids), **sample, "image": rows}), path)
 
 
-def write_features(folder: Path, backbone: ImageTextEncoder) -> runs.TrainingFiles:
+def write_features(folder: Path, backbone: ImageTextEncoder) -> TrainingFiles:
     """Captions with labels, an image of each, templates and labelled images: all files of a training."""
     ids = [f"c{row:02d}" for row in range(12)]
     texts = [f"a {NAMES[row % 3]} and more of it" for row in range(12)]
@@ -120,32 +121,28 @@ def write_features(folder: Path, backbone: ImageTextEncoder) -> runs.TrainingFil
     extract_texts(rows, folder / "f-templates.parquet", backbone)
     for name in ("drawn", "test"):
         extract_images(folder / f"{name}.parquet", folder / f"f-{name}.parquet", backbone, image_size=32, crop="squash")
-    return runs.TrainingFiles(
-        labelled=[folder / "labelled.parquet"],
-        captions=[folder / "f-captions.parquet"],
-        images=[[folder / "f-drawn.parquet"]],
-        templates=[folder / "f-templates.parquet"],
-    )
+    files = {"captions": "f-captions", "images": "f-drawn", "templates": "f-templates"}
+    return TrainingFiles({name: folder / f"{file}.parquet" for name, file in {"labelled": "labelled", **files}.items()})
 
 
 @pytest.mark.parametrize("name", ["zsclip", "tai_dpt", "t2i_pal", "dualcoop"])
 def test_another_kind_is_extracted_trained_and_scored(name: str, letters: ImageTextEncoder, tmp_path: Path) -> None:
     files = write_features(tmp_path, letters)
     if name == "dualcoop":  # a context per class, on labelled images
-        files = runs.TrainingFiles(train=[tmp_path / "f-test.parquet"], train_images=[tmp_path / "labels.parquet"])
+        files = TrainingFiles({"train": tmp_path / "f-test.parquet", "train_images": tmp_path / "labels.parquet"})
         table = {"image_id": ["x", "y", "z"], "labels": np.eye(3, dtype=np.int8).tolist()}
         write_parquet(pa.table(table), tmp_path / "labels.parquet")
-    data = runs.load_training_data(files, len(NAMES))
     kind = methods.get(name)
     small = {"epochs": 3, "batch": 3, "n_ctx": 4, "templates": 2, "lr": 0.01}
     settings = kind.Settings(**{key: value for key, value in small.items() if key in kind.Settings.model_fields})
+    data = read_training_data(files, kind.kinds(settings), len(NAMES))
     learned, history = fit(kind, settings, letters, NAMES, data, (1, 2), device="cpu")
     losses = [row["loss"] for row in history if row["seed"] == 1]
     assert len(losses) == (0 if name == "zsclip" else 3)
     assert losses == sorted(losses, reverse=True)
     about = {"seeds": [1, 2][: 1 if name == "zsclip" else 2], "levels": [0], "classes": list(NAMES)}
     about |= {"clip": letters.name, "clip_sha256": letters.sha256}
-    runs.write_model(tmp_path / "model.safetensors", learned, name, settings.model_dump(), **about)
+    write_model(tmp_path / "model.safetensors", learned, name, settings.model_dump(), **about)
     scores, _ = measure.score(
         tmp_path / "model.safetensors", {"test": load_image_features(tmp_path / "f-test.parquet")}
     )

@@ -9,6 +9,7 @@ from training_toy import NAMES, clip, toy
 
 from t2ipal import methods
 from t2ipal.methods.prompt_learning import encode_names
+from t2ipal.rows import TRAIN
 from t2ipal.training.train import fit
 
 CLIP_DPT = methods.get("clip_dpt")
@@ -18,11 +19,11 @@ def scores(**changes: object) -> torch.Tensor:
     data, chosen = toy(), CLIP_DPT.Settings(**changes)
     tensors, history = fit(CLIP_DPT, chosen, clip(), NAMES, data, (1,), device="cpu")
     assert history == []
-    return CLIP_DPT(chosen, NAMES).scores(tensors, data.train, chunk=7)
+    return CLIP_DPT(chosen, NAMES).scores(tensors, data[TRAIN].images, chunk=7)
 
 
 def test_scores_are_those_of_the_formula() -> None:
-    images, found = toy().train, scores(merge=0.3, tau=0.05)
+    images, found = toy()[TRAIN].images, scores(merge=0.3, tau=0.05)
     scale = float(clip().model.logit_scale.exp())
     assert found.shape == (1, 40, 4)
     for n in (0, 39):
@@ -37,12 +38,12 @@ def test_scores_are_those_of_the_formula() -> None:
 def test_its_global_half_is_zsclip() -> None:
     data, zsclip = toy(), methods.get("zsclip")
     tensors, _ = fit(zsclip, zsclip.Settings(), clip(), NAMES, data, (1,), device="cpu")
-    torch.testing.assert_close(scores(merge=1.0), zsclip(zsclip.Settings(), NAMES).scores(tensors, data.train))
+    torch.testing.assert_close(scores(merge=1.0), zsclip(zsclip.Settings(), NAMES).scores(tensors, data[TRAIN].images))
 
 
 def test_a_low_temperature_takes_the_best_cell() -> None:
     names = encode_names(clip(), NAMES, "a photo of a {}.")
-    best = clip().model.logit_scale.exp() * (toy().train.local.float() @ names.T).amax(1)
+    best = clip().model.logit_scale.exp() * (toy()[TRAIN].images.local.float() @ names.T).amax(1)
     torch.testing.assert_close(scores(merge=0.0, tau=1e-6)[0], best, atol=1e-4, rtol=1e-4)
 
 

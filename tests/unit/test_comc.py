@@ -1,6 +1,5 @@
 """CoMC: noise, loss and mapped images against loops."""
 
-import dataclasses
 import math
 
 import pytest
@@ -10,13 +9,13 @@ from pydantic import ValidationError
 from tiny_clip import DIM
 from torch import Tensor
 from torch.nn.functional import normalize
-from training_toy import CPU, NAMES, clip, images, toy
+from training_toy import CPU, NAMES, changed, clip, images, toy
 
 from t2ipal import methods
-from t2ipal.methods.base import CAPTIONS
 from t2ipal.methods.comc import CoMC, Settings
 from t2ipal.methods.prompt_learning import encode_names
-from t2ipal.training.sampler import Sampler
+from t2ipal.rows import CAPTIONS, TRAIN
+from t2ipal.rows.sampler import Sampler
 from t2ipal.training.train import fit
 
 
@@ -93,13 +92,13 @@ def test_scores_are_those_of_the_formula() -> None:
     data, chosen = toy(), settings(mix=0.4, merge=0.3, tau=0.05)
     tensors, _ = fit(CoMC, chosen, clip(), NAMES, data, (1, 2), device="cpu")
     model = CoMC(chosen, NAMES)
-    found = model.scores(tensors, data.train, chunk=7)
+    found = model.scores(tensors, data[TRAIN].images, chunk=7)
     assert found.shape == (2, 40, 4)
-    assert torch.allclose(found, model.scores(tensors, data.train), atol=1e-6)
+    assert torch.allclose(found, model.scores(tensors, data[TRAIN].images), atol=1e-6)
     texts = encode_names(clip(), NAMES, "a photo of a {}.")
     for s, n in ((0, 0), (1, 39)):
-        far = loop_mapped(data.train.global_nopos[n].float(), texts, 0.05, 0.4)
-        cells = [loop_mapped(cell.float(), texts, 0.05, 0.4) for cell in data.train.local[n]]
+        far = loop_mapped(data[TRAIN].images.global_nopos[n].float(), texts, 0.05, 0.4)
+        cells = [loop_mapped(cell.float(), texts, 0.05, 0.4) for cell in data[TRAIN].images.local[n]]
         for c, weight in enumerate(tensors["weight"][s]):
             expected = 0.3 * float(weight @ far) + 0.7 * max(float(weight @ cell) for cell in cells)
             assert float(found[s, n, c]) == pytest.approx(expected, abs=1e-5)
@@ -107,8 +106,8 @@ def test_scores_are_those_of_the_formula() -> None:
 
 def test_training_on_captions_beats_the_start() -> None:
     data = toy()
-    test = images([f"t{row:02d}" for row in range(40)], data.train.global_pos.float(), 7)
-    right = data.train_labels == 1
+    test = images([f"t{row:02d}" for row in range(40)], data[TRAIN].images.global_pos.float(), 7)
+    right = data[TRAIN].labels == 1
 
     def correct(epochs: int) -> float:
         chosen = settings(epochs=epochs, lr=0.02, warmup_epochs=0)
@@ -123,9 +122,9 @@ def test_training_on_captions_beats_the_start() -> None:
 
 def test_unknown_labels_change_nothing() -> None:
     data = toy()
-    labels = data.labels.clone()
+    labels = data[CAPTIONS].labels.clone()
     labels[:, 2] = -1
-    data = dataclasses.replace(data, labels=labels, template_labels=None)
+    data = changed(data, CAPTIONS, labels=labels, template_labels=None)
     chosen = settings(templates=0, weight_decay=0.0)
     tensors, _ = fit(CoMC, chosen, clip(), NAMES, data, (1,), device="cpu")
     start = prepared().start((1,))["weight"]

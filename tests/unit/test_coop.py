@@ -7,24 +7,27 @@ import pytest
 import torch
 from loss_loops import loop_asymmetric, loop_rank
 from torch import Tensor
-from training_toy import CPU, NAMES, clip, images, toy
+from training_toy import CPU, NAMES, changed, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.base import SHOTS
 from t2ipal.methods.coop import CoOp, Settings
-from t2ipal.training.data import TrainingData
-from t2ipal.training.sampler import Sampler
+from t2ipal.rows import SHOTS, TRAIN
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.sampler import Sampler
+from t2ipal.rows.shots import ShotRows
 from t2ipal.training.train import fit
 
 
 def few(**changes: object) -> TrainingData:
     """Twelve labelled images for each of three seeds; class 0 is unknown in every fifth image of the pool."""
     data = toy()
-    labels = data.train_labels.clone()
+    labels = data[TRAIN].labels.clone()
     labels[::5, 0] = -1
     draws = tuple(torch.randperm(40, generator=torch.Generator().manual_seed(seed))[:12] for seed in (1, 2, 3))
-    return TrainingData(**{"train": data.train, "shots": draws, "shot_labels": labels} | changes)
+    return TrainingData().with_rows(
+        ShotRows(**{"images": data[TRAIN].images, "labels": labels, "chosen": draws} | changes)
+    )
 
 
 def settings(**changes: object) -> Settings:
@@ -61,7 +64,7 @@ def test_loss_is_that_of_the_equations(loss: str, global_feature: str) -> None:
     assert (branch.labels == -1).any()
     found = model.loss(learned, {SHOTS: branch})["loss"]
     embeddings = model.embed(learned)["class_global"]
-    pool = getattr(data.train, f"global_{global_feature}").float()
+    pool = getattr(data[SHOTS].images, f"global_{global_feature}").float()
     for s in range(3):
         total = 0.0
         for x, labels in zip(branch.pooled[s], branch.labels[s], strict=True):
@@ -79,11 +82,11 @@ def test_loss_is_that_of_the_equations(loss: str, global_feature: str) -> None:
 @pytest.mark.parametrize("loss", ["rank", "asl", "bce"])
 def test_unknown_labels_change_nothing(loss: str) -> None:
     """An image that tells nothing of class 0 moves the context of no other class, nor that of class 0."""
-    labels = few().shot_labels.clone()
+    labels = few()[SHOTS].labels.clone()
     labels[:, 0] = -1
-    model = prepared(few(shot_labels=labels), loss=loss, class_specific=True)
+    model = prepared(few(labels=labels), loss=loss, class_specific=True)
     learned = {name: value.requires_grad_() for name, value in model.start((1, 2, 3)).items()}
-    batch = next(Sampler(few(shot_labels=labels), model.rows(), (1, 2, 3), 8, True).epoch(0, CPU))
+    batch = next(Sampler(few(labels=labels), model.rows(), (1, 2, 3), 8, True).epoch(0, CPU))
     model.loss(learned, batch)["loss"].sum().backward()
     assert (learned["context_global"].grad[:, 0] == 0).all()
     assert (learned["context_global"].grad[:, 1:].abs().amax((-1, -2)) > 0).all()
@@ -92,8 +95,8 @@ def test_unknown_labels_change_nothing(loss: str) -> None:
 @pytest.mark.parametrize("loss", ["rank", "asl", "bce"])
 def test_training_on_a_few_images_beats_the_start(loss: str) -> None:
     data = few()
-    test = images([f"t{row:02d}" for row in range(40)], data.train.global_pos.float(), 7)
-    right = toy().train_labels == 1
+    test = images([f"t{row:02d}" for row in range(40)], data[SHOTS].images.global_pos.float(), 7)
+    right = toy()[TRAIN].labels == 1
 
     def correct(epochs: int) -> float:
         chosen = settings(loss=loss, epochs=epochs, lr=5e-3, warmup_epochs=0, optimizer="adamw")
@@ -108,7 +111,7 @@ def test_training_on_a_few_images_beats_the_start(loss: str) -> None:
 
 def test_a_seed_does_not_depend_on_the_others() -> None:
     data = few()
-    together, alone = fitted(data), fitted(dataclasses.replace(data, shots=data.shots[1:2]), (2,))
+    together, alone = fitted(data), fitted(changed(data, SHOTS, chosen=data[SHOTS].chosen[1:2]), (2,))
     for name, value in alone.items():
         torch.testing.assert_close(together[name][1], value[0], atol=1e-5, rtol=1e-4)
         assert not torch.allclose(together[name][0], value[0], atol=1e-5), name
@@ -118,19 +121,19 @@ def test_scores_are_the_scaled_cosines() -> None:
     data = few()
     tensors = fitted(data, lr=0.02)
     assert (tensors["log_scale"] != math.log(4)).all()  # the factor is learned
-    found = CoOp(settings(), NAMES).scores(tensors, data.train)
+    found = CoOp(settings(), NAMES).scores(tensors, data[SHOTS].images)
     assert found.shape == (3, 40, 4)
     for s, n, c in ((0, 0, 1), (2, 39, 3)):
-        cosine = float(data.train.global_nopos[n].float() @ tensors["class_global"][s, c])
+        cosine = float(data[SHOTS].images.global_nopos[n].float() @ tensors["class_global"][s, c])
         assert float(found[s, n, c]) == pytest.approx(math.exp(float(tensors["log_scale"][s])) * cosine, abs=1e-5)
 
 
 def test_novel_classes_are_learned_and_scored_alone() -> None:
     data = few()
     some = fitted(dataclasses.replace(data, novel=(3, 1)))
-    only = dataclasses.replace(data, shot_labels=data.shot_labels[:, [3, 1]])
+    only = changed(data, SHOTS, labels=data[SHOTS].labels[:, [3, 1]])
     names = (NAMES[3], NAMES[1])
     expected, _ = fit(CoOp, settings(), clip(), names, only, (1, 2, 3), device="cpu")
-    assert CoOp(settings(), NAMES).scores(some, data.train).shape == (3, 40, 2)
+    assert CoOp(settings(), NAMES).scores(some, data[SHOTS].images).shape == (3, 40, 2)
     for name, value in expected.items():
         torch.testing.assert_close(some[name], value)

@@ -262,15 +262,16 @@ def test_the_columns_of_features_are_documented() -> None:
 def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
     import numpy as np
 
-    from t2ipal.datasets import protocols
     from t2ipal.metrics.records import record_schema
     from t2ipal.metrics.registry import METRICS
     from t2ipal.metrics.score_files import Scores, write_scores
+    from t2ipal.protocols.few_shot import write_few_shot
+    from t2ipal.protocols.partial import write_partial
     from t2ipal.store import read_parquet
-    from t2ipal.training import runs
+    from t2ipal.training.history import history_table
 
     folder = "runs/{dataset}/{method}/{variant}"
-    assert documented(f"{folder}/history.parquet") == columns_of(runs.history_table([]).schema)
+    assert documented(f"{folder}/history.parquet") == columns_of(history_table([]).schema)
     values = np.array([[[0.1, 0.2], [0.3, 0.0]]], dtype=np.float32)
     write_scores(tmp_path / "scores.parquet", Scores(((0, 1),), ("x", "y"), {"test": ("a", "b")}, {"test": values}))
     assert documented(f"{folder}/scores.parquet") == columns_of(read_parquet(tmp_path / "scores.parquet").schema)
@@ -281,8 +282,8 @@ def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
         columns.setdefault(metric.bootstrap_column, of_metrics["bootstrap_{metric}"])
     assert columns == columns_of(record_schema())
     labels = np.array([[0, 1], [1, 0]])
-    protocols.write_partial(["a", "b"], 2, [50], 0, tmp_path / "partial.parquet")
-    protocols.write_few_shot(["a", "b"], labels, [1], [1], None, tmp_path / "few_shot.parquet")
+    write_partial(["a", "b"], 2, [50], 0, tmp_path / "partial.parquet")
+    write_few_shot(["a", "b"], labels, [1], [1], None, tmp_path / "few_shot.parquet")
     both = [columns_of(read_parquet(tmp_path / f"{name}.parquet").schema) for name in ("partial", "few_shot")]
     assert documented("protocols/{dataset}/{protocol}.parquet") == {**both[0], **both[1]}
 

@@ -1,6 +1,5 @@
 """DualCoOp: logits and losses of both variants against loops, unknown labels, seeds."""
 
-import dataclasses
 import math
 
 import pytest
@@ -12,21 +11,23 @@ from training_toy import CPU, NAMES, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.base import TRAIN, Branch
 from t2ipal.methods.dualcoop import DualCoOp, Settings
-from t2ipal.training.data import TrainingData
-from t2ipal.training.sampler import Sampler
+from t2ipal.rows import TRAIN
+from t2ipal.rows.base import Branch
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.sampler import Sampler
+from t2ipal.rows.train import TrainRows
 from t2ipal.training.train import fit
 
 FACTORS = {"tai": (math.exp(3.91), math.exp(3.0)), "official": (100.0, 20.0)}
 
 
-def partial(share: float = 0.5, **changes: object) -> TrainingData:
+def partial(share: float = 0.5) -> TrainingData:
     """Labelled images of which a share of the labels is known."""
     data = toy()
-    known = torch.rand(data.train_labels.shape, generator=torch.Generator().manual_seed(0)) < share
-    labels = torch.where(known, data.train_labels, -1).to(torch.int8)
-    return dataclasses.replace(TrainingData(train=data.train, train_labels=labels), **changes)
+    known = torch.rand(data[TRAIN].labels.shape, generator=torch.Generator().manual_seed(0)) < share
+    labels = torch.where(known, data[TRAIN].labels, -1).to(torch.int8)
+    return TrainingData().with_rows(TrainRows(data[TRAIN].images, labels))
 
 
 def settings(**changes: object) -> Settings:
@@ -93,7 +94,7 @@ def test_loss_is_that_of_the_equations(variant: str, class_specific: bool) -> No
 @pytest.mark.parametrize("variant", ["tai", "official"])
 def test_unknown_labels_have_no_gradient(variant: str) -> None:
     data = partial(1.0)
-    data.train_labels[:, 2] = -1
+    data[TRAIN].labels[:, 2] = -1
     model = prepared(variant=variant)
     learned = {name: value.requires_grad_() for name, value in model.start((1, 2)).items()}
     model.loss(learned, first_batch(data, model))["loss"].sum().backward()
@@ -128,8 +129,8 @@ def test_a_seed_does_not_depend_on_the_others(class_specific: bool) -> None:
 @pytest.mark.parametrize("class_specific", [True, False])
 def test_training_on_half_of_the_labels_beats_the_start(variant: str, class_specific: bool) -> None:
     data = partial()
-    test = images([f"t{row:02d}" for row in range(40)], data.train.global_pos.float(), 7)
-    right = toy().train_labels == 1
+    test = images([f"t{row:02d}" for row in range(40)], data[TRAIN].images.global_pos.float(), 7)
+    right = toy()[TRAIN].labels == 1
 
     def correct(epochs: int) -> float:
         chosen = settings(variant=variant, class_specific=class_specific, epochs=epochs, lr=5e-3, warmup_epochs=0,
@@ -154,7 +155,9 @@ def test_scores_are_the_logits_whatever_the_chunk() -> None:
     data = partial()
     tensors, _ = fit(DualCoOp, settings(), clip(), NAMES, data, (1, 2), device="cpu")
     model = DualCoOp(settings(), NAMES)
-    found = model.scores(tensors, data.train, chunk=7)
+    found = model.scores(tensors, data[TRAIN].images, chunk=7)
     assert found.shape == (2, 40, 4)
-    torch.testing.assert_close(found, model.scores(tensors, data.train), atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(found, model.logits(tensors, data.train.local[None].float()), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, model.scores(tensors, data[TRAIN].images), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        found, model.logits(tensors, data[TRAIN].images.local[None].float()), atol=1e-4, rtol=1e-4
+    )

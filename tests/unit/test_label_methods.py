@@ -10,17 +10,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 from tiny_clip import DIM
-from training_toy import CPU, NAMES, clip, images, toy
+from training_toy import CPU, NAMES, changed, clip, images, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.base import TRAIN, Method, Tensors
+from t2ipal.methods.base import Method, Tensors
 from t2ipal.methods.label_learning import LabelLearning
 from t2ipal.methods.prompt_learning import NAME_TEMPLATE, encode_names
 from t2ipal.metrics.evaluate import average_precision
+from t2ipal.rows import TRAIN
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.sampler import Sampler
+from t2ipal.rows.train import TrainRows
 from t2ipal.store import read_tensors, write_tensors
-from t2ipal.training.data import TrainingData
-from t2ipal.training.sampler import Sampler
 from t2ipal.training.train import fit
 
 ALL = ("partial_bce", "gcn_ml", "ssgrl", "sarb")
@@ -37,7 +39,7 @@ def partial(count: int = 60, known: float = 0.6, seed: int = 0) -> TrainingData:
     labels = labels.maximum((torch.rand(count, len(NAMES), generator=draw) < 0.15).long())
     train = images([f"i{row:03d}" for row in range(count)], labels.float() @ centres, seed + 5)
     unknown = torch.rand(labels.shape, generator=draw) >= known
-    return TrainingData(train=train, train_labels=labels.masked_fill(unknown, -1).to(torch.int8))
+    return TrainingData().with_rows(TrainRows(train, labels.masked_fill(unknown, -1).to(torch.int8)))
 
 
 def make(name: str, **changes: object) -> Method:
@@ -100,27 +102,27 @@ def loop_conditional(labels: np.ndarray) -> np.ndarray:
 
 
 def loop_partial_bce(data: TrainingData, w: dict[str, np.ndarray], row: int) -> np.ndarray:
-    pooled = data.train.global_pos.double().numpy()
+    pooled = data[TRAIN].images.global_pos.double().numpy()
     return w["classifier"] @ scaled(data, pooled, pooled[row]) + w["classifier_bias"]
 
 
 def loop_gcn_ml(data: TrainingData, w: dict[str, np.ndarray], row: int) -> np.ndarray:
     """ML-GCN: x W^T with W = A leaky(A Z W_1) W_2; thresholds t = 0.4, p = 0.25."""
     size = len(NAMES)
-    p = loop_conditional(data.train_labels.numpy())
+    p = loop_conditional(data[TRAIN].labels.numpy())
     a = np.array([[float(i != j and p[i, j] >= 0.4) for j in range(size)] for i in range(size)])
     a = a * 0.25 / (a.sum(0, keepdims=True) + 1e-6) + np.eye(size)
     d = np.diag(a.sum(1) ** -0.5)
     a = (a @ d).T @ d
     hidden = a @ loop_words() @ w["layer_1"]
     made = a @ np.where(hidden > 0, hidden, 0.2 * hidden) @ w["layer_2"]
-    largest = data.train.local.double().numpy().max(1)
+    largest = data[TRAIN].images.local.double().numpy().max(1)
     return made @ scaled(data, largest, largest[row]) + w["classifier_bias"]
 
 
 def loop_class_features(data: TrainingData, w: dict[str, np.ndarray], row: int) -> np.ndarray:
     """SSGRL, eqs. 1-4: [C, H]."""
-    local = data.train.local.double().numpy()
+    local = data[TRAIN].images.local.double().numpy()
     cells = [w["cell_map"].T @ x + w["cell_bias"] for x in scaled(data, local, local[row])]
     found = []
     for word in loop_words():
@@ -133,7 +135,7 @@ def loop_class_features(data: TrainingData, w: dict[str, np.ndarray], row: int) 
 
 def loop_classify(data: TrainingData, w: dict[str, np.ndarray], f: np.ndarray) -> np.ndarray:
     """SSGRL, eqs. 5-8, 3 rounds, and the classifiers: [C] from f [C, H]."""
-    p, h, width = loop_conditional(data.train_labels.numpy()), f, f.shape[1]
+    p, h, width = loop_conditional(data[TRAIN].labels.numpy()), f, f.shape[1]
     for _ in range(3):
         m = np.concatenate([p @ h, p.T @ h], 1)
         gates = sigmoid(m @ w["message_gates"] + h @ w["state_gates"] + w["gate_bias"])
@@ -155,7 +157,7 @@ LOOPS = {"partial_bce": loop_partial_bce, "gcn_ml": loop_gcn_ml, "ssgrl": loop_s
 def test_scores_are_those_of_the_equations(name: str) -> None:
     data = partial()
     model, learned = begun(name, data)
-    scores = model.scores(model.finish(learned), data.train)
+    scores = model.scores(model.finish(learned), data[TRAIN].images)
     assert scores.shape == (2, 60, 4)
     assert scores.dtype == torch.float32
     for s, row in ((0, 0), (1, 59)):
@@ -173,7 +175,7 @@ def first_batch(data: TrainingData, model: Method, seeds: tuple[int, ...] = (1, 
 
 def rows_of(data: TrainingData, local: torch.Tensor) -> list[int]:
     """Which training images a batch holds."""
-    return [int((data.train.local.float() - row).abs().sum((1, 2)).argmin()) for row in local]
+    return [int((data[TRAIN].images.local.float() - row).abs().sum((1, 2)).argmin()) for row in local]
 
 
 @pytest.mark.parametrize("name", ["partial_bce", "gcn_ml", "ssgrl"])
@@ -211,7 +213,7 @@ def test_sarbs_loss_is_the_sum_of_its_parts() -> None:
     rows = rows_of(data, batch[TRAIN].local[0])
     features = np.array([loop_class_features(data, w, row) for row in rows])
     every = np.array([loop_class_features(data, w, row) for row in range(60)])
-    known_labels = data.train_labels.numpy()
+    known_labels = data[TRAIN].labels.numpy()
     centres = [every[known_labels[:, c] == 1, c].mean(0) for c in range(4)]
     assert model.prototypes.centres[0, :, 0].numpy() == pytest.approx(np.array(centres), rel=1e-3, abs=1e-3)
     total, blended = 0.0, 0
@@ -276,12 +278,12 @@ def test_sarbs_shares_are_learned_within_bounds() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_class_of_unknown_labels_teaches_nothing(name: str) -> None:
     data = partial()
-    labels = data.train_labels.clone()
+    labels = data[TRAIN].labels.clone()
     labels[:, 2] = -1
-    model, learned = begun(name, dataclasses.replace(data, train_labels=labels))
+    model, learned = begun(name, changed(data, TRAIN, labels=labels))
     learned = {key: value.requires_grad_() for key, value in learned.items()}
     model.begin_epoch(learned, 1)
-    model.loss(learned, first_batch(dataclasses.replace(data, train_labels=labels), model))["loss"].sum().backward()
+    model.loss(learned, first_batch(changed(data, TRAIN, labels=labels), model))["loss"].sum().backward()
     gradient = learned["classifier_bias"].grad
     assert (gradient[:, 2] == 0).all()
     assert (gradient[:, [0, 1, 3]] != 0).all()
@@ -293,7 +295,7 @@ def test_a_class_of_unknown_labels_teaches_nothing(name: str) -> None:
 @pytest.mark.parametrize("value", [-1, 0, 1])
 def test_labels_of_one_kind_do_no_harm(name: str, value: int) -> None:
     data = partial(count=20)
-    data = dataclasses.replace(data, train_labels=torch.full_like(data.train_labels, value))
+    data = changed(data, TRAIN, labels=torch.full_like(data[TRAIN].labels, value))
     chosen = make(name, **SHORT).settings
     tensors, history = fit(methods.get(name), chosen, clip(), NAMES, data, (1,), device="cpu")
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
@@ -317,12 +319,12 @@ def test_a_seed_does_not_depend_on_the_others(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_training_ranks_images_it_has_not_seen(name: str) -> None:
     data = partial(count=240, known=0.5)
-    truth = partial(count=240, known=1.1).train_labels
-    learning = dataclasses.replace(data, train_rows=torch.arange(120))
+    truth = partial(count=240, known=1.1)[TRAIN].labels
+    learning = changed(data, TRAIN, chosen=torch.arange(120))
     chosen = make(name, **{"batch": 8} | LEARNING[name]).settings
     tensors, history = fit(methods.get(name), chosen, clip(), NAMES, learning, (1, 2), device="cpu")
     assert history[-1]["loss_train"] < 0.6 * history[0]["loss_train"]
-    scores = make(name).scores(tensors, data.train)[:, 120:]
+    scores = make(name).scores(tensors, data[TRAIN].images)[:, 120:]
     chance = float((truth[120:] == 1).double().mean()) * 100
     for found in scores:
         assert average_precision(found, truth[120:]).mean() > 80 > 1.8 * chance
@@ -330,12 +332,12 @@ def test_training_ranks_images_it_has_not_seen(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_rows_that_are_not_for_training_change_nothing(name: str) -> None:
-    data = dataclasses.replace(partial(), train_rows=torch.arange(0, 60, 2))
-    labels, local, pooled = data.train_labels.clone(), data.train.local.clone(), data.train.global_pos.clone()
+    data = changed(partial(), TRAIN, chosen=torch.arange(0, 60, 2))
+    images_ = data[TRAIN].images
+    labels, local, pooled = data[TRAIN].labels.clone(), images_.local.clone(), images_.global_pos.clone()
     labels[1::2], local[1::2], pooled[1::2] = 1, math.nan, math.nan
-    spoilt = dataclasses.replace(
-        data, train_labels=labels, train=dataclasses.replace(data.train, local=local, global_pos=pooled)
-    )
+    images_ = dataclasses.replace(images_, local=local, global_pos=pooled)
+    spoilt = changed(data, TRAIN, labels=labels, images=images_)
     chosen = make(name, **SHORT).settings
     one, other = (fit(methods.get(name), chosen, clip(), NAMES, d, (1,), device="cpu")[0] for d in (data, spoilt))
     assert all(torch.equal(one[key], other[key]) for key in one)
@@ -347,7 +349,7 @@ def test_scores_need_what_is_saved_and_nothing_else(name: str, tmp_path: Path) -
     assert all(len(value) == 3 for value in tensors.values())
     write_tensors(tmp_path / "model.safetensors", tensors)
     saved, _ = read_tensors(tmp_path / "model.safetensors")
-    images_ = partial(seed=3).train
+    images_ = partial(seed=3)[TRAIN].images
     found = make(name).scores(saved, images_)
     assert torch.equal(found, make(name).scores(tensors, images_))
     assert torch.allclose(found, make(name).scores(saved, images_, chunk=7), atol=1e-5)
@@ -401,9 +403,9 @@ def test_word_vectors_of_a_file(name: str, tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     chosen = make(name, word_vectors=str(path), **SHORT).settings
     tensors, _ = fit(methods.get(name), chosen, clip(), NAMES, partial(), (1,), device="cpu")
-    scores = make(name).scores(tensors, partial().train)
+    scores = make(name).scores(tensors, partial()[TRAIN].images)
     assert torch.isfinite(scores).all()
-    assert not torch.allclose(scores[0], make(name).scores(trained(name)[0], partial().train)[0], atol=1e-3)
+    assert not torch.allclose(scores[0], make(name).scores(trained(name)[0], partial()[TRAIN].images)[0], atol=1e-3)
     path.write_text("dog 1 2\n")
     with pytest.raises(UserError, match=r"glove.txt: no vector for class 'potted plant'"):
         fit(methods.get(name), chosen, clip(), NAMES, partial(), (1,), device="cpu")
@@ -418,7 +420,7 @@ def test_the_biases_start_from_the_odds_of_known_labels() -> None:
         assert isinstance(model, LabelLearning)
         bias = model.start((1, 2))["classifier_bias"]
         for c in range(4):
-            known = data.train_labels[:, c].tolist()
+            known = data[TRAIN].labels[:, c].tolist()
             assert bias[1, c] == pytest.approx(math.log((known.count(1) + 1) / (known.count(0) + 1)), abs=1e-5)
 
 

@@ -11,16 +11,16 @@ import torch
 from novel_toy import CLASSES, NAMES, NOVEL, NOVEL_NAMES, labelled, novel_toy, precision
 from pydantic import ValidationError
 from torch import Tensor, nn
-from training_toy import CPU, clip
+from training_toy import CPU, changed, clip, without
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.base import SHOTS, TRAIN
 from t2ipal.methods.laso import LaSO, Partners, Settings, below, draw_pairs
+from t2ipal.methods.model_files import read_model, write_model
 from t2ipal.models import mlp, set_operations
 from t2ipal.models.set_operations import ANALYTIC, Results, on_sphere, operation_labels, soft_margin
-from t2ipal.training import runs
-from t2ipal.training.sampler import Sampler
+from t2ipal.rows import SHOTS, TRAIN
+from t2ipal.rows.sampler import Sampler
 from t2ipal.training.train import fit, make_optimizer
 
 SEEDS = (1, 2)
@@ -349,8 +349,8 @@ def test_the_model_file_is_all_that_scores_need(tmp_path: Path) -> None:
     tensors = trained(settings())
     assert {len(value) for value in tensors.values()} == {2}
     header = {"classes": NOVEL_NAMES, "seeds": SEEDS, "levels": [3], "clip_sha256": "0"}
-    runs.write_model(tmp_path / "model.safetensors", tensors, "laso", settings().model_dump(), **header)
-    model, read, _ = runs.read_model(tmp_path / "model.safetensors")
+    write_model(tmp_path / "model.safetensors", tensors, "laso", settings().model_dump(), **header)
+    model, read, _ = read_model(tmp_path / "model.safetensors")
     test, _ = labelled(50, 8)
     scores = model.scores(read, test)
     assert scores.shape == (2, 50, 2)
@@ -383,18 +383,23 @@ def test_each_setting_matters(changes: dict[str, object]) -> None:
 
 def test_draws_of_different_sizes_and_of_one_image_train() -> None:
     data = novel_toy()
-    data = dataclasses.replace(data, shots=(data.shots[0], data.shots[1][:1]))
+    data = changed(data, SHOTS, chosen=(data[SHOTS].chosen[0], data[SHOTS].chosen[1][:1]))
     tensors, history = fit(LaSO, settings(real=4), clip(), NAMES, data, SEEDS, device="cpu")
     assert all(value.isfinite().all() for value in tensors.values())
     assert all(math.isfinite(row["loss"]) for row in history)
 
 
 def test_missing_parts_are_named() -> None:
-    for name, what in (("novel", "novel classes"), ("shots", "few-shot images"), ("train", "train images")):
-        data = dataclasses.replace(novel_toy(), **{name: None})
+    data = novel_toy()
+    cases = {
+        "novel classes": dataclasses.replace(data, novel=None),
+        "few-shot images": without(data, SHOTS),
+        "train images": without(data, TRAIN),
+    }
+    for what, data in cases.items():
         with pytest.raises(UserError, match=f"laso: no {what} in the training data"):
             fit(LaSO, settings(), clip(), NAMES, data, SEEDS, device="cpu")
     data = novel_toy()
-    data = dataclasses.replace(data, train_labels=data.train_labels.clamp(max=0))
+    data = changed(data, TRAIN, labels=data[TRAIN].labels.clamp(max=0))
     with pytest.raises(UserError, match="laso: no train image has a label of the 6 base classes"):
         fit(LaSO, settings(), clip(), NAMES, data, SEEDS, device="cpu")

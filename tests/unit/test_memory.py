@@ -22,12 +22,14 @@ from t2ipal.features.cache import (
     text_schema,
 )
 from t2ipal.features.memory import DEVICE_SHARE, MEMORY_SHARE, MemoryBudget
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, Rows
+from t2ipal.rows import CAPTIONS, SYNTHETIC
+from t2ipal.rows.base import RowRequest
+from t2ipal.rows.data import TrainingFiles, read_training_data
+from t2ipal.rows.sampler import Sampler, ahead
 from t2ipal.store import parquet_writer, write_parquet
-from t2ipal.training.runs import TrainingFiles, load_training_data
-from t2ipal.training.sampler import Sampler, ahead
 from t2ipal.training.train import fit
 
+BOTH = frozenset({CAPTIONS, SYNTHETIC})
 DIM, CELLS, COUNT = 8, 4, 50
 FACTS = {"clip_sha256": "0", "clip_name": "made", "dim": str(DIM), "grid": "2,2"}
 
@@ -76,13 +78,12 @@ def files(tmp_path: Path) -> TrainingFiles:
         [("caption_id", pa.string()), ("positive", pa.list_(pa.int32())), ("unknown", pa.list_(pa.int32()))]
     )
     write_parquet(pa.table(labels, schema), tmp_path / "labelled.parquet")
-    return TrainingFiles(
-        labelled=[str(tmp_path / "labelled.parquet")], captions=[str(tmp_path / "captions.parquet")], images=samples
-    )
+    paths = {name: str(tmp_path / f"{name}.parquet") for name in ("labelled", "captions")}
+    return TrainingFiles({**paths, "images": [path for shards in samples for path in shards]}, 3)
 
 
 def batches(data: object) -> list[torch.Tensor]:
-    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), image_draw="one"), (1, 2), 8, False)
+    sampler = Sampler(data, RowRequest(BOTH, image_draw="one"), (1, 2), 8, False)
     found = [batch for epoch in range(2) for batch in sampler.epoch(epoch, torch.device("cpu"))]
     return [value for batch in found for branch in batch.values() for value in (branch.pooled, branch.local)]
 
@@ -91,25 +92,25 @@ def batches(data: object) -> list[torch.Tensor]:
 def test_a_scratch_file_gives_the_same_batches_as_memory(
     files: TrainingFiles, monkeypatch: pytest.MonkeyPatch, part: int
 ) -> None:
-    plain = load_training_data(files, 3)
+    plain = read_training_data(files, BOTH, 3)
     monkeypatch.setattr(cache, "PART", part)
     budget = MemoryBudget(memory=0)
-    mapped = load_training_data(files, 3, budget)
+    mapped = read_training_data(files, BOTH, 3, budget)
     assert mapped.mapped
     assert not plain.mapped
-    text = int(mapped.captions.local.numel()) + COUNT * DIM
+    text = int(mapped[CAPTIONS].features.local.numel()) + COUNT * DIM
     assert budget.mapped == 2 * (text + 2 * COUNT * DIM * (2 + CELLS))
     assert all(map(torch.equal, batches(plain), batches(mapped)))
 
 
 def test_shards_that_lie_between_each_other_are_sorted_by_id(files: TrainingFiles) -> None:
-    found = load_image_features(files.images[0], MemoryBudget(memory=0))
+    found = load_image_features(files.samples("images")[0], MemoryBudget(memory=0))
     assert list(found.ids) == sorted(found.ids)
-    for shard, path in enumerate(files.images[0]):
+    for shard, path in enumerate(files.samples("images")[0]):
         alone = load_image_features(path)
         assert torch.equal(found.local[shard::3], alone.local)
         assert torch.equal(found.global_pos[shard::3], alone.global_pos)
-    assert torch.equal(load_global_features(files.images[0], "global_nopos"), found.global_nopos)
+    assert torch.equal(load_global_features(files.samples("images")[0], "global_nopos"), found.global_nopos)
 
 
 def test_texts_out_of_order_in_a_scratch_file(tmp_path: Path) -> None:
@@ -166,14 +167,14 @@ def test_the_room_of_a_job_follows_its_memory_and_its_gpu(monkeypatch: pytest.Mo
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: features stay in memory")
 def test_features_on_a_gpu_give_the_same_batches(files: TrainingFiles) -> None:
     budget = MemoryBudget.of_job(4000, torch.device("cuda"))
-    there = load_training_data(files, 3, budget)
-    assert there.synthetic.samples[0].local.is_cuda
-    found = zip(batches(load_training_data(files, 3)), batches(there), strict=True)
+    there = read_training_data(files, BOTH, 3, budget)
+    assert there[SYNTHETIC].samples[0].local.is_cuda
+    found = zip(batches(read_training_data(files, BOTH, 3)), batches(there), strict=True)
     assert all(torch.equal(a, b.cpu()) for a, b in found)
 
 
 def test_batches_gathered_ahead_are_the_same_and_errors_pass(files: TrainingFiles) -> None:
-    sampler = Sampler(load_training_data(files, 3), Rows(frozenset({SYNTHETIC})), (1,), 8, False)
+    sampler = Sampler(read_training_data(files, BOTH, 3), RowRequest(frozenset({SYNTHETIC})), (1,), 8, False)
     plain, early = (list(how(sampler.epoch(0, torch.device("cpu")))) for how in (iter, ahead))
     assert len(plain) == len(early) == sampler.steps
     assert all(torch.equal(a[SYNTHETIC].local, b[SYNTHETIC].local) for a, b in zip(plain, early, strict=True))

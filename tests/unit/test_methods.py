@@ -15,9 +15,10 @@ from training_toy import CPU, NAMES, clip, settings, toy
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Method
+from t2ipal.methods.base import Method
 from t2ipal.methods.prompt_learning import drawn, encode_names, without_ends
-from t2ipal.training.sampler import Sampler
+from t2ipal.rows import CAPTIONS, SYNTHETIC, TRAIN
+from t2ipal.rows.sampler import Sampler
 from t2ipal.training.train import fit
 
 
@@ -133,12 +134,14 @@ def test_scores_are_merged_and_chunks_change_nothing() -> None:
     chosen = settings("t2i_pal", merge=0.3)
     tensors, _ = fit(methods.get("t2i_pal"), chosen, clip(), NAMES, data, (1, 2), device="cpu")
     model = methods.get("t2i_pal")(chosen, NAMES)
-    found = model.scores(tensors, data.train, chunk=7)
+    found = model.scores(tensors, data[TRAIN].images, chunk=7)
     assert found.shape == (2, 40, 4)
-    assert torch.allclose(found, model.scores(tensors, data.train), atol=1e-6)
+    assert torch.allclose(found, model.scores(tensors, data[TRAIN].images), atol=1e-6)
     for s, n in ((0, 0), (1, 39)):
         row = {name: value[s] for name, value in tensors.items()}
-        both = loop_logits(chosen, row, data.train.global_nopos[n].float(), data.train.local[n].float(), 0.02)
+        both = loop_logits(
+            chosen, row, data[TRAIN].images.global_nopos[n].float(), data[TRAIN].images.local[n].float(), 0.02
+        )
         expected = [0.3 * a + 0.7 * b for a, b in zip(*both, strict=True)]
         assert found[s, n].tolist() == pytest.approx(expected, abs=1e-4)
 
@@ -146,7 +149,7 @@ def test_scores_are_merged_and_chunks_change_nothing() -> None:
 def test_heat_maps_sum_to_one() -> None:
     data = toy()
     tensors, _ = fit(methods.get("tai_dpt"), settings("tai_dpt"), clip(), NAMES, data, (1, 2), device="cpu")
-    maps = methods.get("tai_dpt")(settings("tai_dpt"), NAMES).heat_maps(tensors, data.train.local)
+    maps = methods.get("tai_dpt")(settings("tai_dpt"), NAMES).heat_maps(tensors, data[TRAIN].images.local)
     assert maps.shape == (2, 40, 4, 4)
     assert torch.allclose(maps.sum(-1), torch.ones(2, 40, 4), atol=1e-5)
 
@@ -218,9 +221,9 @@ def test_zsclip_is_the_cosine_of_image_and_prompt() -> None:
     data = toy()
     method = methods.get("zsclip")
     tensors, history = fit(method, method.Settings(), clip(), NAMES, data, (1,), device="cpu")
-    scores = method(method.Settings(), NAMES).scores(tensors, data.train)
+    scores = method(method.Settings(), NAMES).scores(tensors, data[TRAIN].images)
     names = encode_names(clip(), NAMES, "a photo of a {}.")
-    expected = clip().model.logit_scale.exp() * data.train.global_pos.float() @ names.T
+    expected = clip().model.logit_scale.exp() * data[TRAIN].images.global_pos.float() @ names.T
     assert history == []
     assert torch.allclose(scores[0], expected, atol=1e-5)
     with pytest.raises(ValidationError, match=r"expected one \{\}"):

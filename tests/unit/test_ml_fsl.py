@@ -14,13 +14,12 @@ from novel_toy import NAMES, NOVEL, NOVEL_NAMES, labelled, novel_toy, precision
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from training_toy import clip
+from training_toy import changed, clip
 
 from t2ipal import methods
-from t2ipal.datasets.episodes import Episodes
 from t2ipal.errors import UserError
-from t2ipal.methods.base import SHOTS, TRAIN
 from t2ipal.methods.ml_fsl import MLFSL, Settings, embed
+from t2ipal.methods.model_files import join_levels, read_model, write_model
 from t2ipal.models.label_propagation import (
     count_logits,
     median_distance,
@@ -31,7 +30,8 @@ from t2ipal.models.label_propagation import (
     squared_distances,
     vote_counts,
 )
-from t2ipal.training import runs
+from t2ipal.protocols.episodes import Episodes
+from t2ipal.rows import SHOTS, TRAIN
 from t2ipal.training.train import fit
 
 SEEDS = (1, 2)
@@ -67,7 +67,7 @@ def test_episodes_hold_what_they_promise(seed: int, classes: int, way: int, shot
     source = Episodes(labels, way, shots)
     assert source.way == min(way, classes)
     for _ in range(3):
-        found = source.draw(np.random.default_rng(seed))
+        found = source.sample(np.random.default_rng(seed))
         assert sorted(set(found.classes.tolist())) == found.classes.tolist()
         assert len(found.classes) == source.way
         assert len(set(found.queries)) == len(found.queries) == source.way // 2
@@ -83,7 +83,7 @@ def test_episodes_hold_what_they_promise(seed: int, classes: int, way: int, shot
 def test_episodes_leave_no_class_and_no_image_out() -> None:
     labels = (np.random.default_rng(0).random((60, 12)) < 0.3).astype(np.int8)
     source, generator = Episodes(labels, 6, 2), np.random.default_rng(0)
-    drawn = [source.draw(generator) for _ in range(400)]
+    drawn = [source.sample(generator) for _ in range(400)]
     assert len(np.unique([episode.classes for episode in drawn])) == 12
     able = np.flatnonzero(labels.sum(1) >= 2)
     queries = np.bincount(np.concatenate([episode.queries for episode in drawn]), minlength=60)
@@ -97,7 +97,7 @@ def test_episodes_leave_no_class_and_no_image_out() -> None:
 def test_a_class_with_few_images_gives_them_again() -> None:
     labels = np.zeros((6, 4), dtype=np.int8)
     labels[0, :2] = labels[1, 2:] = labels[2, 0] = labels[3, 1] = labels[4, 2] = 1  # class 3: image 1 alone
-    found = Episodes(labels, 4, 3).draw(np.random.default_rng(0))
+    found = Episodes(labels, 4, 3).sample(np.random.default_rng(0))
     assert sorted(found.queries) == [0, 1]
     assert found.support.tolist() == [2, 2, 2, 3, 3, 3, 4, 4, 4, 1, 1, 1]
 
@@ -221,8 +221,8 @@ def test_the_loss_is_that_of_its_episodes() -> None:
     learned = model.start(SEEDS)
     model.begin_epoch(learned, 4)
     found = model.loss(learned, {})["loss"]
-    base = data.train_rows
-    pooled = data.train.global_pos[base].float()
+    base = data[TRAIN].chosen
+    pooled = data[TRAIN].images.global_pos[base].float()
     model.begin_epoch(learned, 4)
     classes, queries, support = model._next_episodes()
     for s in range(2):
@@ -248,7 +248,7 @@ def test_an_episodes_shots_are_those_of_the_draw() -> None:
         model.begin_epoch({}, 0)
         assert model._next_episodes()[2].shape == (2, 4, 5 * shots)
     data = novel_toy(shots=3)
-    uneven = dataclasses.replace(data, shots=(data.shots[0], novel_toy(shots=1).shots[1]))
+    uneven = changed(data, SHOTS, chosen=(data[SHOTS].chosen[0], novel_toy(shots=1)[SHOTS].chosen[1]))
     with pytest.raises(UserError, match=r"ml_fsl: few-shot draws with \[3, 1\] images of their rarest"):
         fit(MLFSL, settings(), clip(), NAMES, uneven, SEEDS, device="cpu")
     fit(MLFSL, settings(episode_shots=1), clip(), NAMES, uneven, SEEDS, device="cpu")
@@ -285,13 +285,13 @@ def test_scores_are_one_step_from_the_few_shot_images() -> None:
     tensors = trained(settings())
     scores = MLFSL(settings(), NOVEL_NAMES).scores(tensors, test)
     assert scores.shape == (2, 20, 2)
-    base = data.train.global_pos[data.train_rows].float()
+    base = data[TRAIN].images.global_pos[data[TRAIN].chosen].float()
     sigma = 0.2 * median_distance(base)
-    for s, rows in enumerate(data.shots):
+    for s, rows in enumerate(data[SHOTS].chosen):
         head = tensors["head.weight"][s]
-        near = [normalize(data.train.global_pos[row].float() @ head, dim=0) for row in rows]
+        near = [normalize(data[TRAIN].images.global_pos[row].float() @ head, dim=0) for row in rows]
         far = [normalize(x @ head, dim=0) for x in base]
-        shares = share_labels(data.shot_labels[rows][:, list(NOVEL)])
+        shares = share_labels(data[SHOTS].labels[rows][:, list(NOVEL)])
         for n in (0, 19):
             q = normalize(test.global_pos[n].float() @ head, dim=0)
             weights = [math.exp(-float((q - x).square().sum()) / sigma) for x in near + far]
@@ -328,8 +328,8 @@ def test_the_model_file_is_all_that_scores_need(tmp_path: Path) -> None:
     tensors = trained(settings())
     assert {len(value) for value in tensors.values()} == {2}
     header = {"classes": NOVEL_NAMES, "seeds": SEEDS, "levels": [3], "clip_sha256": "0"}
-    runs.write_model(tmp_path / "model.safetensors", tensors, "ml_fsl", settings().model_dump(), **header)
-    model, read, _ = runs.read_model(tmp_path / "model.safetensors")
+    write_model(tmp_path / "model.safetensors", tensors, "ml_fsl", settings().model_dump(), **header)
+    model, read, _ = read_model(tmp_path / "model.safetensors")
     test, _ = labelled(50, 8)
     scores = model.scores(read, test)
     assert scores.dtype == torch.float32
@@ -376,7 +376,7 @@ def test_the_models_of_several_shots_fit_into_one_file() -> None:
     test, model = labelled(30, 8)[0], MLFSL(settings(), NOVEL_NAMES)
     levels = [trained(settings(), shots=shots) for shots in (1, 5)]
     assert levels[0]["support.features"].shape[1] < levels[1]["support.features"].shape[1]
-    joined = runs.joined(levels)
+    joined = join_levels(levels)
     assert {len(value) for value in joined.values()} == {4}
     for place, tensors in enumerate(levels):
         mine = slice(2 * place, 2 * place + 2)

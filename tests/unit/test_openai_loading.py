@@ -171,7 +171,7 @@ def test_tokens_are_those_of_openais_package() -> None:
 
 def test_training_does_not_import_torchvision() -> None:
     """It costs every job three seconds of start-up."""
-    code = "import sys, t2ipal.training.train, t2ipal.training.runs, t2ipal.models.prompts\n"
+    code = "import sys, t2ipal.training.train, t2ipal.rows.data, t2ipal.models.prompts\n"
     code += "from t2ipal.backbones.openai.tokens import tokenize\ntokenize(['a'])\n"
     code += "assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from training_toy import with_images
 
 from t2ipal import methods
 from t2ipal.backbones import load_backbone
@@ -18,12 +19,13 @@ from t2ipal.backbones.openai.archive import write_archive
 from t2ipal.backbones.openai.variants import VARIANTS, Sizes
 from t2ipal.features.cache import load_image_features, load_text_features
 from t2ipal.features.extract import extract_images, extract_texts
+from t2ipal.methods.model_files import write_model
 from t2ipal.metrics import measure
 from t2ipal.rehearsal import stable_diffusion as sd
 from t2ipal.rehearsal.overlay import make_overlay, write_overlay
+from t2ipal.rows.captions import CaptionRows
+from t2ipal.rows.data import TrainingData
 from t2ipal.store import write_parquet
-from t2ipal.training import runs
-from t2ipal.training.data import join_captions
 from t2ipal.training.train import fit
 
 CLASSES = ("cat", "dog", "horse")
@@ -61,14 +63,15 @@ def test_rn50_from_the_archive_to_a_score(tmp_path: Path) -> None:
     images = load_image_features(tmp_path / "features-drawn.parquet")
     assert (images.grid, tuple(images.local.shape)) == ((7, 7), (4, 49, 1024))
     texts = load_text_features(tmp_path / "texts.parquet")
-    data = join_captions([key for key, _ in captions], labels, texts, [images])
+    data = TrainingData().with_rows(CaptionRows.of([key for key, _ in captions], labels, texts))
+    data = with_images(data, [images])
     kind = methods.get("t2i_pal")
     settings = kind.Settings(epochs=2, batch=2, templates=0)
     learned, history = fit(kind, settings, clip, CLASSES, data, (1, 2), device="cpu")
     assert len(history) == 2 * 2
     assert all(np.isfinite(row["loss"]) for row in history)
     about = {"seeds": [1, 2], "levels": [0], "classes": list(CLASSES), "clip": clip.name, "clip_sha256": clip.sha256}
-    runs.write_model(tmp_path / "model.safetensors", learned, "t2i_pal", settings.model_dump(), **about)
+    write_model(tmp_path / "model.safetensors", learned, "t2i_pal", settings.model_dump(), **about)
     features = {"test": load_image_features(tmp_path / "features-test.parquet")}
     scores, _ = measure.score(tmp_path / "model.safetensors", features)
     truth = {"test": np.eye(3, dtype=np.int8)}

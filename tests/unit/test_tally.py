@@ -9,8 +9,8 @@ import pyarrow as pa
 from t2ipal.images.flagged import write_flagged
 from t2ipal.images.generate import image_seed, shard_schema
 from t2ipal.images.tally import tally, tally_csv, tally_line
+from t2ipal.rows.synthetic import read_flagged
 from t2ipal.store import read_parquet, write_parquet
-from t2ipal.training.runs import read_flagged
 
 
 def shard(path: Path, rows: list[tuple[str, int, int, str]], seed: int = 3) -> Path:

@@ -1,18 +1,22 @@
 """Joining rows, drawing batches, and the training loop."""
 
-import dataclasses
 import math
 
 import pytest
 import torch
 from tiny_clip import DIM
-from training_toy import CPU, NAMES, clip, images, settings, texts, toy
+from training_toy import CPU, NAMES, changed, clip, images, settings, texts, toy, with_images, without
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.base import CAPTIONS, SYNTHETIC, TRAIN, Rows
-from t2ipal.training.data import join_captions, join_rows, label_matrix
-from t2ipal.training.sampler import Sampler, draw_valid
+from t2ipal.rows import CAPTIONS, SYNTHETIC, TRAIN
+from t2ipal.rows.base import RowRequest
+from t2ipal.rows.captions import CaptionRows
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.join import join_rows, label_matrix
+from t2ipal.rows.randomness import pick_valid
+from t2ipal.rows.sampler import Sampler
+from t2ipal.rows.train import TrainRows
 from t2ipal.training.train import fit, learning_rate
 
 
@@ -35,24 +39,25 @@ def test_flagged_images_and_captions_without_any_are_left_out_and_counted() -> N
     ids = ["b", "a", "c"]
     labels = torch.tensor([[0, 1], [1, 0], [1, 1]], dtype=torch.int8)
     samples = [images(["a", "c"], directions[:2]), images(["a", "b", "c"], directions)]
-    data = join_captions(ids, labels, texts(ids, directions), samples, frozenset({("b", 0), ("b", 1), ("c", 1)}))
+    captions = TrainingData().with_rows(CaptionRows.of(ids, labels, texts(ids, directions)))
+    data = with_images(captions, samples, frozenset({("b", 0), ("b", 1), ("c", 1)}))
     assert data.dropped == {"flagged images": 3, "captions without an image": 1}
-    assert data.labels.tolist() == [[1, 0], [1, 1]]  # of a and c: rows are in the order of their ids
-    assert data.caption_rows.tolist() == [1, 2]
-    assert data.synthetic.index.tolist() == [[0, 0], [1, -1]]
+    assert data[CAPTIONS].labels.tolist() == [[1, 0], [1, 1]]  # of a and c: rows are in the order of their ids
+    assert data[CAPTIONS].index.tolist() == [1, 2]
+    assert data[SYNTHETIC].index.tolist() == [[0, 0], [1, -1]]
     with pytest.raises(UserError, match="sample 0: no row 'b'"):
-        join_captions(ids, labels, texts(ids, directions), samples)
+        with_images(captions, samples)
 
 
-def test_draw_valid_takes_each_valid_sample_equally_often() -> None:
+def test_pick_valid_takes_each_valid_sample_equally_often() -> None:
     valid = torch.tensor([True, False, True, True]).expand(3000, 4)
-    drawn = draw_valid(valid, torch.arange(3000) / 3000)
+    drawn = pick_valid(valid, torch.arange(3000) / 3000)
     assert drawn.bincount(minlength=4).tolist() == [1000, 0, 1000, 1000]
 
 
 def test_a_batch_pairs_captions_with_their_image_and_masks_templates() -> None:
     data = toy()
-    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), templates=3), (1, 2), 8, True)
+    sampler = Sampler(data, RowRequest(frozenset({CAPTIONS, SYNTHETIC}), templates=3), (1, 2), 8, True)
     assert sampler.steps == (40 + 12) // 8
     seen = 0
     for batch in sampler.epoch(0, CPU):
@@ -67,19 +72,19 @@ def test_a_batch_pairs_captions_with_their_image_and_masks_templates() -> None:
 
 def test_every_row_comes_once_in_an_epoch() -> None:
     data = toy()
-    sampler = Sampler(data, Rows(frozenset({CAPTIONS}), templates=3), (1,), 8, False)
+    sampler = Sampler(data, RowRequest(frozenset({CAPTIONS}), templates=3), (1,), 8, False)
     drawn = torch.cat([batch[CAPTIONS].pooled[0] for batch in sampler.epoch(0, CPU)])
-    expected = torch.cat([data.captions.pooled, data.templates.pooled]).float()
+    expected = torch.cat([data[CAPTIONS].pooled, data[CAPTIONS].templates.pooled]).float()
     assert torch.equal(drawn.sort(0).values, expected.sort(0).values)
 
 
 @pytest.mark.parametrize(("draw", "rows"), [("one", 8), ("all", 8), ("mean_loss", 16), ("mean_feature", 8)])
 def test_ways_to_use_several_images(draw: str, rows: int) -> None:
     data = toy(samples=2)
-    index = data.synthetic.index.clone()
+    index = data[SYNTHETIC].index.clone()
     index[3, 1] = -1
-    data = dataclasses.replace(data, synthetic=dataclasses.replace(data.synthetic, index=index))
-    sampler = Sampler(data, Rows(frozenset({CAPTIONS, SYNTHETIC}), image_draw=draw), (1,), 8, False)
+    data = changed(data, SYNTHETIC, index=index)
+    sampler = Sampler(data, RowRequest(frozenset({CAPTIONS, SYNTHETIC}), image_draw=draw), (1,), 8, False)
     assert sampler.size == (79 if draw == "all" else 40)
     batches = [batch[SYNTHETIC] for batch in sampler.epoch(0, CPU)]
     assert batches[0].pooled.shape == (1, rows, DIM)
@@ -91,19 +96,19 @@ def test_ways_to_use_several_images(draw: str, rows: int) -> None:
 
 def test_independent_pairing_keeps_labels_with_their_image() -> None:
     data = toy()
-    rows = Rows(frozenset({CAPTIONS, SYNTHETIC}), pairing="independent")
+    rows = RowRequest(frozenset({CAPTIONS, SYNTHETIC}), pairing="independent")
     batch = next(Sampler(data, rows, (1,), 8, True).epoch(0, CPU))
     assert not torch.equal(batch[CAPTIONS].labels, batch[SYNTHETIC].labels)
-    everything = torch.stack([sample.global_nopos for sample in data.synthetic.samples]).float()
+    everything = torch.stack([sample.global_nopos for sample in data[SYNTHETIC].samples]).float()
     for pooled, labels in zip(batch[SYNTHETIC].pooled[0], batch[SYNTHETIC].labels[0], strict=True):
         row = int((everything - pooled).abs().sum(-1).min(0).values.argmin())
-        assert torch.equal(labels, data.labels[row])
+        assert torch.equal(labels, data[CAPTIONS].labels[row])
 
 
 def test_labelled_images_beside_captions_fill_the_epoch() -> None:
     data = toy()
-    data = dataclasses.replace(data, train=images(["x", "y", "z"], torch.eye(3, DIM)), train_labels=data.labels[:3])
-    batches = list(Sampler(data, Rows(frozenset({CAPTIONS, TRAIN})), (1,), 8, True).epoch(0, CPU))
+    data = data.with_rows(TrainRows(images(["x", "y", "z"], torch.eye(3, DIM)), data[CAPTIONS].labels[:3]))
+    batches = list(Sampler(data, RowRequest(frozenset({CAPTIONS, TRAIN})), (1,), 8, True).epoch(0, CPU))
     assert len(batches) == 5
     assert all(batch[TRAIN].labels.shape == (1, 8, 4) for batch in batches)
 
@@ -117,8 +122,8 @@ def test_learning_rate_is_constant_in_warm_up_and_a_cosine_after() -> None:
 @pytest.mark.parametrize("name", ["tai_dpt", "t2i_pal", "oracle"])
 def test_training_beats_chance_and_the_start(name: str) -> None:
     data = toy()
-    test = images([f"t{row}" for row in range(40)], data.train.global_pos.float(), 7)
-    labels = data.train_labels == 1
+    test = images([f"t{row}" for row in range(40)], data[TRAIN].images.global_pos.float(), 7)
+    labels = data[TRAIN].labels == 1
 
     def correct(epochs: int) -> float:
         chosen = settings(name, epochs=epochs, lr=0.02, warmup_epochs=0)
@@ -143,10 +148,9 @@ def test_a_seed_does_not_depend_on_the_others() -> None:
 def test_the_order_of_the_files_changes_nothing() -> None:
     data, method = toy(), methods.get("t2i_pal")
     shuffled = list(range(39, -1, -1))
-    again = join_captions(
-        [data.captions.ids[row] for row in shuffled], data.labels[shuffled], data.captions, data.synthetic.samples
-    )
-    again = dataclasses.replace(again, templates=data.templates, template_labels=data.template_labels)
+    captions = data[CAPTIONS]
+    again = CaptionRows.of([captions.ids[row] for row in shuffled], captions.labels[shuffled], captions.features)
+    again = with_images(TrainingData().with_rows(again.with_templates(captions.templates, 4)), data[SYNTHETIC].samples)
     first, second = (fit(method, settings("t2i_pal"), clip(), NAMES, d, (1,), device="cpu")[0] for d in (data, again))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -172,11 +176,11 @@ def test_history_says_what_was_trained() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_training() -> None:
     data = toy()
-    data.captions.pooled[3] = math.nan
+    data[CAPTIONS].features.pooled[3] = math.nan
     with pytest.raises(UserError, match=r"training of tai_dpt, seed 7, epoch 1: the loss is nan"):
         fit(methods.get("tai_dpt"), settings("tai_dpt"), clip(), NAMES, data, (7,), device="cpu")
 
 
 def test_missing_rows_are_named() -> None:
     with pytest.raises(UserError, match="no synthetic rows"):
-        fit(methods.get("t2i_pal"), settings("t2i_pal"), clip(), NAMES, toy(synthetic=None), (1,), device="cpu")
+        fit(methods.get("t2i_pal"), settings("t2i_pal"), clip(), NAMES, without(toy(), SYNTHETIC), (1,), device="cpu")

@@ -9,7 +9,11 @@ from torch.nn.functional import normalize
 
 from t2ipal import methods
 from t2ipal.features.cache import ImageFeatures, TextFeatures
-from t2ipal.training.data import TrainingData, join_captions, template_labels
+from t2ipal.rows import CAPTIONS
+from t2ipal.rows.captions import CaptionRows
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.synthetic import add_images
+from t2ipal.rows.train import TrainRows
 
 NAMES = ("dog", "potted plant", "car", "boat")
 CPU = torch.device("cpu")
@@ -36,7 +40,7 @@ def images(ids: list[str], directions: torch.Tensor, seed: int = 0) -> ImageFeat
     return ImageFeatures(tuple(ids), other, pooled, normalize(local, dim=-1).half(), (2, 2), "0")
 
 
-def toy(count: int = 40, samples: int = 2, seed: int = 0, **changes: object) -> TrainingData:
+def toy(count: int = 40, samples: int = 2, seed: int = 0) -> TrainingData:
     """Captions and images near the direction of their class, labels with an unknown one here and there."""
     draw = torch.Generator().manual_seed(seed)
     centres = normalize(torch.randn(len(NAMES), DIM, generator=draw), dim=-1)
@@ -44,17 +48,29 @@ def toy(count: int = 40, samples: int = 2, seed: int = 0, **changes: object) -> 
     labels = torch.nn.functional.one_hot(classes, len(NAMES)).to(torch.int8)
     labels[::5, 0] = torch.where(labels[::5, 0] == 1, 1, -1).to(torch.int8)
     ids = [f"c{row:03d}" for row in range(count)]
-    found = join_captions(
-        ids, labels, texts(ids, centres[classes]), [images(ids, centres[classes], k) for k in range(samples)]
-    )
     pattern = [f"{c:03d}-{t:03d}" for c in range(len(NAMES)) for t in range(3)]
-    more = {
-        "templates": texts(pattern, centres.repeat_interleave(3, 0), 9),
-        "template_labels": template_labels(pattern, len(NAMES)),
-        "train": images(ids, centres[classes], 5),
-        "train_labels": labels.clamp(min=0),
-    }
-    return dataclasses.replace(found, **more | changes)
+    templates = texts(pattern, centres.repeat_interleave(3, 0), 9)
+    captions = CaptionRows.of(ids, labels, texts(ids, centres[classes])).with_templates(templates, len(NAMES))
+    train = TrainRows(images(ids, centres[classes], 5), labels.clamp(min=0))
+    pictures = [images(ids, centres[classes], k) for k in range(samples)]
+    return with_images(TrainingData().with_rows(captions), pictures).with_rows(train)
+
+
+def with_images(
+    data: TrainingData, samples: list[ImageFeatures], flagged: frozenset[tuple[str, int]] = frozenset()
+) -> TrainingData:
+    """Captions and their synthetic images."""
+    return add_images(data, data[CAPTIONS].ids, data[CAPTIONS].labels, samples, flagged)
+
+
+def without(data: TrainingData, kind: str) -> TrainingData:
+    """The same without the rows of a kind."""
+    return dataclasses.replace(data, rows={name: rows for name, rows in data.rows.items() if name != kind})
+
+
+def changed(data: TrainingData, kind: str, **changes: object) -> TrainingData:
+    """The same with other values in the rows of a kind."""
+    return data.with_rows(dataclasses.replace(data[kind], **changes))
 
 
 def settings(name: str, **changes: object) -> object:

@@ -107,7 +107,7 @@ CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/methods/tai_dpt.py", TAI),
     ("t2ipal/methods/dualcoop.py", one_of_table(1, combine=2)),
     ("t2ipal/models/losses.py", ALL_RUNS),  # zsclip shares a file with those that learn prompts
-    ("t2ipal/datasets/protocols.py", {"protocol": 3, **ALL_RUNS}),
+    ("t2ipal/protocols/few_shot.py", {"protocol": 3, **ALL_RUNS}),
     ("t2ipal/metrics/score_fusion.py", MEASURED),
     ("t2ipal/metrics/bootstrap.py", MEASURED),
     ("t2ipal/tables/grid.py", {**TEXTS, **CURVES, **GAP}),

@@ -33,7 +33,10 @@ from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.scenes import render, scene_of
 from t2ipal.micro.zoo.clip import IMAGE_SIZE, pixels
 from t2ipal.plan.runs import settings_of
-from t2ipal.training.data import TrainingData, label_matrix, template_labels
+from t2ipal.rows.captions import CaptionRows
+from t2ipal.rows.data import TrainingData
+from t2ipal.rows.join import label_matrix
+from t2ipal.rows.train import TrainRows
 from t2ipal.training.train import fit
 
 CLASSES = load_classes("voc2007")
@@ -70,15 +73,11 @@ def training_data(backbone: ImageTextEncoder, captions: int, scenes: int) -> Tra
     labels = label_matrix([row.positive for row in found], [row.unknown for row in found], len(CLASSES.names))
     kept = (labels == 1).any(1)
     rows = templates(CLASSES.names)
-    train, train_labels = images(backbone, "train", scenes)
-    return TrainingData(
-        captions=texts(backbone, said),
-        caption_rows=kept.nonzero()[:, 0],
-        labels=labels[kept],
-        templates=texts(backbone, [row.text for row in rows], [row.template_id for row in rows]),
-        template_labels=template_labels([row.template_id for row in rows], len(CLASSES.names)),
-        train=train,
-        train_labels=train_labels,
+    rendered, true_labels = images(backbone, "train", scenes)
+    captions = CaptionRows(texts(backbone, said), kept.nonzero()[:, 0], labels[kept])
+    patterns = texts(backbone, [row.text for row in rows], [row.template_id for row in rows])
+    return TrainingData().with_rows(
+        captions.with_templates(patterns, len(CLASSES.names)), TrainRows(rendered, true_labels)
     )
 
 

@@ -14,7 +14,7 @@ QUERY_LABELS = 2
 
 
 class Episode(NamedTuple):
-    """One draw.
+    """One episode.
 
     Attributes:
         classes: [way] class ids, ascending.
@@ -28,12 +28,12 @@ class Episode(NamedTuple):
 
 
 class Episodes:
-    """Draws episodes from labelled images, after the sampler of github.com/chrysts/Multi-Label-Meta-Learning.
+    """Samples episodes from labelled images, after the sampler of github.com/chrysts/Multi-Label-Meta-Learning.
 
     Query images come first: any with at least two labels. Two labels of each are in the episode; the rest are filled up
-    by further labels of the queries, then by any. For each class, support images are drawn from all that have it. Other
-    than there, a query is no support image of its own episode unless a class has no other image: among a few hundred
-    that would happen often, and the query would be recognised by being the same image.
+    by further labels of the queries, then by any. For each class, support images are sampled from all that have it.
+    Other than there, a query is no support image of its own episode unless a class has no other image: among a few
+    hundred that would happen often, and the query would be recognised by being the same image.
 
     Attributes:
         way: classes of an episode: as asked for, or all that have an image where these are fewer.
@@ -58,7 +58,7 @@ class Episodes:
                 f"expected at least {max(1, self.queries)}"
             )
 
-    def draw(self, generator: np.random.Generator) -> Episode:
+    def sample(self, generator: np.random.Generator) -> Episode:
         """The next episode of `generator`."""
         queries = generator.choice(self.able, self.queries, replace=False)
         theirs = [self.labels_of[row] for row in queries]
@@ -72,7 +72,7 @@ class Episodes:
     def _support(self, c: int, queries: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """`shots` images with class `c`; a class with fewer gives its images several times."""
         rows = self.rows_of[c]
-        # as many more as could be queries are drawn, and the queries left out
-        drawn = rows[generator.choice(len(rows), min(len(rows), self.shots + len(queries)), replace=False)]
-        others = drawn[~np.isin(drawn, queries)]
-        return np.resize(others if len(others) else drawn, self.shots)
+        # as many more as could be queries are sampled, and the queries left out
+        sampled = rows[generator.choice(len(rows), min(len(rows), self.shots + len(queries)), replace=False)]
+        others = sampled[~np.isin(sampled, queries)]
+        return np.resize(others if len(others) else sampled, self.shots)

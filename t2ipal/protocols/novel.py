@@ -1,4 +1,4 @@
-"""Which classes are novel: a draw that needs no data, so that the plan can make it."""
+"""Which classes are novel: a sample that needs no data, so that the plan can make it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import random
 from t2ipal.errors import UserError
 
 
-def novel_classes(count: int, novel: int, seed: int = 0) -> tuple[int, ...]:
-    """The `novel` of `count` classes that LaSO leaves for the few-shot test, ascending.
+def sample_novel_classes(count: int, novel: int, seed: int = 0) -> tuple[int, ...]:
+    """Sample the `novel` of `count` classes that LaSO leaves for the few-shot test, ascending.
 
     With 80, 16 and seed 0: LaSO's 16 novel classes of COCO, by the order of category ids (github.com/leokarlin/LaSO).
 
