@@ -12,7 +12,8 @@ def main(snakemake: Any) -> None:
     from t2ipal.tables.paper import read_paper
 
     spec = LevelsSpec.read(snakemake.params.spec)
-    figure = plot_levels(spec, read_records(snakemake.input.metrics), read_paper(snakemake.input.paper))
+    records = read_records(snakemake.input.metrics, spec.metrics)
+    figure = plot_levels(spec, records, read_paper(snakemake.input.paper))
     save(figure, [snakemake.output.png, snakemake.output.svg])
 
 

@@ -57,7 +57,7 @@ def main(snakemake: Any) -> None:
     csv.writer(text, lineterminator="\n").writerows([("pair", "distance"), *((n, f"{v:.6f}") for n, v in rows)])
     write_text(snakemake.output.csv, text.getvalue())
     shown = {name: values[:SHOWN] for name, values in features.items()}
-    figure = plot_gap(spec, read_records(files.metrics), shown, pairs, prompts)
+    figure = plot_gap(spec, read_records(files.metrics, [spec.metric]), shown, pairs, prompts)
     save(figure, [snakemake.output.png, snakemake.output.svg])
 
 

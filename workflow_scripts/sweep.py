@@ -12,7 +12,8 @@ def main(snakemake: Any) -> None:
     from t2ipal.tables.paper import read_paper
 
     spec = SweepSpec.read(snakemake.params.spec)
-    figure = plot_sweep(spec, read_records(snakemake.input.metrics), read_paper(snakemake.input.paper))
+    records = read_records(snakemake.input.metrics, [spec.metric])
+    figure = plot_sweep(spec, records, read_paper(snakemake.input.paper))
     save(figure, [snakemake.output.png, snakemake.output.svg])
 
 

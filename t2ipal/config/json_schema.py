@@ -17,7 +17,7 @@ def json_schema() -> dict[str, Any]:
     keys["training"] = PromptSettings.model_json_schema() | {"description": keys["training"]["description"]}
     own = {name: methods.get(name).Settings.model_json_schema() for name in methods.names()}
     keys["settings"] = {"description": keys["settings"]["description"], "type": "object", "properties": own}
-    keys["metric"]["enum"] = list(METRICS)
+    keys["metric"]["enum"] = keys["table_metrics"]["items"]["enum"] = list(METRICS)
     for name in NAMED_TABLES[:4]:
         entries = keys[name]["patternProperties"]
         keys[name]["patternProperties"] = {at: {"anyOf": [entry, {"type": "null"}]} for at, entry in entries.items()}

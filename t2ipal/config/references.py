@@ -27,7 +27,7 @@ def check_references(config: Config) -> None:
         _check_names(f"datasets.{name}.classes", classes.names)
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
-    _check_metric(config)
+    _check_metrics(config)
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
     for name in config.pools.keys() & {"test", "train", "validation"}:
@@ -58,15 +58,23 @@ def check_references(config: Config) -> None:
             raise UserError(f"config: {key}: {values} holds one twice")
 
 
-def _check_metric(config: Config) -> None:
-    if config.metric not in METRICS:
-        raise unknown("metric", config.metric, METRICS, "metric")
-    for name, dataset in config.datasets.items():
-        if METRICS[config.metric].needs_threshold and dataset.test is not None and dataset.validation is None:
-            raise UserError(
-                f"config: datasets.{name}.validation: missing (metric {config.metric} takes its threshold from "
-                "labelled validation images)"
-            )
+def _check_metrics(config: Config) -> None:
+    """All metrics exist, none is named twice, and the first of each table can be measured on all its data sets."""
+    named = {"metric": [config.metric], "table_metrics": [config.metric, *config.table_metrics]}
+    named |= {f"ablations.{name}.metrics": ablation.metrics or [] for name, ablation in config.ablations.items()}
+    for key, metrics in named.items():
+        for name in metrics:
+            if name not in METRICS:
+                raise unknown(key, name, METRICS, "metric")
+        if len(set(metrics)) < len(metrics):
+            raise UserError(f"config: {key}: {metrics} holds one twice")
+    for first in [metrics[0] for metrics in named.values() if metrics]:
+        for name, dataset in config.datasets.items():
+            if METRICS[first].needs_threshold and dataset.test is not None and dataset.validation is None:
+                raise UserError(
+                    f"config: datasets.{name}.validation: missing (metric {first} takes its threshold from "
+                    "labelled validation images)"
+                )
 
 
 def _check_methods_of(config: Config) -> None:

@@ -165,6 +165,9 @@ class Ablation(Part):
     title: str = Field(description="heading of the table")
     datasets: list[str] | None = DATASETS
     rows: dict[Name, Variation] = Field(min_length=1, description="rows by name")
+    metrics: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="the metrics that it shows; null: those of all tables"
+    )
     notes: list[str] = Field([], description="sentences below the table")
 
 
@@ -214,5 +217,6 @@ class Config(Part):
         [101], description="seeds of searches: none of those of the runs"
     )
     metric: str = Field(DEFAULT, description="the metric of tables, figures and claims")
+    table_metrics: list[str] = Field([], description="metrics that tables show beside it")
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
     machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")

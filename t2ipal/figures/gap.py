@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import BLACK, DOTTED, GREY, ORANGE, PAGE, SKY, SOLID, STYLE, Look, legend_below, look
-from t2ipal.figures.values import point
+from t2ipal.figures.values import metric_label, point
 from t2ipal.metrics.records import Record, by_run, run_of
-from t2ipal.plan.specs import MAP, GapSpec, MethodSpec
+from t2ipal.metrics.registry import DEFAULT
+from t2ipal.plan.specs import GapSpec, MethodSpec
 from t2ipal.tables.numbers import Result
 
 if TYPE_CHECKING:
@@ -194,4 +195,4 @@ def _costs(axes: Axes, methods: Sequence[tuple[MethodSpec, Result]]) -> None:
     axes.set_ylim(len(methods) - 0.5, -0.7)
     axes.margins(x=0.15)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"{methods[0][1].metric if methods else MAP} (%)")
+    axes.set_xlabel(metric_label(methods[0][1].metric if methods else DEFAULT))

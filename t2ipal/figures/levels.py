@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, GREY, PAPER_COLOUR, STYLE, Look, fused, legend_below, level_line, look, new
-from t2ipal.figures.values import Point, near, number, numbers, point, seeds_text
+from t2ipal.figures.values import Point, metric_label, near, number, numbers, point, seeds_text
 from t2ipal.metrics.records import Record, by_run, run_of
 from t2ipal.plan.specs import LevelsSpec, RowSpec
 from t2ipal.tables.numbers import Result
@@ -143,7 +143,7 @@ def _ours(axes: Axes, axis: Axis, curves: Sequence[Curve], looks: Sequence[Look]
     if any(value.std is not None for value in every):
         handles.append(Patch(color=GREY, alpha=0.4, linewidth=0, label=seeds_text(every)))
     axes.margins(y=0.08)
-    axes.set_ylabel(f"{_metric(curves)} (%)")
+    axes.set_ylabel(metric_label(_metric(curves)))
     return handles
 
 
@@ -189,7 +189,7 @@ def _paper(axes: Axes, axis: Axis, curves: Sequence[Curve], looks: Sequence[Look
             x, y = numbers({_level(level, axis, what): value for level, value in curve.paper.items()}, what)
             axes.plot(x, y, **of.curve(), label=curve.title, zorder=3)
     axes.margins(y=0.08)
-    axes.set_ylabel(f"{_metric(curves)} (%)")
+    axes.set_ylabel(metric_label(_metric(curves)))
 
 
 def _level_axis(axes: Axes, axis: Axis, marked: Sequence[float]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, PAPER_COLOUR, STYLE, legend_below, level_line, look, new
-from t2ipal.figures.values import Point, near, number, numbers, point, seeds_text, span
+from t2ipal.figures.values import Point, metric_label, near, number, numbers, point, seeds_text, span
 from t2ipal.metrics.records import Record, by_run, run_of
 from t2ipal.plan.specs import SweepSpec
 from t2ipal.tables.numbers import Result
@@ -127,7 +127,7 @@ def _curve(axes: Axes, x: Sequence[float], values: Sequence[Point], title: str, 
         whiskers.set_label("95 % over test images")
         handles.append(whiskers)
     axes.margins(y=0.12)
-    axes.set_ylabel(f"{metric} (%)")
+    axes.set_ylabel(metric_label(metric))
     return handles
 
 
@@ -154,7 +154,7 @@ def _paper(axes: Axes, paper: Mapping[float, float], what: str, metric: str) -> 
     margin = max(0.7, 0.35 * (max(y) - min(y)))
     axes.set_ylim(min(y) - margin, max(y) + margin)
     axes.yaxis.get_major_locator().set_params(nbins=4)
-    axes.set_ylabel(f"{metric} (%)")
+    axes.set_ylabel(metric_label(metric))
     return handle
 
 

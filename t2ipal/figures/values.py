@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from t2ipal.errors import UserError
+from t2ipal.metrics.registry import METRICS
 from t2ipal.tables.numbers import Result, interval, summary
 
 
@@ -50,6 +51,11 @@ def point(result: Result, what: str) -> Point:
             raise UserError(f"{what}: {result.metric} of seed {seed} is not finite")
     value = summary(result.values)
     return Point(value.mean, value.std, value.count, interval(result))
+
+
+def metric_label(metric: str) -> str:
+    """The label of an axis with a metric: "mAP (%)"."""
+    return f"{METRICS[metric].title} ({METRICS[metric].unit})"
 
 
 def span(points: Sequence[Point]) -> tuple[float, float]:

@@ -184,7 +184,8 @@ def sweep_spec(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec
 
 def claims_spec(config: Config, plan: Plan) -> ClaimsSpec:
     """Where the paper's claims are found."""
-    return ClaimsSpec(tables=tuple(plan.tables.values()), sweeps=_claimed_sweeps(config, plan))
+    sweeps = _claimed_sweeps(config, plan)
+    return ClaimsSpec(tables=tuple(plan.tables.values()), sweeps=sweeps, metric=config.metric)
 
 
 def level_figures(config: Config, plan: Plan) -> list[tuple[str, str]]:
@@ -229,6 +230,7 @@ def gap_spec(config: Config, plan: Plan, dataset: str) -> GapSpec:
         dataset=dataset_spec(config, dataset),
         methods=tuple(method_spec(run.method) for run in base_runs(plan, dataset, GAP_METHODS)),
         prompts=tuple(method_spec(run.method) for run in base_runs(plan, dataset, PROMPT_METHODS)),
+        metric=config.metric,
     )
 
 
@@ -255,6 +257,7 @@ def _sweep(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec:
         method=method_spec(sweep.method),
         others=tuple(method_spec(other) for other in config.methods if other != sweep.method),
         dataset=dataset_spec(config, dataset),
+        metric=config.metric,
     )
 
 
@@ -272,4 +275,5 @@ def _claimed_sweeps(config: Config, plan: Plan) -> tuple[SweepSpec, ...]:
 
 def _levels_block(config: Config, plan: Plan, protocol: str, dataset: str) -> BlockSpec:
     table, _ = LEVEL_TABLES[protocol]
-    return plan.tables[table].blocks[protocol_datasets(config, protocol).index(dataset)]
+    blocks = plan.tables[table].blocks
+    return next(block for block in blocks if (block.dataset, block.metric) == (dataset, config.metric))

@@ -11,8 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-MAP = "mAP"
-"""The metric of the paper."""
+from t2ipal.metrics.registry import DEFAULT
 
 RunKey = tuple[str, str, str]
 """Data set, method and variant: what names a run in the plan and in paths."""
@@ -81,7 +80,7 @@ class CellSpec(Spec):
 
     run: RunKey
     level: int = 0
-    metric: str = MAP
+    metric: str = DEFAULT
     paper: PaperName | None = None
 
 
@@ -150,6 +149,16 @@ class BlockSpec(Spec):
     rows: tuple[RowSpec, ...]
     beyond: tuple[BeyondSpec, ...] = ()
 
+    @property
+    def dataset(self) -> str:
+        """The data set of its runs, if the block is one data set's."""
+        return next(cell.run[0] for row in self.rows for cell in row.cells.values())
+
+    @property
+    def metric(self) -> str:
+        """The metric of its cells, if the block has one."""
+        return next(cell.metric for row in self.rows for cell in row.cells.values())
+
 
 class TableSpec(Spec):
     """A table.
@@ -184,6 +193,11 @@ class TableSpec(Spec):
         """The cells of all rows."""
         return tuple(cell for row in self.rows for cell in row.cells.values())
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the cells, in the order of the cells."""
+        return tuple(dict.fromkeys(cell.metric for cell in self.cells))
+
 
 # Figures
 
@@ -216,7 +230,7 @@ class SweepSpec(Spec):
     method: MethodSpec
     others: tuple[MethodSpec, ...] = ()
     dataset: DatasetSpec
-    metric: str = MAP
+    metric: str = DEFAULT
     default: SettingValue | None = None
     above: tuple[tuple[SettingValue, SettingValue], ...] = ()
 
@@ -229,14 +243,17 @@ class LevelsSpec(Spec):
         title: of the table.
         dataset: the data set of the block.
         rows: the systems.
-        metric: the metric that is shown.
     """
 
     axis: Literal["labels", "shots"]
     title: str
     dataset: DatasetSpec
     rows: tuple[RowSpec, ...]
-    metric: str = MAP
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric of the cells."""
+        return tuple(dict.fromkeys(cell.metric for row in self.rows for cell in row.cells.values()))
 
 
 class PerClassSpec(Spec):
@@ -267,11 +284,24 @@ class GapSpec(Spec):
     dataset: DatasetSpec
     methods: tuple[MethodSpec, ...]
     prompts: tuple[MethodSpec, ...]
-    metric: str = MAP
+    metric: str = DEFAULT
 
 
 class ClaimsSpec(Spec):
-    """Where the paper's claims are found: all tables, and the sweeps of which it says something."""
+    """Where the paper's claims are found.
+
+    Attributes:
+        tables: all tables.
+        sweeps: those of which the paper says something.
+        metric: the metric of the config.
+    """
 
     tables: tuple[TableSpec, ...]
     sweeps: tuple[SweepSpec, ...]
+    metric: str = DEFAULT
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of all tables and sweeps."""
+        names = [name for table in self.tables for name in table.metrics] + [sweep.metric for sweep in self.sweeps]
+        return tuple(dict.fromkeys(names))

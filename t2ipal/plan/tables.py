@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from t2ipal.config import Config
 from t2ipal.config.schema import Ablation, Dataset, UseInstead, Variation
 from t2ipal.errors import UserError
+from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.plan.runs import (
     Planner,
     Run,
@@ -46,7 +48,71 @@ def make_tables(planner: Planner) -> dict[str, TableSpec]:
         if name in tables:
             raise UserError(f"config: ablations.{name}: there is a table of this name (expected another name)")
         tables[name] = _ablation(planner, name, ablation)
-    return tables
+    metrics = {name: ablation.metrics for name, ablation in config.ablations.items()}
+    shown = [config.metric, *config.table_metrics]
+    return {name: in_metrics(table, metrics.get(name) or shown, config) for name, table in tables.items()}
+
+
+def in_metrics(table: TableSpec, metrics: Sequence[str], config: Config) -> TableSpec:
+    """The table by these metrics: a column of each per data set, or a block of each where columns are levels.
+
+    A metric that needs a threshold is left out for data sets without validation images.
+    """
+    measured = {
+        name: [metric for metric in metrics if dataset.validation or not METRICS[metric].needs_threshold]
+        for name, dataset in evaluated_datasets(config).items()
+    }
+    if all(names == [DEFAULT] for names in measured.values()):
+        return table
+    return _blocks_by_metric(table, measured) if table.stacked else _columns_by_metric(table, measured)
+
+
+def _blocks_by_metric(table: TableSpec, measured: Mapping[str, Sequence[str]]) -> TableSpec:
+    blocks = []
+    for block in table.blocks:
+        for metric in measured[block.dataset]:
+            rows = []
+            for row in block.rows:
+                rows.append(_with_cells(row, {key: _in_metric(cell, metric) for key, cell in row.cells.items()}))
+            blocks.append(block.model_copy(update={"title": _titled(block.title, metric), "rows": tuple(rows)}))
+    return table.model_copy(update={"blocks": tuple(blocks)})
+
+
+def _columns_by_metric(table: TableSpec, measured: Mapping[str, Sequence[str]]) -> TableSpec:
+    """The column of the first metric keeps the key of its data set."""
+
+    def key(dataset: str, metric: str) -> str:
+        return dataset if metric == measured[dataset][0] else f"{dataset}:{metric}"
+
+    columns = [
+        column.model_copy(update={"key": key(column.key, metric), "header": _titled(column.header, metric)})
+        for column in table.columns
+        for metric in measured[column.key]
+    ]
+    blocks = []
+    for block in table.blocks:
+        rows = []
+        for row in block.rows:
+            cells = {
+                key(dataset, metric): _in_metric(cell, metric)
+                for dataset, cell in row.cells.items()
+                for metric in measured[dataset]
+            }
+            rows.append(_with_cells(row, cells))
+        blocks.append(block.model_copy(update={"rows": tuple(rows)}))
+    return table.model_copy(update={"columns": tuple(columns), "blocks": tuple(blocks)})
+
+
+def _with_cells(row: RowSpec, cells: Mapping[str, CellSpec]) -> RowSpec:
+    return row.model_copy(update={"cells": cells})
+
+
+def _in_metric(cell: CellSpec, metric: str) -> CellSpec:
+    return cell.model_copy(update={"metric": metric})
+
+
+def _titled(title: str, metric: str) -> str:
+    return ", ".join(filter(None, (title, METRICS[metric].title)))
 
 
 def _table1(planner: Planner) -> TableSpec:

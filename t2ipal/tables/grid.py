@@ -10,6 +10,7 @@ from typing import Any
 
 from t2ipal.errors import UserError
 from t2ipal.metrics.records import Record, by_run, run_of
+from t2ipal.metrics.registry import METRICS
 from t2ipal.plan.specs import BeyondSpec, BlockSpec, EndSpec, RowSpec, TableSpec
 from t2ipal.tables.model import AVERAGE, Block, Cell, Column, Order, OwnMetric, Pair, Row, Table
 from t2ipal.tables.numbers import Result, averaged, difference, summary
@@ -65,7 +66,7 @@ def fill(spec: TableSpec, records: Iterable[Record], paper: Paper) -> Table:
         tuple(_block(spec, columns, block, lines) for block, lines in blocks),
         spec.stacked,
         spec.trend if spec.stacked else "",
-        metrics=tuple(dict.fromkeys(cell.metric for cell in spec.cells)),
+        metrics=spec.metrics,
         resamples=max((entry.result.resamples.shape[1] for entry in entries), default=0),
     )
 
@@ -82,8 +83,10 @@ def _line(spec: TableSpec, row: RowSpec, runs: Mapping[Any, Sequence[Record]], p
             entries[key] = _Entry(Result.of(records, cell.metric), printed)
             own.append((header, records))
     own_metric = _own(own)
-    if spec.average and len(entries) > 1:
-        entries[AVERAGE] = _average(row, entries, paper)
+    if spec.average:
+        metrics = [entry.result.metric for entry in entries.values()]
+        main = {key: entry for key, entry in entries.items() if entry.result.metric == metrics[0]}
+        entries |= {AVERAGE: _average(row, main, paper)} if len(main) > 1 else {}
     return _Line(row, entries, own_metric)
 
 
@@ -106,7 +109,7 @@ def _average(row: RowSpec, entries: Mapping[str, _Entry], paper: Paper) -> _Entr
     values = [entry.paper for entry in entries.values()]
     number = None
     if None not in values:
-        metric = next(iter(row.cells.values())).metric
+        metric = next(iter(entries.values())).result.metric
         keys = [paper_key(row.cells[key].paper, metric) for key in entries]
         number = paper.get(paper_key(row.average, metric) if row.average else average_key(keys, paper))
         if number is None or abs(number - mean(values)) > ROUNDING:
@@ -127,7 +130,9 @@ def _block(spec: TableSpec, columns: Sequence[Column], block: BlockSpec, lines: 
         trend = _trend(line, columns) if trends else None
         rows.append(Row(key, line.title, line.spec.remark, cells, pairs, trend, line.own))
     beyond = tuple(_beyond(each, known, columns, f"{spec.name}: beyond") for each in block.beyond)
-    return Block(block.title, block.paper, tuple(rows), tuple(_orders(lines, columns, spec.stacked)), beyond)
+    printed = any(cell is not None and cell.paper is not None for row in rows for cell in row.cells)
+    orders = tuple(_orders(lines, columns, spec.stacked))
+    return Block(block.title, block.paper if printed else None, tuple(rows), orders, beyond)
 
 
 def _cell(line: _Line, entry: _Entry | None, best: bool) -> Cell | None:
@@ -147,7 +152,8 @@ def _best(lines: Sequence[_Line], column: str) -> set[str]:
     rows = {key: entry for key, entry in rows.items() if len(entry.over) == widest}
     if len(rows) < 2:
         return set()
-    best = max(rows, key=lambda key: rows[key].result.mean)
+    metric = METRICS[next(iter(rows.values())).result.metric]
+    best = (max if metric.higher_is_better else min)(rows, key=lambda key: rows[key].result.mean)
     gaps = {key: difference(rows[best].result, entry.result) for key, entry in rows.items()}
     return {key for key, gap in gaps.items() if gap.mean == 0 or (gap.low is not None and gap.low <= 0 <= gap.high)}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.metrics.records import Record
-from t2ipal.plan.specs import MAP
+from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.tables.model import Value
 
 LEVEL = 95.0
@@ -37,17 +37,18 @@ class Result:
     resamples: np.ndarray
 
     @classmethod
-    def of(cls, records: Sequence[Record], metric: str = MAP) -> Result:
+    def of(cls, records: Sequence[Record], metric: str = DEFAULT) -> Result:
         """The result in the records of a run, one per seed.
 
         Raises:
-            UserError: the records lack the metric, or hold unequal numbers of resamples.
+            UserError: the records lack the metric, as without validation images those that need a threshold, or hold
+                unequal numbers of resamples.
         """
         run = _named(records[0])
         values = [record.get(metric) for record in records]
         if None in values:
             raise UserError(f"metrics of {run}: no {metric}; expected it for each seed")
-        resamples = [record.get("bootstrap") or () for record in records]
+        resamples = [record.get(METRICS[metric].bootstrap_column) or () for record in records]
         if len({len(row) for row in resamples}) > 1:
             sizes = sorted({len(row) for row in resamples})
             raise UserError(f"metrics of {run}: bootstraps of {sizes} values; expected as many for each seed")

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from t2ipal.errors import UserError
-from t2ipal.plan.specs import MAP, SweepSpec
+from t2ipal.metrics.registry import DEFAULT
+from t2ipal.plan.specs import SweepSpec
 from t2ipal.store import existing
 
 PaperKey = tuple[str, str, str, str, str]
@@ -28,7 +29,7 @@ def read_paper(path: str | Path) -> dict[PaperKey, float]:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
                 names = [row[name] for name in ("table", "dataset", "method", "setting")]
-                paper[paper_key(names, row.get("metric") or MAP)] = float(row["value"])
+                paper[paper_key(names, row.get("metric") or DEFAULT)] = float(row["value"])
             except KeyError as error:
                 raise UserError(f"{path}: no column {error}; expected table, dataset, method, setting, value") from None
             except ValueError:
@@ -36,7 +37,7 @@ def read_paper(path: str | Path) -> dict[PaperKey, float]:
     return paper
 
 
-def paper_key(names: Sequence[str], metric: str = MAP) -> PaperKey:
+def paper_key(names: Sequence[str], metric: str = DEFAULT) -> PaperKey:
     """The key of a number: table, data set, method and setting, and the metric, in lower case."""
     table, dataset, method, setting = (name.strip().lower() for name in names)
     return table, dataset, method, setting, metric.lower()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from t2ipal.metrics.records import Record, by_run, run_of
+from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.plan.specs import SweepSpec
 from t2ipal.tables.claims import SYSTEMS, Claim
 from t2ipal.tables.numbers import Result, difference
@@ -40,7 +41,9 @@ def shape_claims(sweeps: Iterable[SweepSpec], records: Iterable[Record], paper: 
 def _claims(sweep: SweepSpec, runs: Mapping[Any, Sequence[Record]], paper: Paper) -> Iterable[Claim]:
     data, what = sweep.dataset, f"figure {sweep.name}"
     setting, method = NAMES.get(sweep.key, sweep.key), sweep.method.title
+    metric = METRICS[sweep.metric]
     figure = f"Figure {sweep.name.removeprefix('fig')}. {method}, {setting}"
+    figure += "" if sweep.metric == DEFAULT else f", {metric.title}"
     keys = {point.value: point.run for point in sweep.points}
     titles = {value: f"{setting} = {value}" for value in keys}
     prints: dict[Any, float | None] = {**quoted(paper, sweep)}
@@ -48,8 +51,9 @@ def _claims(sweep: SweepSpec, runs: Mapping[Any, Sequence[Record]], paper: Paper
         keys[other.name] = (data.name, other.name, "base")
         titles[other.name] = other.title
         prints[other.name] = paper.get(paper_key(("T1", data.paper, other.title, "zero-shot"), sweep.metric))
-    for upper, lower in sweep.above:
-        if upper in keys and lower in keys:
+    for better, worse in sweep.above:
+        if better in keys and worse in keys:
+            upper, lower = (better, worse) if metric.higher_is_better else (worse, better)
             left, right = (Result.of(run_of(runs, (*keys[end], 0), what), sweep.metric) for end in (upper, lower))
             known = prints.get(upper) is not None and prints.get(lower) is not None
             yield Claim(

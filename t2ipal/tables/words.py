@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from t2ipal.metrics.registry import METRICS
 from t2ipal.tables.claims import AGREE, CONTRADICT, UNCLEAR, Claim, count, pair_claims, trend_claims, verdict
 from t2ipal.tables.model import Block, Cell, Order, Row, Table, Value
 
@@ -18,7 +19,7 @@ def legend(table: Table) -> tuple[str, ...]:
     """What the numbers are."""
     seeds = max((cell.ours.count for row in table.rows for cell in row.cells if cell), default=1)
     sentences = [
-        f"{', '.join(table.metrics)} in percent. Ours: mean ± sample standard deviation over {seeds} training seeds; a "
+        f"{_units(table.metrics)}. Ours: mean ± sample standard deviation over {seeds} training seeds; a "
         "method that draws nothing has no deviation."
     ]
     if any(row.pairs for row in table.rows):
@@ -31,6 +32,14 @@ def legend(table: Table) -> tuple[str, ...]:
             "The paper's values are for the real data set named beside them, where it is another than ours."
         )
     return tuple(sentences)
+
+
+def _units(metrics: Sequence[str]) -> str:
+    """The metrics and their units: "mAP, CF1 in percent"."""
+    titles: dict[str, list[str]] = {}
+    for name in metrics:
+        titles.setdefault(METRICS[name].unit, []).append(METRICS[name].title)
+    return "; ".join(f"{', '.join(names)} in {'percent' if unit == '%' else unit}" for unit, names in titles.items())
 
 
 def comparison(table: Table) -> tuple[str, ...]:

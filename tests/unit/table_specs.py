@@ -24,12 +24,20 @@ SYSTEMS = {
 def records(
     dataset: str, method: str, values: Sequence[float], level: int = 0, noise: float = 0.1, variant: str = "base"
 ) -> list[dict[str, Any]]:
-    """A record per seed 1, 2, ...; resamples lie around mAP, with a noise that all share and one of their own."""
+    """A record per seed 1, 2, ...; resamples lie around mAP, with a noise that all share and one of their own.
+
+    CF1 is 100 - mAP: the order of systems by it is the other way round.
+    """
     shared = np.random.default_rng(seed_of(dataset)).normal(0, 1, RESAMPLES)
     own = np.random.default_rng(seed_of(dataset, method, variant, level)).normal(0, noise, RESAMPLES)
     key = {"dataset": dataset, "method": method, "variant": variant, "level": level}
     return [
-        {**key, "seed": seed, "mAP": value, "ap": [value], "bootstrap": (value + shared + own).tolist()}
+        {
+            **key,
+            **{"seed": seed, "ap": [value]},
+            **{"mAP": value, "bootstrap": (value + shared + own).tolist()},
+            **{"CF1": 100 - value, "bootstrap_CF1": (100 - value - shared - own).tolist()},
+        }
         for seed, value in enumerate(values, 1)
     ]
 

@@ -9,6 +9,7 @@ import pytest
 from html_pages import expect_harmless, parse, text_of, texts
 from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6, with_row
 
+from t2ipal.metrics.registry import METRICS
 from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_page
 from t2ipal.plan.specs import DatasetSpec, MethodSpec, PointSpec, SweepSpec, TableSpec
 from t2ipal.tables import Claim, make_table, read_paper, shape_claims
@@ -150,6 +151,22 @@ def test_a_figure_claims_one_value_above_another() -> None:
     assert claims[0].paper == pytest.approx(0.7)  # 91.1 and 90.4; of gamma 0 the paper prints nothing
     assert [claim.paper for claim in claims[1:]] == [None, None]
     assert {claim.table for claim in claims} == {"Figure 3a. T2I-PAL, \N{GREEK SMALL LETTER GAMMA}"}
+
+
+def test_another_metric_is_judged_by_direction_alone() -> None:
+    rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
+    (claim,) = shape_claims([figure(above=[[0.2, 1.0]], metric="CF1")], rows, PAPER)
+    assert claim.table == "Figure 3a. T2I-PAL, \N{GREEK SMALL LETTER GAMMA}, CF1"
+    assert (claim.paper, claim.verdict) == (None, CONTRADICT)  # the records' CF1 is 100 - mAP
+    assert claim.ours.mean == pytest.approx(-2)
+
+
+def test_where_less_is_better_the_better_value_is_the_lower_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(METRICS["CF1"]), "higher_is_better", False)
+    rows = [*records1(), *swept("gamma", {0.0: 73.0, 0.2: 75.0, 1.0: 73.0})]
+    (claim,) = shape_claims([figure(above=[[0.2, 1.0]], metric="CF1")], rows, PAPER)
+    assert claim.text == "\N{GREEK SMALL LETTER GAMMA} = 1.0 above \N{GREEK SMALL LETTER GAMMA} = 0.2"
+    assert claim.verdict == AGREE
 
 
 def test_a_figure_claims_a_value_above_another_method() -> None:

@@ -138,6 +138,10 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("search.tai_dpt", {"level": 1, "grid": {"lr": [1]}}, ["config: search: unknown label-trained method"]),
         ("search_seeds", [1], ["config: search_seeds: 1 is one of seeds"]),
         ("metric", "map", ["config: metric: unknown metric 'map' (did you mean 'mAP'?)"]),
+        ("table_metrics", ["CF"], ["config: table_metrics: unknown metric 'CF' (did you mean 'CF1'?)"]),
+        ("table_metrics", ["CF1", "mAP"], ["config: table_metrics: ['mAP', 'CF1', 'mAP'] holds one twice"]),
+        ("ablations.table5.metrics", ["OF"], ["config: ablations.table5.metrics: unknown metric 'OF'"]),
+        ("ablations.table5.metrics", [], ["config: ablations.table5.metrics"]),
         ("metric", "accuracy", ["config: metric: unknown metric 'accuracy' (expected one of: CF1, CF1_top3, OF1, "]),
         ("bootstrap", 5, ["config: bootstrap: 5 is not >= 100"]),
     ],
@@ -227,5 +231,8 @@ def test_a_metric_with_a_threshold_asks_for_validation_images(default: dict) -> 
     assert load_config(data).metric == "CF1_top3"
     with pytest.raises(UserError, match=r"^config: datasets\.micro\.validation: missing \(metric OF1 takes its thr"):
         load_config(data | {"metric": "OF1"})
+    with pytest.raises(UserError, match=r"^config: datasets\.micro\.validation: missing \(metric CF1 takes its thr"):
+        load_config(changed(data, "ablations.table6.metrics", ["CF1"]))
+    assert load_config(data | {"table_metrics": ["OF1"]}).table_metrics == ["OF1"]  # left out there
     photos = changed(data, "datasets.micro.test", None) | {"metric": "OF1"}
     assert load_config(changed(photos, "datasets.micro.photos", {"path": "photos"})).metric == "OF1"

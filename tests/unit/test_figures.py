@@ -294,6 +294,17 @@ def test_a_sweep_shows_only_what_records_carry() -> None:
     assert len(mixed.axes[0].containers[0].lines[2][0].get_segments()) == 1
 
 
+def test_axes_name_the_metric() -> None:
+    run = {"dataset": "micro", "method": "a", "variant": "base", "level": 0}
+    reached = [Result.of([{**run, "seed": 1, "CF1_top3": value}], "CF1_top3") for value in (70.0, 71.0)]
+    figure = sweep_figure("gamma", [(0.0, reached[0]), (1.0, reached[1])], "T2I-PAL", "micro world", {0.2: 91.1})
+    assert {axes.get_ylabel() for axes in figure.axes} == {"CF1 of the top 3 (%)"}
+    (axes,) = levels_figure("shots", [Curve("CoOp", "label", [(1, reached[0]), (2, reached[1])])], "a").axes
+    assert axes.get_ylabel() == "CF1 of the top 3 (%)"
+    costs = gap_figure(features(), DISTANCES, [(METHODS[1], reached[0])], "micro world").axes
+    assert "CF1 of the top 3 (%)" in {axes.get_xlabel() for axes in costs}
+
+
 def test_wide_sweeps_have_a_logarithmic_axis() -> None:
     def scale(values: tuple[float, ...]) -> str:
         return sweep_figure("lr", [(value, result(80)) for value in values], "T2I-PAL", "w").axes[0].get_xscale()

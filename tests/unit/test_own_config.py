@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from configs import ROOT, default, merged
+from docs_pages import blocks
 from overlays import check_overlay
 
 from t2ipal.config import load_config
@@ -73,6 +74,22 @@ def test_one_class_is_enough_for_what_learns_nothing(tmp_path: Path) -> None:
 def test_500_classes_are_a_plan(tmp_path: Path) -> None:
     names = "".join(f"thing {number}\n" for number in range(500))
     assert make_plan(load_config(overlay(tmp_path, classes=names) | {"methods": ["zsclip", "t2i_pal"]})).runs
+
+
+def test_with_labels_the_template_has_table_1_with_cf1_and_of1(tmp_path: Path) -> None:
+    """As docs/own_data.md says."""
+    template = yaml.safe_load((ROOT / "config/own_data.yaml").read_text("utf-8"))
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    mine = template["datasets"]["mine"] | {"classes": str(tmp_path / "classes.txt")}
+    (labels,) = [text for text in blocks(ROOT / "docs/own_data.md", "yaml") if "validation" in text]
+    mine |= yaml.safe_load(labels)["datasets"]["mine"]
+
+    def headers(dataset: dict[str, Any]) -> list[str]:
+        plan = make_plan(load_config(merged(default(), template | {"datasets": {"micro": None, "mine": dataset}})))
+        return [column.header for column in plan.tables["table1"].columns]
+
+    assert headers(mine) == ["My photos, mAP", "My photos, CF1", "My photos, OF1"]
+    assert headers(mine | {"validation": None}) == ["My photos"]
 
 
 def test_the_template_is_valid_and_each_key_has_a_comment(tmp_path: Path) -> None:

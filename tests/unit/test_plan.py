@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from configs import default
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
+from t2ipal.plan import queries
 from t2ipal.plan.make import Plan, make_plan
 from t2ipal.plan.specs import RowSpec
 
@@ -17,12 +18,11 @@ BARE = {"extra": {}, "ablations": {}, "sweeps": {}, "search": {}, "partial": Non
 
 
 def plan_of(**changes: object) -> Plan:
-    data = yaml.safe_load((ROOT / "config.yaml").read_text())
-    return make_plan(load_config({**data, **BARE, **changes}))
+    return make_plan(load_config({**default(), **BARE, **changes}))
 
 
-def whole() -> Plan:
-    return make_plan(load_config(yaml.safe_load((ROOT / "config.yaml").read_text())))
+def whole(**changes: object) -> Plan:
+    return make_plan(load_config({**default(), **changes}))
 
 
 def sweep_of(**keys: object) -> dict:
@@ -143,6 +143,65 @@ def test_every_value_that_the_paper_prints_for_a_cell_is_found() -> None:
     assert [key for key in asked if key not in printed] == []
 
 
+def test_tables_show_further_metrics_in_columns_or_blocks() -> None:
+    plan = whole(table_metrics=["CF1", "OF1_top3"])
+    table1 = plan.tables["table1"]
+    assert [(column.key, column.header) for column in table1.columns] == [
+        ("micro", "micro world, mAP"),
+        ("micro:CF1", "micro world, CF1"),
+        ("micro:OF1_top3", "micro world, OF1 of the top 3"),
+    ]
+    cells = rows_of(plan, "table1")["t2i_pal"].cells
+    assert {key: cell.metric for key, cell in cells.items()} == {
+        "micro": "mAP", "micro:CF1": "CF1", "micro:OF1_top3": "OF1_top3"
+    }  # fmt: skip
+    assert len({cell.run for cell in cells.values()}) == 1
+    table2 = plan.tables["table2"]
+    assert [block.title for block in table2.blocks] == [
+        f"micro world, {metric}" for metric in ("mAP", "CF1", "OF1 of the top 3")
+    ]
+    assert [block.metric for block in table2.blocks] == ["mAP", "CF1", "OF1_top3"]
+    assert {column.key for column in table2.columns} == {column.key for column in whole().tables["table2"].columns}
+    assert plan.runs == whole().runs  # what is measured is measured anyway
+
+
+def test_a_metric_with_a_threshold_is_left_out_without_validation_images() -> None:
+    micro = {**default()["datasets"]["micro"], "title": "other", "validation": None}
+    plan = whole(table_metrics=["CF1"], datasets={**default()["datasets"], "other": micro})
+    assert [column.key for column in plan.tables["table1"].columns] == ["micro", "micro:CF1", "other"]
+    assert [block.title for block in plan.tables["table2"].blocks] == [
+        "micro world, mAP",
+        "micro world, CF1",
+        "other, mAP",
+    ]
+    alone = whole(table_metrics=["CF1"], datasets={"micro": micro}, search={})
+    assert alone.tables == whole(datasets={"micro": micro}, search={}).tables
+
+
+def test_another_metric_is_that_of_tables_figures_and_claims() -> None:
+    config = load_config({**default(), "metric": "OF1"})
+    plan = make_plan(config)
+    assert {cell.metric for table in plan.tables.values() for cell in table.cells} == {"OF1"}
+    assert [column.header for column in plan.tables["table1"].columns] == ["micro world, OF1"]
+    assert queries.sweep_spec(config, plan, "fig3a", "micro").metric == "OF1"
+    assert queries.gap_spec(config, plan, "micro").metric == "OF1"
+    claims = queries.claims_spec(config, plan)
+    assert (claims.metric, claims.metrics) == ("OF1", ("OF1",))
+    mixed = load_config({**default(), "metric": "OF1", "table_metrics": ["mAP"]})
+    plan = make_plan(mixed)
+    assert queries.levels_spec(mixed, plan, "partial", "micro").metrics == ("OF1",)
+    assert queries.claims_spec(mixed, plan).metrics == ("OF1", "mAP")
+
+
+def test_a_table_of_ones_own_has_metrics_of_its_own() -> None:
+    rows = {"a": {"method": "t2i_pal"}}
+    mine = {"title": "Mine", "rows": rows, "metrics": ["CF1_top3", "mAP"]}
+    plan = plan_of(ablations={"mine": mine})
+    assert [column.key for column in plan.tables["mine"].columns] == ["micro", "micro:mAP"]
+    assert plan.tables["mine"].metrics == ("CF1_top3", "mAP")
+    assert plan.tables["table1"].metrics == ("mAP",)
+
+
 def test_combined_runs_read_the_scores_of_others() -> None:
     plan = whole()
     fused = plan.runs["micro", "dualcoop+t2i_pal", "partial"]
@@ -172,7 +231,7 @@ def test_novel_classes_are_drawn_or_named() -> None:
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
-    data = yaml.safe_load((ROOT / "config.yaml").read_text())
+    data = default()
     backwards = {key: data[key] for key in reversed(data)}
     assert make_plan(load_config(backwards)).runs == make_plan(load_config(data)).runs
 

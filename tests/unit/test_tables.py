@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from configs import default
 from html_pages import expect_harmless, parse, text_of, texts
 from table_specs import (
     LEVELS,
@@ -30,12 +31,16 @@ from table_specs import (
     with_row,
 )
 
+from t2ipal.config import load_config
 from t2ipal.errors import UserError
+from t2ipal.metrics.base import Metric
 from t2ipal.metrics.records import by_run, read_records, write_records
+from t2ipal.metrics.registry import METRICS
 from t2ipal.pages.latex import escape_tex, to_tex
 from t2ipal.pages.renderers import RENDERERS, to_csv, to_markdown
 from t2ipal.pages.table import to_html
 from t2ipal.pages.terminal import print_table
+from t2ipal.plan.tables import in_metrics
 from t2ipal.tables import Result, Table, difference, make_table, read_paper, summary
 from t2ipal.tables.numbers import averaged, difference_interval
 from t2ipal.version import VERSION
@@ -188,6 +193,74 @@ def test_the_best_of_a_column_and_what_cannot_be_told_from_it_are_marked() -> No
     assert best(six(), "coco") == ["local"]
     assert best(six(), "nus") == ["without", "global", "local"]
     assert not row_of(four(), "t2i_pal").cells[1]
+
+
+# Metrics
+
+
+def by_metrics(*metrics: str) -> Table:
+    return make_table(in_metrics(table1(), metrics, load_config(default())), records1(), PAPER)
+
+
+def test_a_table_shows_every_metric_that_it_is_asked_for() -> None:
+    found = by_metrics("mAP", "CF1")
+    for key, value in {"zsclip": 70.0, "tai_dpt": 80.2, "t2i_pal": 82.0}.items():
+        cells = row_of(found, key).cells
+        assert [cell.ours.mean for cell in cells] == pytest.approx([value, 100 - value])
+        assert [cell.paper is not None for cell in cells] == [True, False]  # the paper prints no CF1
+    assert [row.key for row in found.rows if row.cells[0].best] == ["t2i_pal"]
+    assert [row.key for row in found.rows if row.cells[1].best] == ["zsclip"]
+    one, other = row_of(found, "t2i_pal").pairs[0].cells
+    assert (other.ours.mean, other.ours.low, other.ours.high) == pytest.approx(
+        (-one.ours.mean, -one.ours.high, -one.ours.low)
+    )
+    assert pipes(to_markdown(found))[0] == [
+        *("Method", "micro world, mAP: ours", "micro world, mAP: paper, VOC2007", "micro world, CF1: ours"),
+    ]
+    assert found.notes[0].startswith("mAP, CF1 in percent. Ours: ")
+    assert not any("CF1: ours" in note for note in found.notes)
+
+
+def test_levels_have_a_block_of_each_metric() -> None:
+    spec = in_metrics(table2(), ["mAP", "CF1"], load_config(default()))
+    first, second = make_table(spec, records2(), PAPER).blocks
+    assert (first.title, first.paper) == ("micro world, mAP", "VOC2007")
+    assert (second.title, second.paper, second.orders) == ("micro world, CF1", None, ())
+    last = second.rows[-1]
+    assert last.cells[-1].ours.mean == pytest.approx(100 - first.rows[-1].cells[-1].ours.mean)  # the average
+    assert last.trend is None
+    assert last.pairs[0].cells[0].ours.low is not None
+
+
+def test_a_metric_alone_has_its_name_and_no_number_of_the_paper() -> None:
+    found = by_metrics("CF1")
+    assert [column.header for column in found.columns] == ["micro world, CF1"]
+    assert found.notes[0].startswith("CF1 in percent.")
+    assert all(cell.paper is None for row in found.rows for cell in row.cells)
+    assert not any("the paper" in note for note in found.notes)
+
+
+def test_a_metric_that_was_not_measured_is_an_error() -> None:
+    rows = [row | {"CF1": None} for row in records1()]
+    spec = in_metrics(table1(), ["mAP", "CF1"], load_config(default()))
+    with pytest.raises(UserError, match=r"metrics of micro/zsclip/base, level 0: no CF1; expected it for each seed"):
+        make_table(spec, rows, PAPER)
+
+
+def test_a_new_metric_is_shown_by_its_title_unit_and_direction(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Misses(Metric):
+        name, title, unit, higher_is_better = "misses", "Missed labels", "per image", False
+
+        def of(self, scores: Any, labels: Any, threshold: float | None = None) -> float:
+            return 0.0
+
+    monkeypatch.setitem(METRICS, "misses", Misses())
+    rows = [row | {"misses": row["mAP"], "bootstrap_misses": row["bootstrap"]} for row in records1()]
+    spec = in_metrics(table1(), ["mAP", "misses"], load_config(default()))
+    found = make_table(spec, rows, PAPER)
+    assert [row.key for row in found.rows if row.cells[1].best] == ["zsclip"]
+    assert found.columns[1].header == "micro world, Missed labels"
+    assert found.notes[0].startswith("mAP in percent; Missed labels in per image. Ours: ")
 
 
 # Errors
