@@ -4,7 +4,6 @@ Every answer about a run, a data set or a model comes from CONFIG and PLAN; no r
 """
 
 import importlib.util
-import inspect
 import os
 import re
 import sys

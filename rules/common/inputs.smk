@@ -27,7 +27,7 @@ def get_method_code(script, method, clip=None):
 
 def get_source_code(script, source):
     """As `get_code`, with the file of the source: an edit of one source's file reads nothing of the others' again."""
-    return code_of(ROOT, f"workflow_scripts/{script}.py", os.path.relpath(inspect.getfile(type(source)), ROOT))
+    return sorted({*get_code(script), *get_module_code(type(source).__module__)})
 
 
 MISSING = {}  # what a dry run found missing: path -> key

@@ -32,7 +32,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Example data, and what to do with it."""
-    from t2ipal.micro.own_example import write_example
+    from t2ipal.own_example import write_example
 
     paths = write_example(options.folder, options.photos, options.captions)
     for path in paths:

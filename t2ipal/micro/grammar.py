@@ -122,14 +122,14 @@ WEB_SETTING, SELLING, MOST_SALES, ANY_ORDER = 0.1, 0.3, 7, 0.3
 
 
 @dataclass(frozen=True)
-class Caption:
+class SceneCaption:
     """A text and the ids of the classes it names, ascending."""
 
     text: str
     classes: tuple[int, ...]
 
 
-def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Caption]:
+def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[SceneCaption]:
     """`n` captions of the scene at a place of a stream.
 
     The pre-training stream mixes alt-texts and prompt-like captions, and after the first `ALT_TEXTS` of a scene come
@@ -147,7 +147,7 @@ def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Capt
     return captions
 
 
-def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> Caption:
+def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> SceneCaption:
     """Say what is in a scene: "coco" full sentences, "web" alt-texts, "prompt" the usual CLIP templates."""
     groups = _groups(scene.things)
     if style == "web":
@@ -155,7 +155,7 @@ def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> Capt
     if len(groups) > 1 and rng.random() < UNSAID:
         groups.pop(int(rng.integers(len(groups))))
     text = _prompt(groups, scene, rng) if style == "prompt" else _sentence(groups, scene, rng)
-    return Caption(text, tuple(sorted({group[0].cls for group in groups})))
+    return SceneCaption(text, tuple(sorted({group[0].cls for group in groups})))
 
 
 def _groups(things: Sequence[Thing]) -> list[list[Thing]]:
@@ -249,7 +249,7 @@ def _relation(first: list[Thing], second: list[Thing], rng: np.random.Generator)
     return _pick(options, rng)
 
 
-def _alt_text(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator) -> Caption:
+def _alt_text(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator) -> SceneCaption:
     classes: list[int] = []
     if rng.random() < WRONG:
         classes = [int(rng.integers(len(CLASSES)))]
@@ -268,7 +268,7 @@ def _alt_text(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator)
         words += [_pick(SALES, rng) for _ in range(int(rng.integers(1, MOST_SALES + 1)))]
     if rng.random() < ANY_ORDER:
         rng.shuffle(words)
-    return Caption(_pick((", ", ", ", " ", " - "), rng).join(words), tuple(sorted(set(classes))))
+    return SceneCaption(_pick((", ", ", ", " ", " - "), rng).join(words), tuple(sorted(set(classes))))
 
 
 def _tag(group: list[Thing], by_name: bool, rng: np.random.Generator) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from t2ipal.cli import main
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.micro.own_example import CLASSES, write_example
+from t2ipal.own_example import CLASSES, write_example
 from t2ipal.plan.make import make_plan
 
 

@@ -33,9 +33,9 @@ def match(classes: ClassList, categories: Iterable[str], where: str) -> dict[str
     for index, entry in enumerate(classes.classes):
         own = plain(entry.name)
         others = [plain(word) for word in entry.synonyms if plain(word) not in named]
-        found = [own] if own in known else [word for word in others if word in known]
-        if not found:
+        matching = [own] if own in known else [word for word in others if word in known]
+        if not matching:
             listed = f"{len(categories)}: {', '.join(sorted(categories)[:8])} ..."
             raise UserError(f"{where}: no category for class {entry.name!r} of {classes.name}; it has {listed}")
-        indices |= {known[word]: index for word in found}
+        indices |= {known[word]: index for word in matching}
     return indices
