@@ -14,8 +14,10 @@ from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE
+from t2ipal.plan import priority as priorities
 from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
+from t2ipal.plan.priority import FIRST, NEXT
 from t2ipal.plan.runs import settings_of
 from t2ipal.prediction.photos import listing
 from t2ipal.rows import inputs_of
@@ -34,7 +36,6 @@ try:
     RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
 except UserError as error:
     sys.exit(f"error: {error}")
-FIRST, NEXT = 2, 1  # priorities: Table 1 before all else; what takes long, and what ends a run, before the rest
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
 
@@ -44,7 +45,6 @@ include: "common/images.smk"
 include: "common/features.smk"
 include: "common/runs.smk"
 include: "common/search.smk"
-include: "common/first.smk"
 include: "common/tables.smk"
 include: "common/report.smk"
 include: "common/predictions.smk"

@@ -26,9 +26,8 @@ rule evaluate:
     benchmark:
         "<results>/benchmarks/evaluate/{dataset}/{method}/{variant}.jsonl"
     wildcard_constraints:
-        method=FIRST_METHODS,
-        variant=FIRST_VARIANTS,
-    priority: FIRST
+        method=r"[^/+]+",
+    priority: lambda w: priorities.of_evaluation(PLAN, get_run(w).key)
     conda:
         ENV
     threads: 1
@@ -41,13 +40,6 @@ rule evaluate:
         "Evaluate: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/evaluate.py"
-
-
-use rule evaluate as evaluate_more with:
-    wildcard_constraints:
-        method=OTHER_METHODS,
-        variant=r"[^/]+",
-    priority: NEXT
 
 
 rule combine:

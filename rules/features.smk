@@ -22,12 +22,7 @@ rule features_drawn:
         "<results>/logs/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
     benchmark:
         "<results>/benchmarks/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
-    wildcard_constraints:
-        clip=one_of([CONFIG.use.clip]),
-        pool=FIRST_IMAGES[0],
-        t2i=FIRST_IMAGES[1],
-        sample=one_of(range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)),
-    priority: FIRST
+    priority: lambda w: priorities.of_image_features(CONFIG, w.clip, w.pool, w.t2i, int(w.sample))
     conda:
         ENV
     threads: 1
@@ -44,15 +39,6 @@ rule features_drawn:
         "../workflow_scripts/features_images.py"
 
 
-use rule features_drawn as features_drawn_more with:
-    wildcard_constraints:
-        clip=none_of(one_of([CONFIG.use.clip]), "images", *FIRST_IMAGES),
-        pool=r"[^/]+",
-        t2i=r"[^/]+",
-        sample=r"\d+",
-    priority: 0
-
-
 rule features_labelled:
     input:
         images="<results>/images/{part}/{dataset}.parquet",
@@ -64,9 +50,7 @@ rule features_labelled:
         "<results>/logs/features_labelled/{clip}/{part}/{dataset}.log",
     benchmark:
         "<results>/benchmarks/features_labelled/{clip}/{part}/{dataset}.jsonl"
-    wildcard_constraints:
-        clip=one_of([CONFIG.use.clip]),
-    priority: FIRST
+    priority: lambda w: priorities.of_labelled_features(CONFIG, w.clip)
     conda:
         ENV
     threads: 1
@@ -81,12 +65,6 @@ rule features_labelled:
         "Features: {wildcards.part} images of {wildcards.dataset}"
     script:
         "../workflow_scripts/features_images.py"
-
-
-use rule features_labelled as features_labelled_more with:
-    wildcard_constraints:
-        clip=none_of(one_of([CONFIG.use.clip])),
-    priority: 0
 
 
 rule features_captions:

@@ -11,8 +11,6 @@ Outputs:
     images/{test,train}/{dataset}-rejects.parquet       files that are no images, with the reason
 """
 
-FIRST_IMAGES = get_first_images()
-
 
 rule generate:
     input:
@@ -26,11 +24,7 @@ rule generate:
         "<results>/logs/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
     benchmark:
         "<results>/benchmarks/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
-    wildcard_constraints:
-        pool=FIRST_IMAGES[0],
-        t2i=FIRST_IMAGES[1],
-        sample=one_of(range(CONFIG.text_to_image[CONFIG.use.text_to_image].samples)),
-    priority: FIRST
+    priority: lambda w: priorities.of_images(CONFIG, w.pool, w.t2i, int(w.sample))
     conda:
         ENV
     threads: 1
@@ -46,14 +40,6 @@ rule generate:
         "Images: draw sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
     script:
         "../workflow_scripts/generate.py"
-
-
-use rule generate as generate_more with:
-    wildcard_constraints:
-        pool=none_of(*FIRST_IMAGES),
-        t2i=r"[^/]+",
-        sample=r"\d+",
-    priority: 0
 
 
 rule labelled_images:

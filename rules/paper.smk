@@ -135,7 +135,7 @@ rule sweep:
     benchmark:
         "<results>/benchmarks/sweep/{sweep}-{dataset}.jsonl"
     wildcard_constraints:
-        sweep=one_of(PLAN.sweeps),
+        sweep="|".join(map(re.escape, PLAN.sweeps)) or "(?!)",
     conda:
         ENV
     threads: 1

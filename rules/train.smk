@@ -60,9 +60,8 @@ rule train:
     benchmark:
         "<results>/benchmarks/train/{dataset}/{method}/{variant}.jsonl"
     wildcard_constraints:
-        method=FIRST_METHODS,
-        variant=FIRST_VARIANTS,
-    priority: FIRST
+        method=r"[^/+]+",
+    priority: lambda w: priorities.of_training(PLAN, get_run(w).key)
     conda:
         ENV
     threads: 1
@@ -76,17 +75,3 @@ rule train:
         "Train: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/train.py"
-
-
-use rule train as train_levels with:
-    wildcard_constraints:
-        method=r"[^/+]+",
-        variant=LEVEL_VARIANTS,
-    priority: NEXT
-
-
-use rule train as train_more with:
-    wildcard_constraints:
-        method=OTHER_METHODS,
-        variant=none_of(LEVEL_VARIANTS),
-    priority: 0

@@ -1,19 +1,20 @@
 """Measure and show the modality gap."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.runtime.job import run
 from t2ipal.runtime.progress import log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from t2ipal.plan.specs import MethodSpec
 
 SHOWN = 1000
 
 
 def prompt_distances(
-    paths: Sequence[str], methods: "Sequence[MethodSpec]", test: Any
+    paths: "Sequence[str]", methods: "Sequence[MethodSpec]", test: Any
 ) -> "list[tuple[MethodSpec, list[float]]]":
     """For each method with class prompts, the distance of their mean to that of the test images [N, D], by seed."""
     from t2ipal.metrics.evaluate import modality_gap
