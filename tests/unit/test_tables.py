@@ -297,6 +297,12 @@ def test_a_data_set_without_the_paper_has_no_paper_column_and_no_comparison() ->
     assert [note.partition(" ")[0] for note in found.notes] == ["mAP", "Differences"]
 
 
+def test_a_data_set_that_the_papers_table_lacks_has_no_number() -> None:
+    """NUS-WIDE is in the paper's Table 1 and not in its Table 4: a run on it alone has both tables."""
+    found = make_table(table1("VOC2012"), records1(), PAPER)
+    assert all(cell.paper is None for row in found.rows for cell in row.cells)
+
+
 def test_a_cell_that_the_paper_lacks_has_no_number() -> None:
     spec = table2(levels=(10, 25))
     found = make_table(spec, records2(levels=(10, 25)), PAPER)
