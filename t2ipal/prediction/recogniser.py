@@ -110,8 +110,9 @@ def load_recogniser(path: str | Path, clip: str | Path | None = None, device: st
     target = pick_device(device)
     model = backbones.load_backbone(_find_clip(path, header["clip"], clip), target)
     if model.sha256 != header["clip_sha256"]:
-        found, wanted = model.sha256[:12], header["clip_sha256"][:12]
-        raise UserError(f"{clip or header['clip']['path']}: a CLIP of sha256 {found}, but {path} learned with {wanted}")
+        loaded, learned = model.sha256[:12], header["clip_sha256"][:12]
+        name = clip or header["clip"]["path"]
+        raise UserError(f"{name}: a CLIP of sha256 {loaded}, but {path} learned with {learned}")
     method, tensors, _ = read_model(path)
     return Loaded(method, {name: value.to(target) for name, value in tensors.items()}, header, model)
 
@@ -151,6 +152,6 @@ def threshold_of(run: str | Path, features: str | Path, images: str | Path) -> f
     from t2ipal.metrics.evaluate import best_threshold
     from t2ipal.metrics.score_files import VALIDATION
 
-    found, _ = measure.score(run, {VALIDATION: load_image_features(features)})
-    truth = read_image_labels(images, found.ids[VALIDATION]).numpy()
-    return best_threshold(mean_scores(found.values[VALIDATION]), truth)
+    scores, _ = measure.score(run, {VALIDATION: load_image_features(features)})
+    truth = read_image_labels(images, scores.ids[VALIDATION]).numpy()
+    return best_threshold(mean_scores(scores.values[VALIDATION]), truth)
