@@ -1,4 +1,4 @@
-"""The page "Paper and this run": every claim of the paper beside ours, to be judged in one look."""
+"""Every claim of the paper beside ours: the page "Paper and this run", to be judged in one look, and a CSV file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
+
+import pandas as pd
 
 from t2ipal.pages.environment import minus, render
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, UNCLEAR, VERDICTS, Claim, count
@@ -28,6 +30,21 @@ LEAD = (
 )
 WIDTH, MARGIN = 300, 16
 """Of a plot, in pixels; the margin keeps marks and numbers at its ends whole."""
+FIELDS = ("table", "kind", "data", "paper_data", "claim", "at", "paper", "ours", "low", "high", "verdict")
+"""Columns of the CSV file."""
+
+
+def claims_csv(claims: Sequence[Claim]) -> str:
+    """One line per claim, the levels of a claim on an average below it, numbers unrounded."""
+    lines = [
+        (
+            *(each.table, each.kind, each.data, each.paper_data, each.text, each.at),
+            *(each.paper, each.ours.mean, each.ours.low, each.ours.high, each.verdict),
+        )
+        for claim in claims
+        for each in (claim, *claim.levels)
+    ]
+    return pd.DataFrame(lines, columns=FIELDS).to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def claims_page(

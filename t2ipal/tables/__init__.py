@@ -6,7 +6,6 @@ claims. `t2ipal.pages` writes them.
 
 from t2ipal.tables.claims import Claim, claims_of
 from t2ipal.tables.claims import count as count_claims
-from t2ipal.tables.claims import to_csv as claims_to_csv
 from t2ipal.tables.make import make_table
 from t2ipal.tables.model import Table, Value
 from t2ipal.tables.numbers import Result, difference, summary
@@ -20,7 +19,6 @@ __all__ = [
     "Table",
     "Value",
     "claims_of",
-    "claims_to_csv",
     "count_claims",
     "difference",
     "make_table",

@@ -8,8 +8,6 @@ that the size of a difference can be shown beside ours but not tested.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -154,18 +152,3 @@ def _turned(value: Value, turn: bool) -> Value:
         return value
     low, high = (None if end is None else -end for end in (value.high, value.low))
     return replace(value, mean=-value.mean, low=low, high=high)
-
-
-def to_csv(claims: Iterable[Claim]) -> str:
-    """One line per claim, the levels of a claim on an average below it, numbers unrounded."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("table", "kind", "data", "paper_data", "claim", "at", "paper", "ours", "low", "high", "verdict"))
-    for claim in claims:
-        for each in (claim, *claim.levels):
-            numbers = (each.paper, each.ours.mean, each.ours.low, each.ours.high)
-            texts = ("" if number is None else f"{number:.6g}" for number in numbers)
-            writer.writerow(
-                (each.table, each.kind, each.data, each.paper_data, each.text, each.at, *texts, each.verdict)
-            )
-    return out.getvalue()

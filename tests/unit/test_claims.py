@@ -10,10 +10,10 @@ from html_pages import expect_harmless, parse, text_of, texts
 from table_specs import records, records1, records2, records4, records6, table1, table2, table4, table6, with_row
 
 from t2ipal.metrics.registry import METRICS
-from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_page
+from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_csv, claims_page
 from t2ipal.plan.specs import DatasetSpec, MethodSpec, PointSpec, SweepSpec, TableSpec
 from t2ipal.tables import Claim, make_table, read_paper, shape_claims
-from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, to_csv, verdict
+from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, verdict
 from t2ipal.tables.model import Value
 
 PAPER = read_paper(Path(__file__).resolve().parents[2] / "resources" / "paper_results.csv")
@@ -112,7 +112,7 @@ def test_without_a_trend_there_is_no_claim_of_it() -> None:
 
 def test_csv_has_all_claims_and_their_levels() -> None:
     claims = everything()
-    rows = list(csv.DictReader(io.StringIO(to_csv(claims))))
+    rows = list(csv.DictReader(io.StringIO(claims_csv(claims))))
     assert len(rows) == len(claims) + sum(len(claim.levels) for claim in claims)
     assert rows[0]["verdict"] == CONTRADICT
     assert float(rows[0]["low"]) <= float(rows[0]["ours"]) <= float(rows[0]["high"]) < 0 < float(rows[0]["paper"])
@@ -191,7 +191,7 @@ def test_a_claim_of_a_direction_alone_has_no_number_of_the_paper() -> None:
     page = parse(claims_page(claims))
     assert texts(page, "td.paper") == ["+"]
     assert not page.query("td.plot polygon")
-    line = next(csv.DictReader(io.StringIO(to_csv(claims))))
+    line = next(csv.DictReader(io.StringIO(claims_csv(claims))))
     assert (line["paper"], line["verdict"]) == ("", AGREE)
 
 
