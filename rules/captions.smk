@@ -8,7 +8,7 @@ Outputs:
     captions/{pool}/rejects.parquet                         what the reader left out, with the reason
     captions/{pool}/{classes}-{filter}/labelled.parquet     captions with a class, and the spans that say why
     captions/{pool}/{classes}-{filter}/rejects.parquet      captions without one, with the reason
-    captions/{pool}/drawn.parquet                           what the data sets keep together: each is drawn once
+    captions/{pool}/selected.parquet                           what the data sets keep together: each is drawn once
 """
 
 
@@ -65,16 +65,16 @@ rule captions_label:
         "../workflow_scripts/captions_label.py"
 
 
-rule captions_drawn:
+rule captions_selected:
     input:
         labelled=get_pool_labelled,
-        code=get_code("captions_drawn"),
+        code=get_code("captions_selected"),
     output:
-        drawn="<results>/captions/{pool}/drawn.parquet",
+        selected="<results>/captions/{pool}/selected.parquet",
     log:
-        "<results>/logs/captions_drawn/{pool}.log",
+        "<results>/logs/captions_selected/{pool}.log",
     benchmark:
-        "<results>/benchmarks/captions_drawn/{pool}.jsonl"
+        "<results>/benchmarks/captions_selected/{pool}.jsonl"
     priority: FIRST
     conda:
         ENV
@@ -85,11 +85,11 @@ rule captions_drawn:
     message:
         "Captions: list what pool {wildcards.pool} is to draw"
     script:
-        "../workflow_scripts/captions_drawn.py"
+        "../workflow_scripts/captions_selected.py"
 
 
 rule captions:
     """Target: the captions of every pool with their labels."""
     input:
         [get_labelled(dataset) for dataset in CONFIG.datasets],
-        collect("<results>/captions/{pool}/drawn.parquet", pool=get_pools()),
+        collect("<results>/captions/{pool}/selected.parquet", pool=get_pools()),

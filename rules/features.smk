@@ -1,7 +1,7 @@
 """Features: every caption and image passes the frozen CLIP once (paper, section 3.2; global and local features).
 
 Inputs:
-    images/.../shard-{i}.parquet, images/{test,train}/{dataset}.parquet, captions/{pool}/drawn.parquet, class lists
+    images/.../shard-{i}.parquet, images/{test,train}/{dataset}.parquet, captions/{pool}/selected.parquet, class lists
     a CLIP, as the config's `clip` names it
 Outputs:
     features/{clip}/images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     drawn images
@@ -11,7 +11,7 @@ Outputs:
 """
 
 
-rule features_drawn:
+rule features_generated:
     input:
         images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
         model=get_clip_input,
@@ -19,9 +19,9 @@ rule features_drawn:
     output:
         features="<results>/features/{clip}/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
     log:
-        "<results>/logs/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
+        "<results>/logs/features_generated/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
     benchmark:
-        "<results>/benchmarks/features_drawn/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
+        "<results>/benchmarks/features_generated/{clip}/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
     priority: lambda w: priorities.of_image_features(CONFIG, w.clip, w.pool, w.t2i, int(w.sample))
     conda:
         ENV
@@ -69,7 +69,7 @@ rule features_labelled:
 
 rule features_captions:
     input:
-        captions="<results>/captions/{pool}/drawn.parquet",
+        captions="<results>/captions/{pool}/selected.parquet",
         model=get_clip_input,
         code=get_caption_code,
     output:

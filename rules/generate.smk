@@ -1,7 +1,7 @@
 """Images: drawn from captions by a text-to-image model, and the labelled images of the data sets (paper, section 3.1).
 
 Inputs:
-    captions/{pool}/drawn.parquet                       captions to draw
+    captions/{pool}/selected.parquet                       captions to draw
     a diffusers pipeline, as the config's `text_to_image` names it
     the labelled images of a data set, as the config's `datasets` name them; none for the micro world
 Outputs:
@@ -14,7 +14,7 @@ Outputs:
 
 rule generate:
     input:
-        captions="<results>/captions/{pool}/drawn.parquet",
+        captions="<results>/captions/{pool}/selected.parquet",
         model=get_t2i_input,
         code=get_code("generate"),
     output:

@@ -7,7 +7,7 @@ Inputs:
 Outputs:
     report/captions-{dataset}.html                  captions with their nouns marked, and some that were left out
     report/contact_sheet-{dataset}.png              captions with the images drawn from them
-    report/drawn-{dataset}.csv                      images drawn, drawn again, left out
+    report/generated-{dataset}.csv                      images drawn, drawn again, left out
     report/heat_maps-{dataset}.png                  where classes look in test images (eq. 4)
     report/per_class-{dataset}.{png,svg}            average precision of each class
     report/training_curves-{dataset}.{png,svg}      losses over epochs
@@ -57,7 +57,7 @@ rule contact_sheet:
             category="Examples",
             labels={"shows": "captions and their images", "data set": "{dataset}"},
         ),
-        counts="<results>/report/drawn-{dataset}.csv",
+        counts="<results>/report/generated-{dataset}.csv",
     log:
         "<results>/logs/contact_sheet/{dataset}.log",
     benchmark:

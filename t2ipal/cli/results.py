@@ -56,6 +56,6 @@ def summary(folder: Path) -> str:
         "Report": sorted(folder.glob("report.html")),
     }
     lines = [f"{name + ':':9}{path}" for name, found in paths.items() for path in found]
-    images = sorted(folder.glob("report/drawn-*.csv"))
+    images = sorted(folder.glob("report/generated-*.csv"))
     lines += [f"{'Images:':9}{tally_line(path.read_text(encoding='utf-8'))} ({path})" for path in images]
     return "\n".join([table, *lines])

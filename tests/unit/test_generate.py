@@ -89,7 +89,7 @@ def test_order_and_company_do_not_matter(painter: Painter, drawing: dict[str, np
 
 
 def test_shards_together_are_the_whole(painter: Painter, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
-    pool = tmp_path / "drawn.parquet"
+    pool = tmp_path / "selected.parquet"
     pq.write_table(pa.table({"caption_id": [c for c, _ in CAPTIONS], "text": [t for _, t in CAPTIONS]}), pool)
     together: dict[str, np.ndarray] = {}
     for shard in range(3):
@@ -319,6 +319,6 @@ def test_damaged_models(settings: DrawSettings, tmp_path: Path) -> None:
 
 
 def test_repeated_caption_ids_are_refused(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"caption_id": ["a", "a"], "text": ["x", "y"]}), tmp_path / "drawn.parquet")
+    pq.write_table(pa.table({"caption_id": ["a", "a"], "text": ["x", "y"]}), tmp_path / "selected.parquet")
     with pytest.raises(UserError, match="more than once"):
-        read_shard(tmp_path / "drawn.parquet", 0, 1)
+        read_shard(tmp_path / "selected.parquet", 0, 1)

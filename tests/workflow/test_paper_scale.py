@@ -66,7 +66,7 @@ def test_the_plan_says_what_it_costs_before_anything_runs(bare: Project) -> None
     stages = dict(re.findall(r"^ *(images|features|training|evaluation) +([\d,]+) ", result.stdout, re.MULTILINE))
     counted = {
         "images": ("generate", "labelled_images"),
-        "features": ("features_drawn", "features_labelled", "features_captions", "features_templates"),
+        "features": ("features_generated", "features_labelled", "features_captions", "features_templates"),
         "training": ("protocol", "train"),
         "evaluation": ("evaluate", "combine"),
     }  # fmt: skip

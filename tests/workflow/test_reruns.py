@@ -23,8 +23,8 @@ TRAINED = {**PAL, "train": 4, "evaluate": 4, "combine": 5, **TEXTS}
 LABEL_RUNS = {"train": 4, "evaluate": 4, "combine": 4}  # two of Table 2, one each of Tables 3 and 4
 ALL_RUNS = {**TRAINED, "train": 9, "evaluate": 9, "combine": 6}
 MEASURED = {"evaluate": 9, "combine": 6, **TEXTS, **GAP}
-DRAWN = {"generate": 1, "features_drawn": 1, **SHEETS}
-FILTERED = {"captions_drawn": 1, **DRAWN, "features_captions": 1, "captions_page": 1, **TRAINED}
+GENERATED = {"generate": 1, "features_generated": 1, **SHEETS}
+FILTERED = {"captions_selected": 1, **GENERATED, "features_captions": 1, "captions_page": 1, **TRAINED}
 READ = {"captions_read": 1, "captions_label": 1, **FILTERED}
 
 
@@ -60,7 +60,7 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
         "sweeps.fig4",
         {"method": "t2i_pal", "key": "samples", "values": [1, 2]},
         # one image per caption above TaI-DPT is a claim of the paper
-        {"generate": 1, "features_drawn": 1, "train": 1, "evaluate": 1, "sweep": 1, "claims": 1},
+        {"generate": 1, "features_generated": 1, "train": 1, "evaluate": 1, "sweep": 1, "claims": 1},
     ),
     (
         "extra.mine",
@@ -78,9 +78,9 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     ("partial.fuse.weight", 0.5, one_of_table(1, combine=2, runs=0)),
     ("few_shot.levels", [1, 2, 4], {"protocol": 1, **one_of_table(1, combine=2)}),
     ("novel.classes", 5, {"protocol": 1, **one_of_table(1, combine=1, levels=0)}),
-    ("text_to_image.micro.samples", 2, {**DRAWN, **PAL}),
-    ("text_to_image.micro.steps", 3, {**DRAWN, **PAL}),
-    ("text_to_image.micro.store_size", 16, {**DRAWN, **PAL}),
+    ("text_to_image.micro.samples", 2, {**GENERATED, **PAL}),
+    ("text_to_image.micro.steps", 3, {**GENERATED, **PAL}),
+    ("text_to_image.micro.store_size", 16, {**GENERATED, **PAL}),
     ("datasets.micro.title", "a world", {**TEXTS, **CURVES, **GAP}),
     ("datasets.micro.test.size", 160, {"labelled_images": 1, "features_labelled": 1, **MEASURED, **HEAT}),
     ("datasets.micro.validation.size", 70, {"labelled_images": 1, "features_labelled": 1, **MEASURED}),
@@ -95,14 +95,14 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     (
         "clip.micro.crop",
         "squash",
-        {"features_drawn": 1, "features_labelled": 3, **ALL_RUNS, "train": 7},
+        {"features_generated": 1, "features_labelled": 3, **ALL_RUNS, "train": 7},
     ),
     ("bootstrap", 200, MEASURED),
 ]
 
 CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/captions/nouns.py", {"captions_label": 1, **FILTERED}),
-    ("t2ipal/images/pipeline.py", {**DRAWN, **PAL}),
+    ("t2ipal/images/pipeline.py", {**GENERATED, **PAL}),
     ("t2ipal/methods/t2i_pal.py", PAL),
     ("t2ipal/methods/tai_dpt.py", TAI),
     ("t2ipal/methods/dualcoop.py", one_of_table(1, combine=2)),
