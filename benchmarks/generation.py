@@ -48,12 +48,14 @@ def _measure(options: argparse.Namespace) -> None:
 
     from t2ipal.images.generate import generate
     from t2ipal.images.pipeline import load_pipeline
-    from t2ipal.images.settings import DrawSettings
+    from t2ipal.images.settings import GenerationSettings
 
     images, steps = options.images, options.steps
     captions = [(f"c{index:05d}", f"a photo of {index} dogs near a red bus") for index in range(images)]
     batch = min(options.batch, images)
-    base = DrawSettings(model=options.model, steps=steps, guidance=7.0, dtype="float32", batch=batch, compile="off")
+    base = GenerationSettings(
+        model=options.model, steps=steps, guidance=7.0, dtype="float32", batch=batch, compile="off"
+    )
     print(f"{'way':<44}{'images/s':>10}{'gain':>8}")
     plain = images / _plain(base, captions)
     print(f"{f'plain diffusers, {steps} steps, float32':<44}{plain:>10.2f}{1:>7.1f}x")
@@ -68,21 +70,21 @@ def _measure(options: argparse.Namespace) -> None:
     if torch.cuda.is_available():
         ways[f"ours, {steps} steps, auto, compiled"] = replace(base, dtype="auto", compile="on")
     for name, settings in ways.items():
-        painter = load_pipeline(settings)
+        generator = load_pipeline(settings)
         start = time.perf_counter()
-        list(generate(painter, captions[: settings.batch], 0, 0))
+        list(generate(generator, captions[: settings.batch], 0, 0))
         if settings.compile == "on":
             print(f"first batch, with compilation: {time.perf_counter() - start:.0f} s")
         start = time.perf_counter()
-        rows = sum(1 for _ in generate(painter, captions, 0, 0))
+        rows = sum(1 for _ in generate(generator, captions, 0, 0))
         rate = rows / (time.perf_counter() - start)
         print(f"{name:<44}{rate:>10.2f}{rate / plain:>7.1f}x", flush=True)
 
     texts, seeds = [text for _, text in captions[:batch]], list(range(batch))
-    painter = load_pipeline(base)
+    generator = load_pipeline(base)
     drawing, prompts = (
         min(_seconds(work) for _ in range(3))
-        for work in (lambda: painter.paint(texts, seeds)[0].cpu(), lambda: painter._encode(texts).cpu())
+        for work in (lambda: generator.generate(texts, seeds)[0].cpu(), lambda: generator._encode(texts).cpu())
     )
     print(f"prompts: {1e3 * prompts:.1f} of {1e3 * drawing:.0f} ms of a batch, 1/{drawing / prompts:.0f}")
 

@@ -1,4 +1,4 @@
-"""What all models of settings share: a strict base, types with a description, and one line for what is wrong.
+"""Shared by all settings models: a strict base, types with a description, and one-line error messages.
 
 No heavy import here: `snakemake -n` pays for it.
 """
@@ -38,13 +38,13 @@ PartT = TypeVar("PartT", bound=Part)
 
 
 def data_paths(part: Part) -> dict[str, str]:
-    """The paths among a block's values that are `DataPath`s and given, by key."""
+    """The values of a block's `DataPath` fields that are set, by key."""
     fields = [key for key, field in type(part).model_fields.items() if _is_data_path(field)]
     return {key: value for key in fields if (value := getattr(part, key))}
 
 
 def located(part: PartT, data_dir: str) -> PartT:
-    """A block with its paths as they are seen from here, those that are relative below `data_dir`."""
+    """A block with its paths usable from here: relative ones get `data_dir` before them."""
     return part.model_copy(update={key: os.path.join(data_dir, path) for key, path in data_paths(part).items()})
 
 
@@ -54,7 +54,7 @@ def _is_data_path(field: FieldInfo) -> bool:
 
 
 def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model:
-    """Validate `data` by `model`; `prefix` is the key path that stands before its keys in messages.
+    """Validate `data` by `model`; `prefix` is the key path before its keys in messages.
 
     Raises:
         UserError: one line for the first error.
@@ -65,13 +65,19 @@ def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model
         raise UserError(_explain(error, model, prefix)) from None
 
 
-def unknown(key: str, found: str, known: Iterable[str], what: str) -> UserError:
-    """The error for a name that is not among the `known` ones, with the nearest of them, whatever its capitals."""
+RENAMED = {"redraws": "retries", "image_draw": "image_sampling"}
+"""Keys and settings of earlier versions, and their names today."""
+
+
+def unknown(key: str, name: str, known: Iterable[str], what: str) -> UserError:
+    """The error for a name that is not among the `known` ones: its new name, or else the nearest, ignoring case."""
     known = sorted(known)
-    by_letters = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(found.lower(), by_letters, 1)
+    if RENAMED.get(name) in known:
+        return UserError(f"config: {key}.{name}: renamed, use {RENAMED[name]}")
+    by_letters = {known_name.lower(): known_name for known_name in known}
+    near = difflib.get_close_matches(name.lower(), by_letters, 1)
     hint = f"did you mean {by_letters[near[0]]!r}?" if near else f"expected one of: {', '.join(known)}"
-    return UserError(f"config: {key}: unknown {what} {found!r} ({hint})")
+    return UserError(f"config: {key}: unknown {what} {name!r} ({hint})")
 
 
 _BOUNDS = {"less_than": ("<", "lt"), "less_than_equal": ("<=", "le"), "greater_than": (">", "gt")}
@@ -82,7 +88,7 @@ _TYPES |= {"dict": "a mapping", "model": "a mapping", "model_attributes": "a map
 
 def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
     first = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
-    kind, found, context = first["type"], first["input"], first.get("ctx", {})
+    kind, value, context = first["type"], first["input"], first.get("ctx", {})
     path, owner, field = _locate(model, first["loc"])
     key = ".".join([prefix, *path] if prefix else path)
     stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
@@ -97,49 +103,49 @@ def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str
         return f"config: {key}.source: unknown source {context['tag']!r} (expected one of: {context['expected_tags']})"
     if kind in _BOUNDS:
         sign, name = _BOUNDS[kind]
-        return f"config: {key}: {found!r} is not {sign} {context[name]:g}{expected}"
+        return f"config: {key}: {value!r} is not {sign} {context[name]:g}{expected}"
     if kind == "literal_error":
-        return f"config: {key}: {found!r} is not {context['expected']}"
+        return f"config: {key}: {value!r} is not {context['expected']}"
     if kind == "value_error":
-        return f"config: {key}: {found!r}: {context['error']}{expected}"
+        return f"config: {key}: {value!r}: {context['error']}{expected}"
     if stem in _TYPES:
-        return f"config: {key}: {found!r} is not {_TYPES[stem]}{expected}"
-    return f"config: {key}: {found!r}: {first['msg'][0].lower()}{first['msg'][1:]}{expected}"
+        return f"config: {key}: {value!r} is not {_TYPES[stem]}{expected}"
+    return f"config: {key}: {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}{expected}"
 
 
 def _locate(model: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[str], type[BaseModel], FieldInfo | None]:
     """Follow a pydantic location through the models: (key path without union tags, last model, its field)."""
     path: list[str] = []
-    owner, field, place = model, None, model
+    owner, field, annotation = model, None, model
     for part in loc:
-        options = _options(place)
+        options = _options(annotation)
         tagged = [option for option in options if _is_model(option) and _tag(option) == part]
         if len(options) > 1 and tagged:
-            place = tagged[0]
+            annotation = tagged[0]
             continue
-        place = options[0] if options else Any
-        if _is_model(place):
-            owner, field = place, place.model_fields.get(str(part))
-            place = field.annotation if field else Any
-        elif get_origin(place) in (dict, list):
-            place = get_args(place)[-1]
-        elif place is Any and path and not _is_key(part):
+        annotation = options[0] if options else Any
+        if _is_model(annotation):
+            owner, field = annotation, annotation.model_fields.get(str(part))
+            annotation = field.annotation if field else Any
+        elif get_origin(annotation) in (dict, list):
+            annotation = get_args(annotation)[-1]
+        elif annotation is Any and path and not _is_key(part):
             continue
         path.append(str(part))
     return path, owner, field
 
 
-def _options(place: Any) -> list[Any]:
+def _options(annotation: Any) -> list[Any]:
     """The alternatives of an annotation, without None."""
-    if get_origin(place) is Annotated:
-        return _options(get_args(place)[0])
-    if get_origin(place) in (Union, types.UnionType):
-        return [option for arg in get_args(place) if arg is not type(None) for option in _options(arg)]
-    return [place]
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [option for arg in get_args(annotation) if arg is not type(None) for option in _options(arg)]
+    return [annotation]
 
 
-def _is_model(place: Any) -> bool:
-    return isinstance(place, type) and issubclass(place, BaseModel)
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _is_key(part: str | int) -> bool:

@@ -7,9 +7,9 @@ from t2ipal.runtime.progress import log
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.captions.files import write_drawn
+    from t2ipal.captions.files import write_selected
 
-    count = write_drawn(snakemake.input.labelled, snakemake.output.selected)
+    count = write_selected(snakemake.input.labelled, snakemake.output.selected)
     log.info("pool %s: %s captions to draw", snakemake.wildcards.pool, f"{count:,}")
 
 

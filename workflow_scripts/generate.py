@@ -1,4 +1,4 @@
-"""Draw one image for each caption of a shard."""
+"""Generate one image for each caption of a shard."""
 
 import os
 from pathlib import Path
@@ -16,31 +16,31 @@ def main(snakemake: Any) -> None:
     import torch
 
     from t2ipal.images.flagged import write_flagged
-    from t2ipal.images.generate import draw_shard, read_shard
+    from t2ipal.images.generate import generate_shard, read_shard
     from t2ipal.images.pipeline import load_pipeline
-    from t2ipal.images.settings import COMPILE, DrawSettings
-    from t2ipal.images.several import draw_on_several
+    from t2ipal.images.settings import COMPILE, GenerationSettings
+    from t2ipal.images.several import generate_on_several
 
     spec, resources = snakemake.params.spec, snakemake.resources
     captions = read_shard(snakemake.input.captions, int(snakemake.wildcards.shard), spec["shards"])
-    settings = DrawSettings(**spec["draw"], batch=resources.batch, compile=COMPILE[resources.compile])
+    settings = GenerationSettings(**spec["draw"], batch=resources.batch, compile=COMPILE[resources.compile])
     devices = min(torch.cuda.device_count(), resources.get("gpu", 1), -(-len(captions) // settings.batch))
     work = {"sample": int(snakemake.wildcards.sample), "seed": spec["seed"]}
     with progress(f"sample {work['sample']}", "images") as report:
         if devices > 1:
-            counts = draw_on_several(
+            counts = generate_on_several(
                 settings, captions, snakemake.output.images, processes=devices, on_progress=report, **work
             )
         else:
-            painter = load_pipeline(settings)
-            counts = draw_shard(painter, captions, snakemake.output.images, on_progress=report, **work)
+            generator = load_pipeline(settings)
+            counts = generate_shard(generator, captions, snakemake.output.images, on_progress=report, **work)
     write_flagged(snakemake.output.images, snakemake.output.flagged)
-    if counts.redrawn:
-        report.warn(f"{counts.redrawn} of {counts.rows} images drawn again with their next seed")
+    if counts.retried:
+        report.warn(f"{counts.retried} of {counts.rows} images generated again with their next seed")
     if counts.cut_prompts:
         report.warn(f"{counts.cut_prompts} of {counts.rows} prompts cut at the model's length")
     for name, count in counts.flags.items():
-        report.warn(f"{count} of {counts.rows} images are {name}, redraws included; training leaves them out")
+        report.warn(f"{count} of {counts.rows} images are {name}, retries included; training leaves them out")
 
 
 if __name__ == "__main__":

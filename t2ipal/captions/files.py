@@ -140,7 +140,7 @@ def _reject_table(rows: Sequence[tuple[str, str, Labelled]]) -> pa.Table:
     return pa.Table.from_pydict(columns, reject_schema())
 
 
-def write_drawn(labelled: Iterable[str | Path], path: str | Path) -> int:
+def write_selected(labelled: Iterable[str | Path], path: str | Path) -> int:
     """Write the union of what data sets keep of a pool, by id: each caption is drawn once. Return its size."""
     import pyarrow as pa
 

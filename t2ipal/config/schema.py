@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from t2ipal.images.settings import DrawSettings
+from t2ipal.images.settings import GenerationSettings
 from t2ipal.metrics.registry import DEFAULT
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
@@ -50,7 +50,7 @@ class Dataset(Part):
     settings: dict[str, dict[str, Any]] = Field({}, description="settings of methods that differ on this data set")
 
 
-class TextToImage(DrawSettings):
+class TextToImage(GenerationSettings):
     """A text-to-image model, how it draws, and how many images."""
 
     samples: Count = Field(description="images per caption, a whole number >= 1 (the paper: 6)")

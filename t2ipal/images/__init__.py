@@ -1,1 +1,1 @@
-"""Captions to images: loading a text-to-image pipeline, drawing with it, checking what it drew."""
+"""Captions to images: loading a text-to-image pipeline, generating with it, checking the images."""

@@ -1,4 +1,4 @@
-"""Drawing captions: seeds, shards, redraws, and the parquet file of a shard."""
+"""Generating images from captions: seeds, shards, retries, and the parquet file of a shard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from t2ipal.errors import UserError
 from t2ipal.images.checks import flags, to_uint8
 from t2ipal.images.encode import encode, shrink, stored_size
-from t2ipal.images.pipeline import Painter
+from t2ipal.images.pipeline import ImageGenerator
 from t2ipal.seeds import seed_of
 from t2ipal.store import parquet_writer, read_parquet
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
-    from t2ipal.images.settings import DrawSettings
+    from t2ipal.images.settings import GenerationSettings
 
 ROW_GROUP = 256
 """Images per row group: what a shard holds in memory."""
 
 ENCODERS = 2
-"""Threads that turn pixels into files while the next batch is drawn."""
+"""Threads that turn pixels into files while the next batch is generated."""
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
@@ -40,8 +40,8 @@ Pixels = Callable[[], "np.ndarray"]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One row of a shard: an encoded image, the seed that drew it, and what is wrong with it ("" for nothing)."""
+class GeneratedImage:
+    """One row of a shard: an encoded image, its seed, and its flag ("" if the image is good)."""
 
     caption_id: str
     sample: int
@@ -50,32 +50,32 @@ class Drawn:
     width: int
     height: int
     flag: str
-    redraws: int
+    retries: int
 
 
 @dataclass
-class DrawCounts:
-    """What happened in a shard. `rows` images in all; `redrawn` needed another seed; `flags` counts those still bad."""
+class GenerationCounts:
+    """Counts of a shard: `rows` images in all; `retried` needed another seed; `flags` counts those still bad."""
 
     rows: int = 0
-    redrawn: int = 0
+    retried: int = 0
     cut_prompts: int = 0
     flags: dict[str, int] = field(default_factory=dict)
 
 
-def image_seed(seed: int, caption_id: str, sample: int, redraw: int = 0) -> int:
-    """Seed of a caption's image: depends on nothing but these, so no shard, batch or restart can change an image.
+def image_seed(seed: int, caption_id: str, sample: int, retry: int = 0) -> int:
+    """Seed of a caption's image: a function of these alone, so no shard, batch or restart can change an image.
 
     Args:
-        seed: the global seed of draws.
+        seed: the config's global seed.
         sample: which of the caption's images, from 0.
-        redraw: 0 for the first try, then 1, 2, ... for the seeds that follow.
+        retry: 0 for the first try, then 1, 2, ... for the next ones.
     """
-    return seed_of("image", seed, caption_id, sample, *([redraw] if redraw else []))
+    return seed_of("image", seed, caption_id, sample, *([retry] if retry else []))
 
 
 def shard_of(caption_id: str, shards: int) -> int:
-    """Shard in [0, shards) that draws a caption: a hash of its id, so other captions do not move it."""
+    """Shard in [0, shards) that generates a caption's images: a hash of its id, so other captions do not move it."""
     return seed_of("shard", caption_id) % shards
 
 
@@ -95,53 +95,53 @@ def read_shard(path: str | Path, shard: int, shards: int) -> list[tuple[str, str
 
 
 def generate(
-    painter: Painter,
+    generator: ImageGenerator,
     captions: Sequence[tuple[str, str]],
     sample: int,
     seed: int,
     on_progress: Progress | None = None,
-) -> Iterator[Drawn]:
-    """Draw one image per (caption_id, text), in the order given.
+) -> Iterator[GeneratedImage]:
+    """Generate one image per (caption_id, text), in the order given.
 
-    An image that is NaN, of one flat colour, or flagged by the safety checker is drawn again with its next seed, up to
-    `settings.redraws` times. What is still bad then is kept with its flag, so rows in = rows out; training drops
-    flagged rows and says how many.
+    An image that is NaN, of one flat colour, or flagged by the safety checker is generated again with its next seed,
+    up to `settings.retries` times. What is still bad then is kept with its flag, so rows in = rows out; training drops
+    flagged rows and reports how many.
 
     Args:
         sample: which of the captions' images, from 0.
-        seed: the global seed of draws.
+        seed: the config's global seed.
     """
-    batch, total, done = painter.settings.batch, len(captions), 0
+    batch, total, done = generator.settings.batch, len(captions), 0
     with ThreadPoolExecutor(ENCODERS) as pool:
-        waiting: list[tuple[Drawn, Future[bytes]]] = []
+        waiting: list[tuple[GeneratedImage, Future[bytes]]] = []
         for start in range(0, total, batch):
             chunk = captions[start : start + batch]
-            drawn = [
-                (row, pool.submit(_to_file, pixels, painter.settings))
-                for row, pixels in _draw_batch(painter, chunk, sample, seed)
+            encoded = [
+                (row, pool.submit(_to_file, pixels, generator.settings))
+                for row, pixels in _generate_batch(generator, chunk, sample, seed)
             ]
             yield from _finished(waiting)
-            waiting = drawn
+            waiting = encoded
             done += len(chunk)
             if on_progress:
                 on_progress(done, total)
         yield from _finished(waiting)
 
 
-def _finished(waiting: Iterable[tuple[Drawn, Future[bytes]]]) -> Iterator[Drawn]:
+def _finished(waiting: Iterable[tuple[GeneratedImage, Future[bytes]]]) -> Iterator[GeneratedImage]:
     for row, image in waiting:
-        yield Drawn(**{**row.__dict__, "image": image.result()})
+        yield GeneratedImage(**{**row.__dict__, "image": image.result()})
 
 
-def _to_file(pixels: Pixels, settings: DrawSettings) -> bytes:
-    """File bytes of an image, in a thread of their own: here, too, one waits for the pixels."""
+def _to_file(pixels: Pixels, settings: GenerationSettings) -> bytes:
+    """File bytes of an image, in an encoder thread, which waits for the pixels."""
     return encode(shrink(pixels(), settings.store_size), settings.encoding, settings.quality)
 
 
 def _to_host(images: Tensor) -> Callable[[], np.ndarray]:
-    """Start to copy images off the device that drew them; call the answer for the copy.
+    """Start to copy images off the device that generated them; call the result to get the copy.
 
-    From a GPU they go to pinned memory while it draws on; whoever needs them waits for them alone.
+    From a GPU they go to pinned memory while it generates the next batch; only the caller of the result waits for them.
     """
     import torch
 
@@ -162,28 +162,28 @@ def _one(copy: Callable[[], np.ndarray], position: int) -> Pixels:
     return lambda: copy()[position]
 
 
-def _draw_batch(
-    painter: Painter, captions: Sequence[tuple[str, str]], sample: int, seed: int
-) -> Iterator[tuple[Drawn, Pixels]]:
-    """Draw a batch with its redraws; yield each row (its image still empty) with a call for its uint8 pixels."""
+def _generate_batch(
+    generator: ImageGenerator, captions: Sequence[tuple[str, str]], sample: int, seed: int
+) -> Iterator[tuple[GeneratedImage, Pixels]]:
+    """Generate a batch with its retries; yield each row (its image still empty) with a call for its uint8 pixels."""
     images: dict[int, tuple[Pixels, str, int]] = {}
     size = (0, 0)
     todo = list(range(len(captions)))
-    for redraw in range(painter.settings.redraws + 1):
+    for retry in range(generator.settings.retries + 1):
         texts = [captions[index][1] for index in todo]
-        seeds = [image_seed(seed, captions[index][0], sample, redraw) for index in todo]
-        pixels, unsafe = painter.paint(texts, seeds)
-        size = stored_size(*pixels.shape[1:3], painter.settings.store_size)
+        seeds = [image_seed(seed, captions[index][0], sample, retry) for index in todo]
+        pixels, unsafe = generator.generate(texts, seeds)
+        size = stored_size(*pixels.shape[1:3], generator.settings.store_size)
         copy = _to_host(to_uint8(pixels))
         for position, (index, problem) in enumerate(zip(todo, flags(pixels, unsafe), strict=True)):
-            images[index] = (_one(copy, position), problem, redraw)
+            images[index] = (_one(copy, position), problem, retry)
         todo = [index for index in todo if images[index][1]]
         if not todo:
             break
     for index, (caption_id, _) in enumerate(captions):
-        picture, problem, redraw = images[index]
-        used = image_seed(seed, caption_id, sample, redraw)
-        yield Drawn(caption_id, sample, used, b"", size[1], size[0], problem, redraw), picture
+        picture, problem, retry = images[index]
+        used = image_seed(seed, caption_id, sample, retry)
+        yield GeneratedImage(caption_id, sample, used, b"", size[1], size[0], problem, retry), picture
 
 
 def shard_schema(metadata: dict[str, Any] | None = None) -> pa.Schema:
@@ -204,8 +204,8 @@ def shard_schema(metadata: dict[str, Any] | None = None) -> pa.Schema:
     )
 
 
-def draw_shard(
-    painter: Painter,
+def generate_shard(
+    generator: ImageGenerator,
     captions: Sequence[tuple[str, str]],
     path: str | Path,
     *,
@@ -213,32 +213,32 @@ def draw_shard(
     seed: int,
     on_progress: Progress | None = None,
     opened: Callable[..., AbstractContextManager[Any]] = parquet_writer,
-) -> DrawCounts:
-    """Draw captions into one parquet file, sorted by caption_id; an interrupted shard leaves nothing behind.
+) -> GenerationCounts:
+    """Generate images into one parquet file, sorted by caption_id; an interrupted shard leaves nothing behind.
 
     `opened` makes the writer of a path and a schema.
 
     Raises:
-        UserError: most images are NaN or of one colour even after redraws, so the model, its dtype or its settings
+        UserError: most images are NaN or of one colour even after retries, so the model, its dtype or its settings
             cannot be right; or the file cannot be written.
     """
     captions = sorted(captions)
-    counts = DrawCounts(cut_prompts=painter.cut([text for _, text in captions]))
+    counts = GenerationCounts(cut_prompts=generator.cut([text for _, text in captions]))
     problems: Counter[str] = Counter()
-    facts = {"settings": painter.settings.deciding(), "dtype": str(painter.dtype), "sample": sample, "seed": seed}
+    facts = {"settings": generator.settings.deciding(), "dtype": str(generator.dtype), "sample": sample, "seed": seed}
     schema = shard_schema(facts)
-    rows = generate(painter, captions, sample, seed, on_progress)
+    rows = generate(generator, captions, sample, seed, on_progress)
     with opened(path, schema) as writer:
         while group := list(islice(rows, ROW_GROUP)):
             writer.write_table(_table(group, schema))
             counts.rows += len(group)
-            counts.redrawn += sum(row.redraws > 0 for row in group)
+            counts.retried += sum(row.retries > 0 for row in group)
             problems.update(row.flag for row in group if row.flag)
             broken = problems["nan"] + problems["black"]
             if broken >= 8 and broken > counts.rows / 2:
                 raise UserError(
                     f"text_to_image: {broken} of the first {counts.rows} images are NaN or one flat colour with"
-                    f" model {painter.settings.model} in {painter.dtype}; try dtype: float32 or another solver"
+                    f" model {generator.settings.model} in {generator.dtype}; try dtype: float32 or another solver"
                 )
         if counts.rows != len(captions):
             raise AssertionError(f"{path}: {len(captions)} captions in, {counts.rows} images out")
@@ -246,7 +246,7 @@ def draw_shard(
     return counts
 
 
-def _table(rows: Sequence[Drawn], schema: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[GeneratedImage], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     columns = {name: [getattr(row, name) for row in rows] for name in schema.names if name != "image"}

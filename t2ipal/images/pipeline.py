@@ -1,4 +1,4 @@
-"""Loading any diffusers text-to-image pipeline, and drawing one batch with it."""
+"""Loading any diffusers text-to-image pipeline, and generating one batch with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from t2ipal.device import pick_device, pick_dtype
 from t2ipal.errors import UserError
 from t2ipal.images.manifest import verify
-from t2ipal.images.settings import DrawSettings
+from t2ipal.images.settings import GenerationSettings
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +34,11 @@ DECODE_BATCH = 16
 
 
 @dataclass(frozen=True)
-class Painter:
-    """A loaded pipeline with its settings: `paint` draws one batch."""
+class ImageGenerator:
+    """A loaded pipeline with its settings: `generate` makes one batch of images."""
 
     pipe: Any
-    settings: DrawSettings
+    settings: GenerationSettings
     device: torch.device
     dtype: torch.dtype
 
@@ -56,15 +56,15 @@ class Painter:
         return self._encode([self.settings.negative]) if self.settings.guidance > 1 else None
 
     def cut(self, texts: Sequence[str]) -> int:
-        """How many texts are longer than the model reads, and are cut there; 0 where the pipeline does not tell."""
+        """How many texts are longer than the model reads, and are cut there; 0 if the pipeline has no tokenizer."""
         tokenizer = getattr(self.pipe, "tokenizer", None)
         if tokenizer is None or not texts:
             return 0
         ids = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         return sum(len(row) > tokenizer.model_max_length for row in ids)
 
-    def paint(self, texts: Sequence[str], seeds: Sequence[int]) -> tuple[torch.Tensor, list[bool]]:
-        """Draw one batch, image i from texts[i] and its own CPU generator seeded with seeds[i].
+    def generate(self, texts: Sequence[str], seeds: Sequence[int]) -> tuple[torch.Tensor, list[bool]]:
+        """Generate one batch, image i from texts[i] and its own CPU generator seeded with seeds[i].
 
         Args:
             texts: at most `settings.batch` prompts; fewer are padded to that size, so that every call has one shape.
@@ -84,12 +84,12 @@ class Painter:
             raise ValueError(f"{count} texts and {len(seeds)} seeds for a batch of {batch}")
         texts = [*texts, *[texts[-1]] * (batch - count)]
         seeds = [*seeds, *[seeds[-1]] * (batch - count)]
-        # Noise comes from the CPU in float32 whatever draws: the same image on every device, up to rounding.
+        # Noise comes from the CPU in float32 whatever the device: the same image on every device, up to rounding.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-        draw = self._paint_split if self.split else self._paint_whole
+        run = self._generate_split if self.split else self._generate_whole
         try:
             with torch.inference_mode():
-                pixels, unsafe = draw(texts, generators)
+                pixels, unsafe = run(texts, generators)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"text_to_image.batch: {batch} images need more than {self.device}'s memory; halve it"
@@ -111,7 +111,7 @@ class Painter:
             "height": self.settings.height,
         }
 
-    def _paint_split(self, texts: list[str], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
+    def _generate_split(self, texts: list[str], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
         import torch
 
         negative = self.unconditional
@@ -131,7 +131,7 @@ class Painter:
         pixels = (decoded / 2 + 0.5).permute(0, 2, 3, 1)
         return pixels, [bool(verdict) for verdict in unsafe or [False] * len(texts)]
 
-    def _paint_whole(self, texts: list[str], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
+    def _generate_whole(self, texts: list[str], generators: list[torch.Generator]) -> tuple[torch.Tensor, list[bool]]:
         import torch
 
         options = {"prompt": texts, "output_type": "np", **self._options(generators)}
@@ -143,8 +143,8 @@ class Painter:
         return torch.from_numpy(output.images), [bool(verdict) for verdict in unsafe or [False] * len(texts)]
 
 
-def load_pipeline(settings: DrawSettings, device: str = "auto") -> Painter:
-    """Load the pipeline a drawing asks for: safetensors only, checked against a manifest where there is one.
+def load_pipeline(settings: GenerationSettings, device: str = "auto") -> ImageGenerator:
+    """Load the pipeline of these settings: safetensors only, checked against its manifest, if it has one.
 
     A folder is read as it is. A hub name is looked for in the local cache first, so a cached model needs no network,
     then downloaded unless HF_HUB_OFFLINE is set.
@@ -174,15 +174,15 @@ def load_pipeline(settings: DrawSettings, device: str = "auto") -> Painter:
     layout = torch.channels_last if target.type == "cuda" else torch.contiguous_format
     if getattr(pipe, "unet", None) is not None:
         run_in(pipe.unet, dtype, layout)
-    painter = Painter(pipe, settings, target, dtype)
-    if painter.split:
+    generator = ImageGenerator(pipe, settings, target, dtype)
+    if generator.split:
         pipe.vae.to(dtype=dtype, memory_format=layout)
     if compiles(settings.compile, target):
-        for part in (getattr(pipe, "unet", None), pipe.vae.decoder if painter.split else None):
+        for part in (getattr(pipe, "unet", None), pipe.vae.decoder if generator.split else None):
             if part is not None:
                 # one shape: batches are padded
                 part.compile(dynamic=False)
-    return painter
+    return generator
 
 
 def compiles(name: str, device: torch.device) -> bool:
@@ -213,7 +213,7 @@ def run_in(module: torch.nn.Module, dtype: torch.dtype, layout: torch.memory_for
     module.register_forward_hook(after)
 
 
-def _read(settings: DrawSettings, dtype: torch.dtype) -> Any:
+def _read(settings: GenerationSettings, dtype: torch.dtype) -> Any:
     """Read a pipeline from its folder or from the hub."""
     model = settings.model
     if Path(model).is_dir():
@@ -234,7 +234,7 @@ def _read(settings: DrawSettings, dtype: torch.dtype) -> Any:
     return _from_pretrained(settings, dtype, local=False)
 
 
-def _from_pretrained(settings: DrawSettings, dtype: torch.dtype, local: bool) -> Any:
+def _from_pretrained(settings: GenerationSettings, dtype: torch.dtype, local: bool) -> Any:
     import torch
     from diffusers import DiffusionPipeline
 

@@ -1,4 +1,4 @@
-"""The settings of a drawing: those of an entry of the config's `text_to_image` that `draw` needs."""
+"""Generation settings: an entry of the config's `text_to_image`, without the number of samples."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from t2ipal.validation import Count, Part, Pixels
 
 Encoding = Literal["png", "webp", "jpeg"]
 COMPILE = ("off", "on", "auto")
-"""Values of `compile`; a job is told their place, for Snakemake's resources are numbers on their way to a cluster."""
+"""Values of `compile`; a job gets the index, because Snakemake's resources on a cluster are numbers."""
 
 NOT_DECIDING = ("batch", "compile")
-"""Settings that change no image beyond rounding: no rerun follows from them."""
+"""Settings that change no image beyond rounding: they cause no re-run."""
 
 
-class DrawSettings(Part):
-    """How captions are drawn. Two drawings with equal settings, captions and seeds give the same images."""
+class GenerationSettings(Part):
+    """How images are generated. Equal settings, captions and seeds give equal images."""
 
     model: str = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
     revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
     variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
-    steps: Count = Field(50, description="solver steps, a whole number >= 1 (the paper: silent)")
-    guidance: float = Field(7.5, ge=0, description="guidance scale, a number >= 0; up to 1: none (the paper: silent)")
+    steps: Count = Field(50, description="solver steps, a whole number >= 1 (the paper: not stated)")
+    guidance: float = Field(
+        7.5, ge=0, description="guidance scale, a number >= 0; up to 1: none (the paper: not stated)"
+    )
     solver: str = Field("default", description="'default' (the pipeline's own), ddim, dpm++, unipc, euler, ...")
     negative: str = Field("", description="negative prompt, used with guidance")
     width: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
     height: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 if fast here")
-    batch: Count = Field(64, description="images drawn together, a whole number >= 1")
+    batch: Count = Field(64, description="images generated together, a whole number >= 1")
     safety: Literal["off", "on"] = Field("off", description="'on': the model's safety checker flags images")
-    redraws: Annotated[int, Field(ge=0)] = Field(2, description="further seeds for a black, NaN or flagged image")
+    retries: Annotated[int, Field(ge=0)] = Field(2, description="further seeds tried for a black, NaN or flagged image")
     encoding: Encoding = Field("png", description="file format of the stored images")
     quality: Annotated[int, Field(ge=1, le=100)] = Field(92, description="quality of webp and jpeg, 1 to 100")
     store_size: Pixels | None = Field(
-        None, description="pixels of the shorter side that images are stored at, a multiple of 8; null: as drawn"
+        None, description="pixels of the shorter side that images are stored at, a multiple of 8; null: as generated"
     )
     compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
 
@@ -47,4 +49,4 @@ class DrawSettings(Part):
 
     def deciding(self) -> dict[str, Any]:
         """All that decides an image."""
-        return {name: getattr(self, name) for name in DrawSettings.model_fields if name not in NOT_DECIDING}
+        return {name: getattr(self, name) for name in GenerationSettings.model_fields if name not in NOT_DECIDING}

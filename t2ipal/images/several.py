@@ -1,7 +1,7 @@
-"""One shard drawn on several devices, a process each: the same file as from one device.
+"""One shard generated on several devices, one process each: the same file as from one device.
 
-Whole batches are dealt out, in the order of the captions, so that each image is drawn in the company it would have had;
-what the processes drew is joined in that order.
+Whole batches are dealt out, in the order of the captions, so that each image is generated in the same batch as
+on one device; the results are joined in that order.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
-from t2ipal.images.generate import ROW_GROUP, DrawCounts, Progress, draw_shard
+from t2ipal.images.generate import ROW_GROUP, GenerationCounts, Progress, generate_shard
 from t2ipal.images.pipeline import load_pipeline
-from t2ipal.images.settings import DrawSettings
+from t2ipal.images.settings import GenerationSettings
 from t2ipal.store import open_parquet, parquet_writer
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def share(captions: Sequence[Caption], batch: int, rank: int, processes: int) ->
     """The captions of process `rank`: whole batches of the sorted captions, one after the other."""
     captions = sorted(captions)
     batches = -(-len(captions) // batch)
-    first, last = (batches * place // processes for place in (rank, rank + 1))
+    first, last = (batches * edge // processes for edge in (rank, rank + 1))
     return list(captions[first * batch : last * batch])
 
 
-def draw_on_several(
-    settings: DrawSettings,
+def generate_on_several(
+    settings: GenerationSettings,
     captions: Sequence[Caption],
     path: str | Path,
     *,
@@ -45,25 +45,25 @@ def draw_on_several(
     seed: int,
     cpu: bool = False,
     on_progress: Progress | None = None,
-) -> DrawCounts:
-    """As `draw_shard`, by `processes` processes on a device each, or on the CPU.
+) -> GenerationCounts:
+    """As `generate_shard`, by `processes` processes on a device each, or on the CPU.
 
     Raises:
-        UserError: as `load_pipeline` and `draw_shard`.
+        UserError: as `load_pipeline` and `generate_shard`.
     """
     import torch
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException, get_context, start_processes
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Names that a successor sweeps away, should this job be killed.
+    # If this job is killed, the next one removes files of these names.
     parts = [path.with_name(f".{path.name}.{rank}-{os.getpid()}.part") for rank in range(processes)]
     messages = get_context("spawn").SimpleQueue()
     # Sums depend on the number of threads: every process takes as many as this one.
-    place = (cpu, torch.get_num_threads(), _free_port())
-    work = (settings, list(captions), [str(part) for part in parts], sample, seed, place, messages)
+    where = (cpu, torch.get_num_threads(), _free_port())
+    work = (settings, list(captions), [str(part) for part in parts], sample, seed, where, messages)
     done: dict[int, int] = dict.fromkeys(range(processes), 0)
-    counts: dict[int, DrawCounts] = {}
+    counts: dict[int, GenerationCounts] = {}
     try:
         running = start_processes(_work, work, processes, join=False, start_method="spawn")
         try:
@@ -82,7 +82,7 @@ def draw_on_several(
 
 def _work(
     rank: int,
-    settings: DrawSettings,
+    settings: GenerationSettings,
     captions: list[Caption],
     parts: list[str],
     sample: int,
@@ -90,23 +90,23 @@ def _work(
     where: tuple[bool, int, int],
     messages: Any,
 ) -> None:
-    """Draw one process's share on the device that accelerate gives it.
+    """Generate one process's share on the device that accelerate gives it.
 
-    `where` says whether that is the CPU, how many threads work there, and at which port the processes meet.
+    `where`: whether that is the CPU, the number of threads, and the port at which the processes meet.
     """
     import torch
     from accelerate import PartialState
 
     cpu, threads, port = where
     torch.set_num_threads(threads)
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": len(parts), "LOCAL_WORLD_SIZE": len(parts)}
-    place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in place.items()})
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # else accelerate says that it set it
+    variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": len(parts), "LOCAL_WORLD_SIZE": len(parts)}
+    variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in variables.items()})
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # else accelerate logs that it set it
     state = PartialState(cpu=cpu)
     own = share(captions, settings.batch, state.process_index, state.num_processes)
     try:
-        counts = draw_shard(
+        counts = generate_shard(
             load_pipeline(settings, str(state.device)),
             own,
             parts[rank],
@@ -133,22 +133,22 @@ def _part(path: str | Path, schema: pa.Schema) -> Iterator[Any]:
 
 
 def _read(
-    messages: Any, done: dict[int, int], counts: dict[int, DrawCounts], on_progress: Progress | None, total: int
+    messages: Any, done: dict[int, int], counts: dict[int, GenerationCounts], on_progress: Progress | None, total: int
 ) -> None:
-    """Take what the processes said: how far they are, what they counted, or the mistake that ended one."""
+    """Read the processes' messages: progress, final counts, or the error that ended one."""
     while not messages.empty():
-        rank, images, said = messages.get()
-        if isinstance(said, str):
-            raise UserError(said)
+        rank, images, outcome = messages.get()
+        if isinstance(outcome, str):
+            raise UserError(outcome)
         done[rank] = images
-        if said is not None:
-            counts[rank] = DrawCounts(**said)
+        if outcome is not None:
+            counts[rank] = GenerationCounts(**outcome)
         if on_progress:
             on_progress(sum(done.values()), total)
 
 
 def _join(parts: Sequence[Path], path: Path, total: int) -> None:
-    """Write the rows of all parts into one file, in row groups as `draw_shard` makes them."""
+    """Write the rows of all parts into one file, in row groups as `generate_shard` makes them."""
     import pyarrow as pa
 
     with open_parquet(parts[0]) as file:
@@ -174,11 +174,11 @@ def _batches(parts: Sequence[Path]) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches(batch_size=ROW_GROUP)
 
 
-def _sum(counts: Iterable[DrawCounts]) -> DrawCounts:
-    total, flags = DrawCounts(), Counter()
+def _sum(counts: Iterable[GenerationCounts]) -> GenerationCounts:
+    total, flags = GenerationCounts(), Counter()
     for part in counts:
         total.rows += part.rows
-        total.redrawn += part.redrawn
+        total.retried += part.retried
         total.cut_prompts += part.cut_prompts
         flags.update(part.flags)
     total.flags = dict(sorted(flags.items()))
@@ -186,6 +186,6 @@ def _sum(counts: Iterable[DrawCounts]) -> DrawCounts:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

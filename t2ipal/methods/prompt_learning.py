@@ -121,7 +121,7 @@ class PromptLearning(ContextLearning):
             kinds=kinds,
             global_feature=self.settings.global_feature,
             templates=self.settings.templates if CAPTIONS in kinds else 0,
-            image_draw=getattr(self.settings, "image_draw", "one"),
+            image_sampling=getattr(self.settings, "image_sampling", "one"),
             pairing=getattr(self.settings, "pairing", "paired"),
         )
 

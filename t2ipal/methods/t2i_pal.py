@@ -18,15 +18,16 @@ class Settings(AdapterSettings):
     w_ori: float = Field(
         0.0,
         ge=0,
-        description="Weight of a third loss, on labelled original images (Table 5, upper bound). Paper: silent.",
+        description="Weight of a third loss, on labelled original images (Table 5, upper bound). Paper: not stated.",
     )
-    image_draw: Literal["one", "all", "mean_loss", "mean_feature"] = Field(
+    image_sampling: Literal["one", "all", "mean_loss", "mean_feature"] = Field(
         "one",
         description="Use of a caption's images: one per epoch; all, in a longer epoch; the mean of their losses or "
-        "features. Paper: silent, 6 images per caption.",
+        "features. Paper: not stated, 6 images per caption.",
     )
     pairing: Literal["paired", "independent"] = Field(
-        "paired", description="A caption and its image share a batch, or both are drawn on their own. Paper: silent."
+        "paired",
+        description="A caption and its image share a batch, or both are sampled on their own. Paper: not stated.",
     )
 
 

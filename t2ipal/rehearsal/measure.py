@@ -42,19 +42,19 @@ def drawing(folder: Path, batch: int = 2) -> Iterator[tuple[str, float]]:
     import torch
 
     from t2ipal.images.pipeline import load_pipeline
-    from t2ipal.images.settings import DrawSettings
+    from t2ipal.images.settings import GenerationSettings
 
-    painter = load_pipeline(DrawSettings(model=str(folder), batch=batch))
-    pipe = painter.pipe
+    generator = load_pipeline(GenerationSettings(model=str(folder), batch=batch))
+    pipe = generator.pipe
     latents = torch.randn(batch, 4, 64, 64)
     with torch.inference_mode():
-        text = painter._encode([PROMPT] * batch)
-        one = seconds(lambda: painter._encode([PROMPT] * batch)) / batch
-        yield f"text_prompt ({painter.dtype} U-Net)", one
+        text = generator._encode([PROMPT] * batch)
+        one = seconds(lambda: generator._encode([PROMPT] * batch)) / batch
+        yield f"text_prompt ({generator.dtype} U-Net)", one
         once = seconds(lambda: pipe.unet(latents, torch.tensor(500), encoder_hidden_states=text)[0]) / batch
-        yield f"unet_pass_512 ({painter.dtype}, batch {batch})", once
-        z = latents.to(painter.dtype) / pipe.vae.config.scaling_factor
-        yield f"vae_decode_512 ({painter.dtype})", seconds(lambda: pipe.vae.decode(z[:1], return_dict=False)[0], 2)
+        yield f"unet_pass_512 ({generator.dtype}, batch {batch})", once
+        z = latents.to(generator.dtype) / pipe.vae.config.scaling_factor
+        yield f"vae_decode_512 ({generator.dtype})", seconds(lambda: pipe.vae.decode(z[:1], return_dict=False)[0], 2)
 
 
 def encoding(backbone: ImageTextEncoder) -> Iterator[tuple[str, float]]:

@@ -57,7 +57,7 @@ class RowRequest:
         kinds: the kinds that have a part in the loss.
         global_feature: "pos" or "nopos", the variant of the images' global feature.
         templates: how many templates of each class join the captions.
-        image_draw: "one" of a caption's images per epoch; "all" of them, each with the caption, in a longer epoch;
+        image_sampling: "one" of a caption's images per epoch; "all" of them, each with the caption, in a longer epoch;
             "mean_loss" or "mean_feature" of all in each step.
         pairing: "paired" (a caption and its image share a batch) or "independent".
     """
@@ -65,7 +65,7 @@ class RowRequest:
     kinds: frozenset[str]
     global_feature: str = "nopos"
     templates: int = 0
-    image_draw: str = "one"
+    image_sampling: str = "one"
     pairing: str = "paired"
 
 

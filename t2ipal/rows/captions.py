@@ -93,7 +93,7 @@ class CaptionRows(RowKind):
         import torch
 
         captions = torch.arange(len(self.labels))
-        if request.image_draw == "all" and SYNTHETIC in request.kinds:
+        if request.image_sampling == "all" and SYNTHETIC in request.kinds:
             captions = data[SYNTHETIC].each_image()[:, 0]
         ids = self.templates.ids if self.templates is not None else ()
         templates = torch.tensor(

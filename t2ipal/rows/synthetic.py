@@ -61,7 +61,7 @@ class SyntheticRows(RowKind):
 
     def source(self, data: TrainingData, request: RowRequest, seeds: Sequence[int]) -> RowSource:
         """Paired images follow the order of their captions, behind which templates may come: they have none."""
-        images = self.each_image() if request.image_draw == "all" else None
+        images = self.each_image() if request.image_sampling == "all" else None
         size = len(self.labels) if images is None else len(images)
         order = LEADING if request.pairing == "paired" else self.name
         return RowSource([size] * len(seeds), partial(self._branch, request, images), size, order)
@@ -78,11 +78,11 @@ class SyntheticRows(RowKind):
             caption = rows
         labels, index = self.labels[caption], self.index[caption]
         valid = index >= 0
-        if request.image_draw == "mean_loss":
+        if request.image_sampling == "mean_loss":
             return self._mean_loss(request.global_feature, index, valid, labels, has_image)
-        if request.image_draw == "mean_feature":
+        if request.image_sampling == "mean_feature":
             return self._mean_feature(request.global_feature, index, valid, labels, has_image)
-        if request.image_draw == "one":
+        if request.image_sampling == "one":
             sample = pick_valid(valid, random.uniform("image", len(self.labels)).gather(1, caption))
         pooled, local = self._gather(request.global_feature, index.gather(-1, sample[..., None])[..., 0], sample)
         return Branch(pooled, local, None, labels, has_image.float())

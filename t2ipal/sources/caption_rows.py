@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EMPTY = "empty caption"
 NO_TEXT = "caption is no text"
-NOT_DRAWN = "another caption of its image was drawn"
+NOT_SAMPLED = "another caption of its image was drawn"
 NOT_IN_IDS = "not in the list of ids"
 ID_NOT_FOUND = "in the list of ids, but in no split"
 NOT_LISTED = "its image is not in the list of images"

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from t2ipal.errors import UserError
 from t2ipal.sources.base import CaptionSource, Counted, RequiredFile
-from t2ipal.sources.caption_rows import NOT_DRAWN, Caption, RejectedCaption, checked
+from t2ipal.sources.caption_rows import NOT_SAMPLED, Caption, RejectedCaption, checked
 from t2ipal.sources.reading.one_per_image import OnePerImage
 from t2ipal.sources.reading.text_files import json_lines
 from t2ipal.validation import DataPath
@@ -53,7 +53,7 @@ class OpenImagesCaptions(CaptionSource):
                     chosen.offer(row.image_id, row.caption_id)
         for row in _rows(files, self.split):
             if isinstance(row, Caption) and self.captions == "one" and not chosen.won(row.image_id, row.caption_id):
-                row = RejectedCaption(row.caption_id, row.text, NOT_DRAWN)
+                row = RejectedCaption(row.caption_id, row.text, NOT_SAMPLED)
             yield row
 
     def count(self) -> Counted:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.sources.caption_rows import EMPTY, NO_TEXT, NOT_DRAWN, NOT_LISTED, TWICE, Caption, RejectedCaption
+from t2ipal.sources.caption_rows import EMPTY, NO_TEXT, NOT_LISTED, NOT_SAMPLED, TWICE, Caption, RejectedCaption
 from t2ipal.sources.coco.captions import CocoCaptions
 from t2ipal.sources.reading import json_stream
 
@@ -59,7 +59,7 @@ def test_one_caption_per_image(tmp_path: Path) -> None:
         kept = [row for row in rows if isinstance(row, Caption)]
         assert len(rows) == len(ANNOTATIONS)
         assert sorted(row.image_id for row in kept) == ["000000000007", "000000000009"]
-        assert sum(row.reason == NOT_DRAWN for row in rows if isinstance(row, RejectedCaption)) == 1
+        assert sum(row.reason == NOT_SAMPLED for row in rows if isinstance(row, RejectedCaption)) == 1
         drawn |= {row.caption_id[-1] for row in kept}
         write_coco(tmp_path, ANNOTATIONS[::-1])  # the draw does not depend on the order
         assert {row for row in coco(tmp_path, ["val"], "one", seed) if isinstance(row, Caption)} == set(kept)

@@ -152,6 +152,21 @@ def test_a_mistake_is_one_line_that_names_the_key(default: dict, path: str, valu
         assert part in line
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("text_to_image.micro.redraws", 2, "config: text_to_image.micro.redraws: renamed, use retries"),
+        ("settings.t2i_pal.image_draw", "all", "config: settings.t2i_pal.image_draw: renamed, use image_sampling"),
+    ],
+)
+def test_a_renamed_key_names_the_new_one(default: dict, path: str, value: object, message: str) -> None:
+    assert error_of(changed(default, path, value)) == message
+
+
+def test_an_old_name_is_unknown_in_a_block_without_the_new_one(default: dict) -> None:
+    assert error_of(changed(default, "clip.micro.redraws", 2)).startswith("config: clip.micro: unknown key 'redraws'")
+
+
 def test_an_overlay_drops_an_entry_with_null(default: dict) -> None:
     data = changed(default, "pools.other", {"source": "micro", "size": 3})
     data = changed(data, "datasets.other", {**data["datasets"]["micro"], "pool": "other"})

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from t2ipal.errors import UserError
 from t2ipal.images.encode import decode
-from t2ipal.images.generate import draw_shard, generate, image_seed, read_shard, shard_of
-from t2ipal.images.pipeline import Painter, compiles, load_pipeline
-from t2ipal.images.settings import DrawSettings
+from t2ipal.images.generate import generate, generate_shard, image_seed, read_shard, shard_of
+from t2ipal.images.pipeline import ImageGenerator, compiles, load_pipeline
+from t2ipal.images.settings import GenerationSettings
 from t2ipal.store import content_hash
 
 pytestmark = [
@@ -43,20 +43,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(model: Path) -> DrawSettings:
+def settings(model: Path) -> GenerationSettings:
     """Few steps, with guidance, in float32."""
-    return DrawSettings(model=str(model), steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
+    return GenerationSettings(model=str(model), steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
 
 
 @pytest.fixture(scope="module")
-def painter(settings: DrawSettings) -> Painter:
+def generator(settings: GenerationSettings) -> ImageGenerator:
     """The tiny pipeline, loaded."""
     return load_pipeline(settings, "cpu")
 
 
-def pixels(painter: Painter, captions: list[tuple[str, str]] = CAPTIONS, sample: int = 0) -> dict[str, np.ndarray]:
+def pixels(
+    generator: ImageGenerator, captions: list[tuple[str, str]] = CAPTIONS, sample: int = 0
+) -> dict[str, np.ndarray]:
     """Image of each caption as signed integers."""
-    return {row.caption_id: np.asarray(decode(row.image), int) for row in generate(painter, captions, sample, 0)}
+    return {row.caption_id: np.asarray(decode(row.image), int) for row in generate(generator, captions, sample, 0)}
 
 
 def far(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> int:
@@ -66,35 +68,37 @@ def far(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> int:
 
 
 @pytest.fixture(scope="module")
-def drawing(painter: Painter) -> dict[str, np.ndarray]:
+def drawing(generator: ImageGenerator) -> dict[str, np.ndarray]:
     """Image of each caption in batches of 4."""
-    return pixels(painter)
+    return pixels(generator)
 
 
-def test_captions_and_samples_make_different_images(painter: Painter, drawing: dict[str, np.ndarray]) -> None:
+def test_captions_and_samples_make_different_images(generator: ImageGenerator, drawing: dict[str, np.ndarray]) -> None:
     assert far({"x": drawing["c000"]}, {"x": drawing["c003"]}) > 20  # one text, two ids
-    assert far(drawing, pixels(painter, sample=1)) > 20
-    same_noise = [painter.paint([text], [7])[0][0].numpy() for text in ("a red bus", "zzz qqq")]
+    assert far(drawing, pixels(generator, sample=1)) > 20
+    same_noise = [generator.generate([text], [7])[0][0].numpy() for text in ("a red bus", "zzz qqq")]
     assert abs(same_noise[0] - same_noise[1]).max() > 1e-3  # the text matters
 
 
 @pytest.mark.parametrize("batch", [1, 3, 11, 16])
-def test_batch_size_does_not_matter(settings: DrawSettings, drawing: dict[str, np.ndarray], batch: int) -> None:
+def test_batch_size_does_not_matter(settings: GenerationSettings, drawing: dict[str, np.ndarray], batch: int) -> None:
     assert far(drawing, pixels(load_pipeline(settings.model_copy(update={"batch": batch}), "cpu"))) <= LEVELS
 
 
-def test_order_and_company_do_not_matter(painter: Painter, drawing: dict[str, np.ndarray]) -> None:
-    assert far(drawing, pixels(painter, CAPTIONS[::-1])) <= LEVELS
-    assert far({"c007": drawing["c007"]}, pixels(painter, [CAPTIONS[7]])) <= LEVELS
+def test_order_and_company_do_not_matter(generator: ImageGenerator, drawing: dict[str, np.ndarray]) -> None:
+    assert far(drawing, pixels(generator, CAPTIONS[::-1])) <= LEVELS
+    assert far({"c007": drawing["c007"]}, pixels(generator, [CAPTIONS[7]])) <= LEVELS
 
 
-def test_shards_together_are_the_whole(painter: Painter, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_shards_together_are_the_whole(
+    generator: ImageGenerator, drawing: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     pool = tmp_path / "selected.parquet"
     pq.write_table(pa.table({"caption_id": [c for c, _ in CAPTIONS], "text": [t for _, t in CAPTIONS]}), pool)
     together: dict[str, np.ndarray] = {}
     for shard in range(3):
         captions = read_shard(pool, shard, 3)
-        counts = draw_shard(painter, captions, tmp_path / f"{shard}.parquet", sample=0, seed=0)
+        counts = generate_shard(generator, captions, tmp_path / f"{shard}.parquet", sample=0, seed=0)
         table = pq.read_table(tmp_path / f"{shard}.parquet")
         assert counts.rows == table.num_rows == len(captions)
         assert table["caption_id"].to_pylist() == sorted(key for key, _ in captions)
@@ -102,45 +106,49 @@ def test_shards_together_are_the_whole(painter: Painter, drawing: dict[str, np.n
     assert far(drawing, together) <= LEVELS
 
 
-def test_shard_file(painter: Painter, tmp_path: Path) -> None:
+def test_shard_file(generator: ImageGenerator, tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     long = [*CAPTIONS[:5], ("zlong", "a very long caption about nothing that the model cannot read to its end")]
-    counts = draw_shard(painter, long, tmp_path / "a.parquet", sample=2, seed=9, on_progress=lambda *x: done.append(x))
+    counts = generate_shard(
+        generator, long, tmp_path / "a.parquet", sample=2, seed=9, on_progress=lambda *x: done.append(x)
+    )
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert done == [(4, 6), (6, 6)]
     assert counts.cut_prompts == sum(len(text.replace(" ", "")) > 14 for _, text in long)
     assert counts.flags == {}
     assert {(row["width"], row["height"], row["flag"], row["sample"]) for row in rows} == {(32, 32, "", 2)}
     assert [row["seed"] for row in rows] == [image_seed(9, key, 2) for key, _ in long]
-    draw_shard(painter, [], tmp_path / "empty.parquet", sample=0, seed=0)
+    generate_shard(generator, [], tmp_path / "empty.parquet", sample=0, seed=0)
     assert pq.read_table(tmp_path / "empty.parquet").schema.equals(pq.read_table(tmp_path / "a.parquet").schema)
 
 
-def test_killed_shard_leaves_nothing_and_draws_the_same_again(painter: Painter, model: Path, tmp_path: Path) -> None:
+def test_killed_shard_leaves_nothing_and_draws_the_same_again(
+    generator: ImageGenerator, model: Path, tmp_path: Path
+) -> None:
     code = f"""
 import sys
-from t2ipal.images.generate import draw_shard
+from t2ipal.images.generate import generate_shard
 from t2ipal.images.pipeline import load_pipeline
-from t2ipal.images.settings import DrawSettings
-settings = DrawSettings(model={str(model)!r}, steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
-painter = load_pipeline(settings)
-draw_shard(painter, {CAPTIONS!r}, sys.argv[1], sample=0, seed=0, on_progress=lambda *_: print("batch", flush=True))
+from t2ipal.images.settings import GenerationSettings
+settings = GenerationSettings(model={str(model)!r}, steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
+generator = load_pipeline(settings)
+generate_shard(generator, {CAPTIONS!r}, sys.argv[1], sample=0, seed=0, on_progress=lambda *_: print(1, flush=True))
 """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", code, str(tmp_path / "killed.parquet")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as job:
         assert job.stdout is not None
-        assert job.stdout.readline() == "batch\n"
+        assert job.stdout.readline() == "1\n"
         job.send_signal(signal.SIGKILL)
     assert not (tmp_path / "killed.parquet").exists()
     for name in ("killed", "whole"):
-        draw_shard(painter, CAPTIONS, tmp_path / f"{name}.parquet", sample=0, seed=0)
+        generate_shard(generator, CAPTIONS, tmp_path / f"{name}.parquet", sample=0, seed=0)
     assert content_hash(tmp_path / "killed.parquet") == content_hash(tmp_path / "whole.parquet")
 
 
 @given(st.integers(0, 2**40), st.text(max_size=20), st.integers(0, 99))
 def test_image_seeds(seed: int, caption_id: str, sample: int) -> None:
-    seeds = [image_seed(seed, caption_id, sample + more, redraw) for more in range(3) for redraw in range(3)]
+    seeds = [image_seed(seed, caption_id, sample + more, retry) for more in range(3) for retry in range(3)]
     assert len(set(seeds)) == 9
     assert all(0 <= value < 2**63 for value in seeds)
     assert seeds[0] == image_seed(seed, caption_id, sample) != image_seed(seed + 1, caption_id, sample)
@@ -174,29 +182,29 @@ def test_shards_are_even() -> None:
     assert sizes.max() < 1100
 
 
-def test_whole_call_draws_what_the_split_one_draws(painter: Painter) -> None:
+def test_whole_call_draws_what_the_split_one_draws(generator: ImageGenerator) -> None:
     import torch
 
     texts, seeds = ["a red bus", "two dogs", "a dog", "a"], [1, 2, 3, 4]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    whole, _ = painter._paint_whole(texts, generators)
-    split, _ = painter.paint(texts, seeds)
+    whole, _ = generator._generate_whole(texts, generators)
+    split, _ = generator.generate(texts, seeds)
     assert (split.clamp(0, 1) - whole).abs().max() <= LEVELS / 255
 
 
 @pytest.mark.parametrize("solver", ["default", "ddim", "dpm++", "unipc", "euler", "euler_a", "HeunDiscreteScheduler"])
-def test_solvers(settings: DrawSettings, solver: str) -> None:
-    painter = load_pipeline(settings.model_copy(update={"solver": solver, "guidance": 1.0}), "cpu")
-    first, second = (painter.paint(["a dog", "a cat"], [3, 4])[0].numpy() for _ in range(2))
+def test_solvers(settings: GenerationSettings, solver: str) -> None:
+    generator = load_pipeline(settings.model_copy(update={"solver": solver, "guidance": 1.0}), "cpu")
+    first, second = (generator.generate(["a dog", "a cat"], [3, 4])[0].numpy() for _ in range(2))
     assert first.shape == (2, 32, 32, 3)
     assert np.isfinite(first).all()
     assert first.std() > 0.01
     assert np.array_equal(first, second)
-    swapped = painter.paint(["a cat", "a dog"], [4, 3])[0].numpy()[::-1]
+    swapped = generator.generate(["a cat", "a dog"], [4, 3])[0].numpy()[::-1]
     assert abs(first - swapped).max() <= LEVELS / 255  # also where the solver itself draws noise
 
 
-def test_bfloat16_is_close(settings: DrawSettings, drawing: dict[str, np.ndarray]) -> None:
+def test_bfloat16_is_close(settings: GenerationSettings, drawing: dict[str, np.ndarray]) -> None:
     rounded = load_pipeline(settings.model_copy(update={"dtype": "bfloat16"}), "cpu")
     half = pixels(rounded)
     assert far(half, pixels(rounded, CAPTIONS[::-1])) <= LEVELS  # order and company do not matter here either
@@ -205,9 +213,9 @@ def test_bfloat16_is_close(settings: DrawSettings, drawing: dict[str, np.ndarray
     assert rounding < between / 8  # the same image, rounded; this random model amplifies it
 
 
-def test_stored_size(settings: DrawSettings, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_stored_size(settings: GenerationSettings, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
     small = load_pipeline(settings.model_copy(update={"store_size": 16}), "cpu")
-    draw_shard(small, CAPTIONS[:5], tmp_path / "a.parquet", sample=0, seed=0)
+    generate_shard(small, CAPTIONS[:5], tmp_path / "a.parquet", sample=0, seed=0)
     for row in pq.read_table(tmp_path / "a.parquet").to_pylist():
         image = np.asarray(decode(row["image"]["bytes"]), int)
         assert image.shape == (row["height"], row["width"], 3) == (16, 16, 3)
@@ -216,7 +224,7 @@ def test_stored_size(settings: DrawSettings, drawing: dict[str, np.ndarray], tmp
 
 
 def test_compilation_is_for_gpus_unless_asked_for(
-    settings: DrawSettings, drawing: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    settings: GenerationSettings, drawing: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
@@ -235,50 +243,50 @@ def test_compilation_is_for_gpus_unless_asked_for(
 
 
 @pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
-def test_encodings(settings: DrawSettings, drawing: dict[str, np.ndarray], encoding: str) -> None:
+def test_encodings(settings: GenerationSettings, drawing: dict[str, np.ndarray], encoding: str) -> None:
     images = pixels(load_pipeline(settings.model_copy(update={"encoding": encoding}), "cpu"), CAPTIONS[:1])
     assert abs(images["c000"] - drawing["c000"]).mean() < (1 if encoding == "png" else 30)
 
 
 @pytest.fixture
-def broken(settings: DrawSettings) -> Painter:
-    """A painter whose decoder makes NaN of every image with a bright first latent: about half of them."""
+def broken(settings: GenerationSettings) -> ImageGenerator:
+    """A generator whose decoder makes NaN of every image with a bright first latent: about half of them."""
     import torch
 
-    painter = load_pipeline(settings, "cpu")
+    generator = load_pipeline(settings, "cpu")
 
     def poison(_: object, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
         bright = (args[0][:, 0, 0, 0] > 0)[:, None, None, None]
         return (torch.where(bright, torch.nan, args[0]),)
 
-    painter.pipe.vae.post_quant_conv.register_forward_pre_hook(poison)
-    return painter
+    generator.pipe.vae.post_quant_conv.register_forward_pre_hook(poison)
+    return generator
 
 
-def test_nan_images_are_drawn_again(broken: Painter, tmp_path: Path) -> None:
+def test_nan_images_are_drawn_again(broken: ImageGenerator, tmp_path: Path) -> None:
     captions = [(f"c{index:03d}", "a dog") for index in range(24)]
-    counts = draw_shard(broken, captions, tmp_path / "a.parquet", sample=0, seed=0)
+    counts = generate_shard(broken, captions, tmp_path / "a.parquet", sample=0, seed=0)
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
     flagged = [row for row in rows if row["flag"] == "nan"]
     assert len(rows) == counts.rows == 24
-    assert 4 < counts.redrawn < 20
-    assert counts.flags.get("nan", 0) == len(flagged) < counts.redrawn  # kept, marked, black
+    assert 4 < counts.retried < 20
+    assert counts.flags.get("nan", 0) == len(flagged) < counts.retried  # kept, marked, black
     assert all(np.asarray(decode(row["image"]["bytes"])).max() == 0 for row in flagged)
     again = [row for row in rows if row["seed"] != image_seed(0, row["caption_id"], 0)]
-    assert len(again) == counts.redrawn
+    assert len(again) == counts.retried
 
 
-def test_a_model_that_only_draws_nothing_is_an_error(settings: DrawSettings, tmp_path: Path) -> None:
+def test_a_model_that_only_draws_nothing_is_an_error(settings: GenerationSettings, tmp_path: Path) -> None:
     import torch
 
-    painter = load_pipeline(settings, "cpu")
-    torch.nn.init.zeros_(painter.pipe.vae.decoder.conv_out.weight)
+    generator = load_pipeline(settings, "cpu")
+    torch.nn.init.zeros_(generator.pipe.vae.decoder.conv_out.weight)
     with pytest.raises(UserError, match="one flat colour"):
-        draw_shard(painter, CAPTIONS, tmp_path / "a.parquet", sample=0, seed=0)
+        generate_shard(generator, CAPTIONS, tmp_path / "a.parquet", sample=0, seed=0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_models_end_in_one_line(settings: DrawSettings, model: Path, tmp_path: Path) -> None:
+def test_bad_models_end_in_one_line(settings: GenerationSettings, model: Path, tmp_path: Path) -> None:
     def message(name: str | Path, **changes: str) -> str:
         with pytest.raises(UserError) as error:
             load_pipeline(settings.model_copy(update={"model": str(name), **changes}), "cpu")
@@ -292,13 +300,15 @@ def test_bad_models_end_in_one_line(settings: DrawSettings, model: Path, tmp_pat
     assert "safety checker" in message(model, safety="on")
 
 
-def test_hub_name_without_network(settings: DrawSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hub_name_without_network(
+    settings: GenerationSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="neither a folder nor cached"):
         load_pipeline(settings.model_copy(update={"model": "nobody/no-such-model"}), "cpu")
 
 
-def test_damaged_models(settings: DrawSettings, tmp_path: Path) -> None:
+def test_damaged_models(settings: GenerationSettings, tmp_path: Path) -> None:
     folder = tiny_pipeline.build(tmp_path / "tiny", manifest=True)
     changed = settings.model_copy(update={"model": str(folder)})
     load_pipeline(changed, "cpu")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.sources.caption_rows import ID_NOT_FOUND, NOT_DRAWN, NOT_IN_IDS, Caption, RejectedCaption
+from t2ipal.sources.caption_rows import ID_NOT_FOUND, NOT_IN_IDS, NOT_SAMPLED, Caption, RejectedCaption
 from t2ipal.sources.coco.captions import CocoCaptions
 from t2ipal.sources.reading.id_list import read_ids
 
@@ -132,4 +132,4 @@ def test_ids_choose_captions_of_coco(tmp_path: Path) -> None:
         kept = [int(row.caption_id) for row in found if isinstance(row, Caption)]
         assert 1 in kept
         assert len(kept) == 2
-        assert sum(row.reason == NOT_DRAWN for row in found if isinstance(row, RejectedCaption)) == 1
+        assert sum(row.reason == NOT_SAMPLED for row in found if isinstance(row, RejectedCaption)) == 1

@@ -83,7 +83,7 @@ def files(tmp_path: Path) -> TrainingFiles:
 
 
 def batches(data: object) -> list[torch.Tensor]:
-    sampler = Sampler(data, RowRequest(BOTH, image_draw="one"), (1, 2), 8, False)
+    sampler = Sampler(data, RowRequest(BOTH, image_sampling="one"), (1, 2), 8, False)
     found = [batch for epoch in range(2) for batch in sampler.epoch(epoch, torch.device("cpu"))]
     return [value for batch in found for branch in batch.values() for value in (branch.pooled, branch.local)]
 

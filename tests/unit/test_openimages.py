@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.sources.caption_rows import EMPTY, NO_TEXT, NOT_DRAWN, Caption, RejectedCaption
+from t2ipal.sources.caption_rows import EMPTY, NO_TEXT, NOT_SAMPLED, Caption, RejectedCaption
 from t2ipal.sources.openimages import OpenImagesCaptions, narratives
 
 CAPTIONS = "open_images_train_v6_captions.jsonl"
@@ -65,7 +65,7 @@ def test_one_narrative_per_image(tmp_path: Path) -> None:
         kept = [row for row in rows if isinstance(row, Caption)]
         assert len(rows) == 6
         assert sorted(row.image_id for row in kept) == ["0000aa11", "0000bb22", "0000cc33"]
-        assert sum(row.reason == NOT_DRAWN for row in rows if isinstance(row, RejectedCaption)) == 2
+        assert sum(row.reason == NOT_SAMPLED for row in rows if isinstance(row, RejectedCaption)) == 2
         drawn |= {row.caption_id for row in kept}
     assert drawn == {f"{place:07d}" for place in (0, 1, 3, 4, 5)}
 

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from t2ipal.errors import UserError
-from t2ipal.images.generate import draw_shard
+from t2ipal.images.generate import generate_shard
 from t2ipal.images.pipeline import load_pipeline
-from t2ipal.images.settings import DrawSettings
-from t2ipal.images.several import draw_on_several, share
+from t2ipal.images.settings import GenerationSettings
+from t2ipal.images.several import generate_on_several, share
 from t2ipal.store import content_hash, sha256_file
 
 CAPTIONS = [(f"c{index:03d}", text) for index, text in enumerate(["a red bus", "two dogs", "a cat on a sofa"] * 4)][:11]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> DrawSettings:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> GenerationSettings:
     model = tiny_pipeline.build(tmp_path_factory.mktemp("zoo") / "tiny")
-    return DrawSettings(model=str(model), steps=2, guidance=3.0, solver="dpm++", dtype="float32", batch=3)
+    return GenerationSettings(model=str(model), steps=2, guidance=3.0, solver="dpm++", dtype="float32", batch=3)
 
 
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 5))
@@ -38,10 +38,10 @@ def test_shares_are_whole_batches_in_order(count: int, batch: int, processes: in
     assert all(len(part) % batch == 0 for part in filled[:-1])
 
 
-def test_two_processes_write_the_file_of_one(settings: DrawSettings, tmp_path: Path) -> None:
+def test_two_processes_write_the_file_of_one(settings: GenerationSettings, tmp_path: Path) -> None:
     captions, seen = CAPTIONS, []
-    one = draw_shard(load_pipeline(settings, "cpu"), captions, tmp_path / "one.parquet", sample=1, seed=5)
-    two = draw_on_several(
+    one = generate_shard(load_pipeline(settings, "cpu"), captions, tmp_path / "one.parquet", sample=1, seed=5)
+    two = generate_on_several(
         settings, captions[::-1], tmp_path / "two.parquet", processes=2, sample=1, seed=5, cpu=True,
         on_progress=lambda *done: seen.append(done),
     )  # fmt: skip
@@ -52,16 +52,16 @@ def test_two_processes_write_the_file_of_one(settings: DrawSettings, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "two.parquet"]
 
 
-def test_a_mistake_in_a_process_is_one_line_and_leaves_nothing(settings: DrawSettings, tmp_path: Path) -> None:
+def test_a_mistake_in_a_process_is_one_line_and_leaves_nothing(settings: GenerationSettings, tmp_path: Path) -> None:
     wrong = settings.model_copy(update={"solver": "no such solver"})
     with pytest.raises(UserError, match=r"text_to_image.solver: 'no such solver'"):
-        draw_on_several(wrong, CAPTIONS, tmp_path / "a.parquet", processes=2, sample=0, seed=0, cpu=True)
+        generate_on_several(wrong, CAPTIONS, tmp_path / "a.parquet", processes=2, sample=0, seed=0, cpu=True)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two GPUs here: processes share the CPU above")
-def test_two_gpus_write_the_file_of_one(settings: DrawSettings, tmp_path: Path) -> None:
-    draw_shard(load_pipeline(settings, "cuda"), CAPTIONS, tmp_path / "one.parquet", sample=0, seed=0)
-    draw_on_several(settings, CAPTIONS, tmp_path / "two.parquet", processes=2, sample=0, seed=0)
+def test_two_gpus_write_the_file_of_one(settings: GenerationSettings, tmp_path: Path) -> None:
+    generate_shard(load_pipeline(settings, "cuda"), CAPTIONS, tmp_path / "one.parquet", sample=0, seed=0)
+    generate_on_several(settings, CAPTIONS, tmp_path / "two.parquet", processes=2, sample=0, seed=0)
     one, two = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("one", "two"))
     assert one.equals(two)

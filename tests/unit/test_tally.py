@@ -1,4 +1,4 @@
-"""Counts of drawn images: what was drawn again, and what was left out."""
+"""Counts of generated images: what was retried, and what was left out."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from t2ipal.store import read_parquet, write_parquet
 
 
 def shard(path: Path, rows: list[tuple[str, int, int, str]], seed: int = 3) -> Path:
-    """A shard of (caption id, sample, redraw, flag)."""
+    """A shard of (caption id, sample, retry, flag)."""
     schema = shard_schema()
     table = [
         {
             "caption_id": caption,
             "sample": sample,
-            "seed": image_seed(seed, caption, sample, redraw),
+            "seed": image_seed(seed, caption, sample, retry),
             "image": {"bytes": b"x", "path": None},
             "width": 8,
             "height": 8,
             "flag": flag,
         }
-        for caption, sample, redraw, flag in rows
+        for caption, sample, retry, flag in rows
     ]
     write_parquet(pa.Table.from_pylist(table, schema), path)
     return path
@@ -40,19 +40,19 @@ def test_every_image_is_counted_once(tmp_path: Path) -> None:
     ]
     rows = tally(shards, 3)
     assert rows == [
-        {"sample": 0, "images": 5, "redrawn": 3, "black": 1, "nan": 0, "flagged": 1},
-        {"sample": 1, "images": 2, "redrawn": 1, "black": 0, "nan": 1, "flagged": 0},
+        {"sample": 0, "images": 5, "retried": 3, "black": 1, "nan": 0, "flagged": 1},
+        {"sample": 1, "images": 2, "retried": 1, "black": 0, "nan": 1, "flagged": 0},
     ]
     text = tally_csv(rows)
-    assert text.splitlines()[0] == "sample,images,redrawn,black,nan,flagged"
+    assert text.splitlines()[0] == "sample,images,retried,black,nan,flagged"
     assert tally_line(text) == (
-        "7 images drawn, 4 of them again with another seed; left out: 3 (1 black, 1 nan, 1 flagged)"
+        "7 images generated, 4 of them again with another seed; left out: 3 (1 black, 1 nan, 1 flagged)"
     )
 
 
 def test_nothing_left_out(tmp_path: Path) -> None:
     line = tally_line(tally_csv(tally([shard(tmp_path / "a", [("a", 0, 0, "")])], 3)))
-    assert line == "1 images drawn, 0 of them again with another seed; left out: 0"
+    assert line == "1 images generated, 0 of them again with another seed; left out: 0"
 
 
 def test_what_training_leaves_out_are_the_bad_images_and_no_good_one(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_ways_to_use_several_images(draw: str, rows: int) -> None:
     index = data[SYNTHETIC].index.clone()
     index[3, 1] = -1
     data = changed(data, SYNTHETIC, index=index)
-    sampler = Sampler(data, RowRequest(frozenset({CAPTIONS, SYNTHETIC}), image_draw=draw), (1,), 8, False)
+    sampler = Sampler(data, RowRequest(frozenset({CAPTIONS, SYNTHETIC}), image_sampling=draw), (1,), 8, False)
     assert sampler.size == (79 if draw == "all" else 40)
     batches = [batch[SYNTHETIC] for batch in sampler.epoch(0, CPU)]
     assert batches[0].pooled.shape == (1, rows, DIM)

@@ -206,10 +206,10 @@ def test_the_student_learns_what_its_teacher_gives_under_guidance(work: Path):
     assert (told - untold).abs().max() > 1e-3
 
 
-def test_half_of_the_students_time_steps_are_those_of_drawing(work: Path):
+def test_half_of_the_students_time_steps_are_those_of_generation(work: Path):
     steps = lesson(TextToImageStage, work).time_steps(np.random.default_rng(0), 10_000)
     schedule = scheduler()
-    schedule.set_timesteps(quality.DRAWN.steps)
+    schedule.set_timesteps(quality.DEFAULT.steps)
     assert 0.48 < np.isin(steps, schedule.timesteps.numpy()).mean() < 0.53
     assert steps.min() == 0
     assert steps.max() == 999
@@ -225,7 +225,7 @@ def test_a_third_of_the_students_places_are_on_its_own_course(work: Path):
     torch.manual_seed(0)
     places, steps = stage.places(student, noisy, step, ids)
     solver = UniPCMultistepScheduler.from_config(scheduler().config)
-    solver.set_timesteps(quality.DRAWN.steps)
+    solver.set_timesteps(quality.DEFAULT.steps)
     torch.manual_seed(0)
     x = torch.randn(3, 8, 16, 16)
     for row in range(3):  # each a step further than the one before
@@ -296,10 +296,13 @@ def test_shipped_files_are_those_of_the_manifest():
     assert sum(facts["bytes"] for facts in manifest["files"].values()) < 25e6
 
 
-def test_quality_is_of_images_as_the_default_draws_them():
+def test_quality_is_measured_with_the_generation_settings_of_the_default_config():
     config = load_config(yaml.safe_load((ZOO.parents[1] / "config.yaml").read_text(encoding="utf-8")))
-    drawn = config.text_to_image["micro"].model_dump()
-    assert {key: drawn[key] for key in dict(quality.DRAWN)} == {**dict(quality.DRAWN), "model": drawn["model"]}
+    generation = config.text_to_image["micro"].model_dump()
+    assert {key: generation[key] for key in dict(quality.DEFAULT)} == {
+        **dict(quality.DEFAULT),
+        "model": generation["model"],
+    }
 
 
 def test_manifest_says_how_the_models_were_made_and_how_good_they_are():

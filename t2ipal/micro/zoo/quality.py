@@ -14,7 +14,7 @@ from t2ipal import store
 from t2ipal.backbones.openai.training import trained_state
 from t2ipal.images.checks import to_uint8
 from t2ipal.images.pipeline import load_pipeline
-from t2ipal.images.settings import DrawSettings
+from t2ipal.images.settings import GenerationSettings
 from t2ipal.metrics.evaluate import mean_average_precision
 from t2ipal.micro.zoo.clip import LENGTH, micro_clip, pixels
 from t2ipal.micro.zoo.judge import judge_scores
@@ -23,27 +23,28 @@ from t2ipal.micro.zoo.world import World
 from t2ipal.seeds import seed_of
 
 log = logging.getLogger(__name__)
-DRAWN = DrawSettings(model="", steps=8, guidance=1.0, solver="unipc", batch=64)  # as the default config draws
+DEFAULT = GenerationSettings(model="", steps=8, guidance=1.0, solver="unipc", batch=64)  # as in the default config
 
-DRAWS = 4
-"""Images per caption for diversity: in one draw, the least of 20 classes with 50 captions each varies by 0.06."""
+IMAGES_PER_CAPTION = 4
+"""Images per caption for diversity: with one, the least of 20 classes with 50 captions each varies by 0.06."""
 
 
 def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions: int = 1000) -> dict[str, float]:
-    """Judge and zero-shot mAP on images drawn from validation captions, beside those on real renders of the same.
+    """Judge and zero-shot mAP on images generated from validation captions, and on real renders of the same.
 
     Labels are the classes that the captions name. Diversity is that of all 2,000 captions: a class alone is rare.
     """
     world = World(work, "validation", 2000)
     labels, texts, real = world.said[:captions, 0], [said[0] for said in world.texts], np.asarray(world.images)
     alone = np.flatnonzero(world.said[:, 0].sum(1) == 1)
-    drawn, more = draw(folder, texts[:captions]), draw(folder, [texts[row] for row in alone] * DRAWS, "diversity")
-    classes, features = _features(clip, np.concatenate([drawn, real, more]))
-    drawn_features, real_features, more_features = np.split(features, [captions, captions + len(real)])
+    generated = generate(folder, texts[:captions])
+    more = generate(folder, [texts[row] for row in alone] * IMAGES_PER_CAPTION, "diversity")
+    classes, features = _features(clip, np.concatenate([generated, real, more]))
+    generated_features, real_features, more_features = np.split(features, [captions, captions + len(real)])
     figures = {
-        "judge_mAP_generated": mean_average_precision(judge_scores(judge, drawn), labels),
+        "judge_mAP_generated": mean_average_precision(judge_scores(judge, generated), labels),
         "judge_mAP_real": mean_average_precision(judge_scores(judge, real[:captions]), labels),
-        "zero_shot_mAP_generated": mean_average_precision(drawn_features @ classes.T, labels),
+        "zero_shot_mAP_generated": mean_average_precision(generated_features @ classes.T, labels),
         "zero_shot_mAP_real": mean_average_precision(real_features[:captions] @ classes.T, labels),
         "chance_mAP": 100 * float(labels.mean(0).mean()),
     }
@@ -52,26 +53,28 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     return figures | diversity(more_features, real_features[alone], world.said[alone, 0].argmax(1))
 
 
-def diversity(drawn: np.ndarray, real: np.ndarray, classes: np.ndarray) -> dict[str, float]:
+def diversity(generated: np.ndarray, real: np.ndarray, classes: np.ndarray) -> dict[str, float]:
     """Variance of a class's features, images whose caption names nothing else: generated over real, mean and least.
 
     Args:
-        drawn: unit features [K N, D] of generated images: K draws of each caption, one after the other.
+        generated: unit features [K N, D] of generated images: K of each caption, one after the other.
         real: unit features [N, D] of real renders of the same captions.
         classes: [N], what the captions name.
     """
-    drawn = drawn.reshape(-1, *real.shape).swapaxes(0, 1)
+    generated = generated.reshape(-1, *real.shape).swapaxes(0, 1)
     of_class = [classes == c for c in np.unique(classes) if (classes == c).sum() > 2]
-    ratios = [drawn[rows].var((0, 1)).sum() / real[rows].var(0).sum() for rows in of_class]
+    ratios = [generated[rows].var((0, 1)).sum() / real[rows].var(0).sum() for rows in of_class]
     return {"variance_ratio": float(np.mean(ratios)), "variance_ratio_least": float(np.min(ratios))}
 
 
-def draw(folder: Path, texts: list[str], what: str = "quality", settings: DrawSettings = DRAWN) -> np.ndarray:
-    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by its place and by what it is for."""
-    painter = load_pipeline(settings.model_copy(update={"model": str(folder)}))
-    seeds = [seed_of(what, place) for place in range(len(texts))]
+def generate(
+    folder: Path, texts: list[str], what: str = "quality", settings: GenerationSettings = DEFAULT
+) -> np.ndarray:
+    """uint8 images [N, 64, 64, 3] of a pipeline directory, one per text, seeded by its index and its use."""
+    generator = load_pipeline(settings.model_copy(update={"model": str(folder)}))
+    seeds = [seed_of(what, index) for index in range(len(texts))]
     spans = [slice(start, start + settings.batch) for start in range(0, len(texts), settings.batch)]
-    parts = [painter.paint(texts[span], seeds[span])[0] for span in spans]
+    parts = [generator.generate(texts[span], seeds[span])[0] for span in spans]
     return to_uint8(torch.cat(parts)).cpu().numpy()
 
 
@@ -86,5 +89,5 @@ def _features(clip: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with torch.inference_mode():
         classes = F.normalize(model.encode_text(prompts), dim=-1)
         parts = np.array_split(np.arange(len(images)), max(1, len(images) // 100))
-        found = torch.cat([model.encode_image(pixels(images[rows], torch.device("cpu"))) for rows in parts])
-        return classes.numpy(), F.normalize(found, dim=-1).numpy()
+        features = torch.cat([model.encode_image(pixels(images[rows], torch.device("cpu"))) for rows in parts])
+        return classes.numpy(), F.normalize(features, dim=-1).numpy()

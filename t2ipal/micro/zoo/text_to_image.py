@@ -3,7 +3,7 @@
 It learns as such models do: from web images with their alt-texts replaced by sentences (Betker et al. 2023), then from
 curated pictures, in three lessons: the later ones restart the learning rate and dwell on the time steps at which things
 take shape. Last, guidance is distilled (Meng et al. 2023): a student learns what a teacher gives under classifier-free
-guidance, so that a step of drawing takes one pass, not two. The text encoder starts as the micro CLIP's, which has read
+guidance, so that a generation step takes one pass, not two. The text encoder starts as the micro CLIP's, which has read
 alt-texts only, and is trained along.
 """
 
@@ -28,7 +28,7 @@ from t2ipal.backbones.openai.training import transformers_text_state
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, FACTOR, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
-from t2ipal.micro.zoo.quality import DRAWN
+from t2ipal.micro.zoo.quality import DEFAULT as DEFAULT_GENERATION
 from t2ipal.micro.zoo.tokens import Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
@@ -45,7 +45,7 @@ LATENT_SIDE = 16
 COARSE_FACTOR, COARSE_CHANNELS = 8, 24
 SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
 OWN_STEPS = 3
-"""How many steps of drawing the student takes from pure noise to where it learns."""
+"""How many generation steps the student takes from pure noise to where it learns."""
 
 COMPILE_FROM = 500  # steps; compiling takes one to two minutes
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
@@ -272,7 +272,7 @@ class TeacherStage(_Lesson):
         return self.resumed(CURATED)
 
     def time_steps(self, rng: np.random.Generator, batch: int) -> np.ndarray:
-        """Half of them logit-normal (Esser et al. 2024), half alike: drawing begins at pure noise."""
+        """Half of them logit-normal (Esser et al. 2024), half uniform: generation begins at pure noise."""
         middle = TRAINED_STEPS / (1 + np.exp(-rng.standard_normal(batch)))
         return np.where(rng.random(batch) < 0.5, middle.astype(np.int64), super().time_steps(rng, batch))
 
@@ -297,12 +297,16 @@ class TextToImageStage(_Lesson):
         return self.resumed(TEACHER_2)
 
     def time_steps(self, rng: np.random.Generator, batch: int) -> np.ndarray:
-        """Half of them those at which eight steps draw (so do four, and two), half alike."""
-        drawn = TRAINED_STEPS - 1 - TRAINED_STEPS // DRAWN.steps * rng.integers(0, DRAWN.steps, batch)
-        return np.where(rng.random(batch) < 0.5, drawn, super().time_steps(rng, batch))
+        """Half of them those at which eight steps generate (so do four, and two), half uniform."""
+        visited = (
+            TRAINED_STEPS
+            - 1
+            - TRAINED_STEPS // DEFAULT_GENERATION.steps * rng.integers(0, DEFAULT_GENERATION.steps, batch)
+        )
+        return np.where(rng.random(batch) < 0.5, visited, super().time_steps(rng, batch))
 
     def places(self, model: nn.Module, noisy: Tensor, step: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """A third of them are where the student's own first steps of drawing lead, which noisy pictures are unlike.
+        """A third of them are where the student's own first generation steps lead, which noisy pictures are unlike.
 
         What images of a caption differ in is decided there: without it, they come out more alike than the teacher's.
         """
@@ -310,7 +314,7 @@ class TextToImageStage(_Lesson):
 
         own = len(noisy) // 3
         solver = UniPCMultistepScheduler.from_config(_scheduler().config)
-        solver.set_timesteps(DRAWN.steps, noisy.device)
+        solver.set_timesteps(DEFAULT_GENERATION.steps, noisy.device)
         x, noisy, step = torch.randn_like(noisy[:own]), noisy.clone(), step.clone()
         for place, now in enumerate(solver.timesteps[:OWN_STEPS]):
             with torch.no_grad():

@@ -12,9 +12,9 @@ from t2ipal.errors import UserError
 from t2ipal.sources.base import CaptionSource, Counted, RequiredFile
 from t2ipal.sources.caption_rows import (
     ID_NOT_FOUND,
-    NOT_DRAWN,
     NOT_IN_IDS,
     NOT_LISTED,
+    NOT_SAMPLED,
     TWICE,
     Caption,
     RejectedCaption,
@@ -77,7 +77,7 @@ class CocoCaptions(CaptionSource):
                 elif (
                     isinstance(row, Caption) and self.captions == "one" and not chosen.won(item["image_id"], item["id"])
                 ):
-                    row = RejectedCaption(row.caption_id, row.text, NOT_DRAWN)
+                    row = RejectedCaption(row.caption_id, row.text, NOT_SAMPLED)
                 seen.add(item["id"])
                 yield row
         for number in sorted((wanted or frozenset()) - seen):
