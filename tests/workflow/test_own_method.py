@@ -1,4 +1,4 @@
-"""A method from outside the package: one file and one line of config, as docs/adding_a_method.md says."""
+"""A method from outside the package: one file and one line of config, as docs/extending.md says."""
 
 import csv
 import re
@@ -8,7 +8,7 @@ from project import ROOT, Project
 
 def block(language: str) -> str:
     """The page's first block of a language."""
-    page = (ROOT / "docs/adding_a_method.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
     return re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1]
 
 
