@@ -1,4 +1,4 @@
-"""docs/extending.md, word by word: its files and lines go into a copy of the package, and each extension works there."""
+"""docs/extending.md, word by word: its files and lines go into a copy of the package, and each extension works."""
 
 from __future__ import annotations
 
