@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import Method, Tensors, TrainingSettings
-from t2ipal.methods.label_learning import linear
+from t2ipal.methods.label_learning import linear_start
 from t2ipal.methods.zsclip import Template
 from t2ipal.rows import CAPTIONS
 from t2ipal.rows.base import Batch, RowRequest
@@ -79,7 +79,7 @@ class CoMC(Method):
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         self.seeds = tuple(seeds)
-        return {"weight": linear(seeds, "weight", self.texts.shape[-1], self.texts.shape).to(self.device)}
+        return {"weight": linear_start(seeds, "weight", self.texts.shape[-1], self.texts.shape).to(self.device)}
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
         """Each seed draws its noise by itself, the same whoever shares the job."""

@@ -11,7 +11,6 @@ from t2ipal.methods.base import Method, Tensors, TrainingSettings
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from t2ipal.backbones.base import ImageTextEncoder
 
@@ -66,10 +65,12 @@ class ContextLearning(Method):
         self.width = self.encoder.width
 
     def start(self, seeds: Sequence[int]) -> Tensors:
+        from t2ipal.models.start import normal_start
+
         per_class = (self.encoder.classes,) if self.settings.class_specific else ()
         shape, std = (*per_class, self.settings.n_ctx, self.width), self.settings.init_std
         names = [f"context_{part}" for part in self.parts]
-        return {name: drawn(seeds, name, shape, std).to(self.device) for name in names}
+        return {name: normal_start(seeds, name, shape, std).to(self.device) for name in names}
 
     def embed(self, learned: Tensors) -> Tensors:
         """Class embeddings of all parts, L2-normalised: {"class_P": [S, C, D]}; one call encodes them all."""
@@ -83,13 +84,3 @@ class ContextLearning(Method):
 
         with torch.no_grad():
             return {name: value.detach() for name, value in (learned | self.embed(learned)).items()}
-
-
-def drawn(seeds: Sequence[int], name: str, shape: Sequence[int], std: float) -> Tensor:
-    """Normal draws [S, *shape]; a seed's draw depends on the seed and `name` alone."""
-    import torch
-
-    from t2ipal.seeds import seed_of
-
-    generators = [torch.Generator().manual_seed(seed_of("train", seed, "start", name)) for seed in seeds]
-    return torch.stack([std * torch.randn(tuple(shape), generator=generator) for generator in generators])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import Tensors
-from t2ipal.methods.label_learning import WordLearning, WordSettings, linear
+from t2ipal.methods.label_learning import WordLearning, WordSettings, linear_start
 from t2ipal.rows.base import Branch
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class GCNML(WordLearning):
 
         words, hidden = self.words.shape[1], max(1, round(self.settings.hidden * self.dim))
         return super().start(seeds) | {
-            "layer_1": linear(seeds, "layer_1", words, (words, hidden)).to(self.device),
+            "layer_1": linear_start(seeds, "layer_1", words, (words, hidden)).to(self.device),
             "layer_2": torch.zeros(len(seeds), hidden, self.dim, device=self.device),
         }
 

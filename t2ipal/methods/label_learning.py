@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import Method, Tensors, TrainingSettings
-from t2ipal.methods.prompt_learning import NAME_TEMPLATE, drawn, encode_names, pooled_of
+from t2ipal.methods.prompt_learning import NAME_TEMPLATE, encode_names, pooled_of
 from t2ipal.rows import TRAIN
 from t2ipal.rows.base import Batch, Branch
 
@@ -133,9 +133,11 @@ class LabelLearning(Method):
             yield self.scaled(tensors, *(value[some].to(device).float()[None] for value in self._features(images)))
 
 
-def linear(seeds: Sequence[int], name: str, inputs: int, outputs: Sequence[int]) -> Tensor:
+def linear_start(seeds: Sequence[int], name: str, inputs: int, outputs: Sequence[int]) -> Tensor:
     """The start of a linear map, [S, *outputs]: normal, of the variance 1 / (3 inputs) of torch's own start."""
-    return drawn(seeds, name, outputs, (3 * inputs) ** -0.5)
+    from t2ipal.models.start import normal_start
+
+    return normal_start(seeds, name, outputs, (3 * inputs) ** -0.5)
 
 
 class WordSettings(LabelSettings):

@@ -10,7 +10,7 @@ from pydantic import Field
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Tensors, TrainingSettings
 from t2ipal.methods.novel_classes import NovelLearning
-from t2ipal.methods.prompt_learning import drawn, pooled_of
+from t2ipal.methods.prompt_learning import pooled_of
 from t2ipal.rows.base import Batch
 
 if TYPE_CHECKING:
@@ -80,21 +80,23 @@ class MLFSL(NovelLearning):
     def start(self, seeds: Sequence[int]) -> Tensors:
         import torch
 
+        from t2ipal.models.start import normal_start
+
         dim, counts = self.data.base.shape[-1], 2 * self.source_of_episodes.way + 1
         std = (3 * dim) ** -0.5  # that of torch.nn.Linear
         if self.settings.head == "linear":
             # the features as they are, and a little noise: the frozen space is a good one already
-            learned = {"head.weight": torch.eye(dim) + drawn(seeds, "head.weight", (dim, dim), 0.1 * std)}
+            learned = {"head.weight": torch.eye(dim) + normal_start(seeds, "head.weight", (dim, dim), 0.1 * std)}
         else:
             learned = {
-                "head.inner": drawn(seeds, "head.inner", (dim, dim), std),
+                "head.inner": normal_start(seeds, "head.inner", (dim, dim), std),
                 "head.bias": torch.zeros(len(seeds), dim),
-                "head.outer": drawn(seeds, "head.outer", (dim, dim), 0.1 * std),
+                "head.outer": normal_start(seeds, "head.outer", (dim, dim), 0.1 * std),
             }
         for part in ("query", "support", "mean"):
             name = f"counter.{part}"
-            learned[name] = drawn(seeds, name, (dim, COUNTER_HIDDEN), std / 3**0.5)
-        learned["counter.weight"] = drawn(
+            learned[name] = normal_start(seeds, name, (dim, COUNTER_HIDDEN), std / 3**0.5)
+        learned["counter.weight"] = normal_start(
             seeds, "counter.weight", (COUNTER_HIDDEN, counts), (3 * COUNTER_HIDDEN) ** -0.5
         )
         learned["counter.bias"] = torch.zeros(len(seeds), COUNTER_HIDDEN)

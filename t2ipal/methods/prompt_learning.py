@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from t2ipal.methods.base import Tensors
-from t2ipal.methods.contexts import ContextLearning, ContextSettings, drawn
+from t2ipal.methods.contexts import ContextLearning, ContextSettings
 from t2ipal.rows import CAPTIONS, KINDS
 from t2ipal.rows.base import Batch, Branch, RowRequest
 
@@ -211,7 +211,9 @@ class AdapterLearning(PromptLearning):
     def _adapter(self, seeds: Sequence[int], name: str) -> Tensor:
         if self.settings.adapter_init == "text":
             return self.prototypes.expand(len(seeds), -1, -1).clone()
-        return drawn(seeds, name, (len(self.class_names), self.dim), 0.02).to(self.device)
+        from t2ipal.models.start import normal_start
+
+        return normal_start(seeds, name, (len(self.class_names), self.dim), 0.02).to(self.device)
 
     def logits(self, tensors: Tensors, pooled: Tensor, local: Tensor, mask: Tensor | None, tau: float) -> list[Tensor]:
         """Eqs. 2-6: alpha q is added, unscaled, to s' (local adapter), to s (global adapter) or to both."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from t2ipal.methods.base import Tensors
-from t2ipal.methods.label_learning import WordLearning, WordSettings, linear
+from t2ipal.methods.label_learning import WordLearning, WordSettings, linear_start
 from t2ipal.rows.base import Branch
 
 if TYPE_CHECKING:
@@ -69,9 +69,11 @@ class DecoupledLearning(WordLearning):
             "classifier": (hidden, (classes, hidden)),
         }
         biases = {"cell_bias": hidden, "gate_bias": 2 * hidden, "candidate_bias": hidden, "output_bias": hidden}
-        drawn = {name: linear(seeds, name, inputs, shape).to(self.device) for name, (inputs, shape) in maps.items()}
+        started = {
+            name: linear_start(seeds, name, inputs, shape).to(self.device) for name, (inputs, shape) in maps.items()
+        }
         zeros = {name: torch.zeros(len(seeds), size, device=self.device) for name, size in biases.items()}
-        return super().start(seeds) | drawn | zeros
+        return super().start(seeds) | started | zeros
 
     def read(self, pooled: Tensor, local: Tensor) -> Tensor:
         return local

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2ipal.methods.prompt_learning import drawn
+from t2ipal.models.start import normal_start
 
 SLOPE = 0.2
 """Of the leaky rectifiers: LaSO's code."""
@@ -24,7 +24,7 @@ def start_linear(seeds: Sequence[int], name: str, inputs: int, outputs: int, bia
     A layer in front of a batch normalisation has no bias: it would be taken out at once, and its gradient, of rounding
     errors alone, would be blown up by Adam, so that a seed's result depended on the seeds beside it.
     """
-    found = {f"{name}.weight": drawn(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)}
+    found = {f"{name}.weight": normal_start(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)}
     return found | ({f"{name}.bias": torch.zeros(len(seeds), 1, outputs)} if bias else {})
 
 

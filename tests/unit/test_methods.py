@@ -16,7 +16,8 @@ from training_toy import CPU, NAMES, clip, settings, toy
 from t2ipal import methods
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method
-from t2ipal.methods.prompt_learning import drawn, encode_names, without_ends
+from t2ipal.methods.prompt_learning import encode_names, without_ends
+from t2ipal.models.start import normal_start
 from t2ipal.rows import CAPTIONS, SYNTHETIC, TRAIN
 from t2ipal.rows.sampler import Sampler
 from t2ipal.training.train import fit
@@ -206,9 +207,9 @@ def test_each_choice_trains_and_matters(changes: dict[str, object]) -> None:
 
 
 def test_draws_depend_on_the_seed_and_the_name() -> None:
-    both = drawn((1, 2), "context_global", (2000,), 0.02)
-    assert torch.equal(both[1], drawn((2,), "context_global", (2000,), 0.02)[0])
-    assert not torch.equal(both[0], drawn((1,), "context_local", (2000,), 0.02)[0])
+    both = normal_start((1, 2), "context_global", (2000,), 0.02)
+    assert torch.equal(both[1], normal_start((2,), "context_global", (2000,), 0.02)[0])
+    assert not torch.equal(both[0], normal_start((1,), "context_local", (2000,), 0.02)[0])
     assert float(both.std()) == pytest.approx(0.02, rel=0.05)
 
 
