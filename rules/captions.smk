@@ -1,21 +1,21 @@
-"""Captions: read, labelled by their nouns, and listed for drawing (paper, section 3.1).
+"""Read captions, label them by their nouns, list those to generate (paper, section 3.1).
 
 Inputs:
     the files of a caption pool, as the config's `pools` name them; none for the micro world
     resources/classes/*.yaml                                class names, synonyms, blockers
 Outputs:
     captions/{pool}/captions.parquet                        every caption, by id
-    captions/{pool}/rejects.parquet                         what the reader left out, with the reason
-    captions/{pool}/{classes}-{filter}/labelled.parquet     captions with a class, and the spans that say why
-    captions/{pool}/{classes}-{filter}/rejects.parquet      captions without one, with the reason
-    captions/{pool}/selected.parquet                           what the data sets keep together: each is drawn once
+    captions/{pool}/rejects.parquet                         captions that the reader rejects, with the reason
+    captions/{pool}/{classes}-{filter}/labelled.parquet     captions with a class, and the spans of its words
+    captions/{pool}/{classes}-{filter}/rejects.parquet      captions without a class, with the reason
+    captions/{pool}/selected.parquet                        captions with a class of any data set: those to generate
 """
 
 
 rule captions_read:
     input:
-        files=get_pool_files,
-        code=get_pool_code,
+        files=lambda w: get_source_files(get_pool(w.pool), f"pools.{w.pool}"),
+        code=lambda w: get_source_code("captions_read", get_pool(w.pool)),
     output:
         captions="<results>/captions/{pool}/captions.parquet",
         rejects="<results>/captions/{pool}/rejects.parquet",
@@ -31,9 +31,9 @@ rule captions_read:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=get_pool_spec,
+        spec=lambda w: {"pool": get_pool(w.pool).spec(), "seed": CONFIG.seed},
     message:
-        "Captions: read pool {wildcards.pool}"
+        "Read the captions of pool {wildcards.pool}"
     script:
         "../workflow_scripts/captions_read.py"
 
@@ -41,7 +41,7 @@ rule captions_read:
 rule captions_label:
     input:
         captions="<results>/captions/{pool}/captions.parquet",
-        classes=get_labels_classes,
+        classes=lambda w: get_class_files(get_labelled_data(w).classes),
         code=get_code("captions_label"),
     output:
         labelled="<results>/captions/{pool}/{labels}/labelled.parquet",
@@ -58,16 +58,23 @@ rule captions_label:
         mem_mb=2000,
         runtime=240,
     params:
-        spec=get_filter_spec,
+        spec=lambda w: {
+            "filter": get_labelled_data(w).filter,
+            "classes": get_labelled_data(w).classes,
+            "words": get_labelled_data(w).words,
+            "cap": get_labelled_data(w).cap,
+        },
     message:
-        "Captions: find the nouns of {wildcards.labels} in pool {wildcards.pool}"
+        "Label the captions of pool {wildcards.pool} by their nouns ({wildcards.labels})"
     script:
         "../workflow_scripts/captions_label.py"
 
 
 rule captions_selected:
     input:
-        labelled=get_pool_labelled,
+        labelled=lambda w: sorted(
+            {get_labels_file("labelled", dataset, w.pool) for dataset in queries.readers(CONFIG, PLAN, w.pool)}
+        ),
         code=get_code("captions_selected"),
     output:
         selected="<results>/captions/{pool}/selected.parquet",
@@ -83,7 +90,7 @@ rule captions_selected:
         mem_mb=2000,
         runtime=10,
     message:
-        "Captions: list what pool {wildcards.pool} is to draw"
+        "List the captions of pool {wildcards.pool} to generate"
     script:
         "../workflow_scripts/captions_selected.py"
 
@@ -91,5 +98,5 @@ rule captions_selected:
 rule captions:
     """Target: the captions of every pool with their labels."""
     input:
-        [get_labelled(dataset) for dataset in CONFIG.datasets],
-        collect("<results>/captions/{pool}/selected.parquet", pool=get_pools()),
+        [get_labels_file("labelled", dataset) for dataset in CONFIG.datasets],
+        collect("<results>/captions/{pool}/selected.parquet", pool=queries.pools(CONFIG, PLAN)),

@@ -1,9 +1,11 @@
-"""What the rules share: the validated config, the plan of runs, and (in common/) functions that answer with paths and values.
+"""What rules share: the validated config, the plan of runs, and helpers that answer with paths.
 
-Every answer about a run, a data set or a model comes from CONFIG and PLAN; no rule reads the raw config.
+Rules read CONFIG and PLAN, never the raw config. Values that one rule needs are written in that rule.
+t2ipal.plan.queries answers questions about runs, data sets and figures; t2ipal.plan.priority gives jobs their priorities.
 """
 
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -13,14 +15,13 @@ from t2ipal import backbones
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.images.settings import COMPILE
+from t2ipal.images.settings import COMPILE, model_files
 from t2ipal.plan import priority as priorities
 from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
 from t2ipal.plan.priority import FIRST, NEXT
 from t2ipal.plan.runs import settings_of
 from t2ipal.prediction.photos import listing
-from t2ipal.rows import inputs_of
 from t2ipal.resource_files import resource
 from t2ipal.results import results_folder
 from t2ipal.runtime.code_closure import code_of
@@ -37,17 +38,6 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 ENV = os.path.join(ROOT, "envs/environment.yaml")
-
-
-include: "common/inputs.smk"
-include: "common/captions.smk"
-include: "common/images.smk"
-include: "common/features.smk"
-include: "common/runs.smk"
-include: "common/search.smk"
-include: "common/tables.smk"
-include: "common/report.smk"
-include: "common/predictions.smk"
 
 
 pathvars:
@@ -68,3 +58,180 @@ wildcard_constraints:
     table=r"[^/]+",
     sample=r"\d+",
     shard=r"\d+",
+
+
+# Code. It is an input, compared by content: an edit reruns the jobs that run it, a checkout reruns nothing.
+
+
+def get_code(script, *files):
+    """A script, further files of code, and all modules that they import."""
+    return code_of(ROOT, f"workflow_scripts/{script}.py", *files)
+
+
+def get_module_code(name):
+    """A module and all that it imports; of a module outside the package, its file alone."""
+    if name.startswith("t2ipal."):
+        return code_of(ROOT, f"{name.replace('.', '/')}.py")
+    return [os.path.relpath(importlib.util.find_spec(name).origin)]
+
+
+def get_backbone_code(script, clip):
+    """A script's code, and that of the kind of backbone that the job loads."""
+    return sorted({*get_code(script), *get_module_code(backbones.module_of(CONFIG.clip[clip].model))})
+
+
+def get_method_code(script, method, clip=None):
+    """A script's code, that of a method, and that of the backbone if the job loads one."""
+    name = method.rpartition(".")[0] or f"t2ipal.methods.{method}"
+    code = get_code(script) if clip is None else get_backbone_code(script, clip)
+    return sorted({*code, *get_module_code(name)})
+
+
+def get_source_code(script, source):
+    """A script's code and that of one source: an edit of another source's file reads nothing again."""
+    return get_code(script, os.path.relpath(inspect.getfile(type(source)), ROOT))
+
+
+# Files from outside the results
+
+
+MISSING = {}  # what a dry run missed: path -> key
+
+
+def get_existing(key, *paths):
+    """The paths that a key of the config names. A missing one ends the run in one line.
+
+    A dry run plans without data: it reports what is missing, and leaves it out.
+    """
+    existing = []
+    for path in map(str, filter(None, paths)):
+        if os.path.exists(path):
+            existing.append(path)
+        elif not workflow.dryrun:
+            sys.exit(f"error: config: {key}: {path}: no such file or folder (expected one that exists)")
+        elif path not in MISSING:
+            if key not in MISSING.values():
+                print(f"missing: config: {key}: {path} (planned as if it were there)", file=sys.stderr)
+            MISSING[path] = key
+    return existing
+
+
+def get_backbone(clip):
+    """The files whose content stands for a backbone of the config; none for a name that is looked up elsewhere."""
+    return get_existing(f"clip.{clip}.model", *backbones.files(CONFIG.clip[clip].model))
+
+
+def get_resource(name):
+    """A file of the folder resources."""
+    return os.path.relpath(resource(name))
+
+
+def get_class_files(name):
+    """The files of a class list, which is a name or a path."""
+    return [os.path.relpath(path) for path in class_files(name)]
+
+
+def get_class_names(dataset):
+    """The names of a data set's classes, in the order of their indices."""
+    return list(load_classes(CONFIG.datasets[dataset].classes).names)
+
+
+def get_pool(name):
+    """A caption pool, its paths as seen from the working directory."""
+    return located(CONFIG.pools[name], CONFIG.data_dir)
+
+
+def get_source(dataset, part):
+    """The labelled images of a data set, their paths as seen from the working directory."""
+    return located(getattr(CONFIG.datasets[dataset], part), CONFIG.data_dir)
+
+
+def get_source_files(source, key):
+    """The files that a source of captions or images needs; none for the micro world."""
+    return [path for file in source.files() for path in get_existing(f"{key}.{file.key}", file.path)]
+
+
+def get_photos(dataset):
+    """The folder of photos to predict, as seen from the working directory."""
+    return located(CONFIG.datasets[dataset].photos, CONFIG.data_dir).path
+
+
+# Results
+
+
+def get_run(wildcards):
+    """The run of a path runs/{dataset}/{method}/{variant}."""
+    return PLAN.runs[wildcards.dataset, wildcards.method, wildcards.variant]
+
+
+def get_labelled_data(wildcards):
+    """The data set of a path captions/{pool}/{labels}: the first with these labels."""
+    return CONFIG.datasets[queries.labels_owner(CONFIG, PLAN, wildcards.pool, wildcards.labels)]
+
+
+def get_labels_file(name, dataset, pool=None):
+    """A file of the captions of a pool (default: the data set's own), with the data set's labels."""
+    pool = pool or CONFIG.datasets[dataset].pool
+    return f"{RESULTS}/captions/{pool}/{queries.labels_name(CONFIG, dataset)}/{name}.parquet"
+
+
+def get_shards(folder, pool, t2i, samples):
+    """The shards of each sample of a pool's images, or of their features."""
+    shards = range(CONFIG.pools[pool].shards)
+    return [f"{RESULTS}/{folder}/{pool}/{t2i}/sample{k}/shard-{i}.parquet" for k in range(samples) for i in shards]
+
+
+def get_training_rows(name, pattern):
+    """An input of training: the files of a pattern, if the run's kinds of training rows read any by this name.
+
+    The pattern is filled with the run, the names of its labels and classes in paths, samples and shards.
+    """
+
+    def get(wildcards):
+        run = get_run(wildcards)
+        if not run.reads(name):
+            return []
+        names = {
+            "run": run,
+            "labels": queries.labels_name(CONFIG, run.dataset),
+            "classes": queries.classes_name(CONFIG, run.dataset),
+        }
+        shards = [
+            (sample, shard) for sample in range(max(run.samples, 1)) for shard in range(CONFIG.pools[run.pool].shards)
+        ]
+        files = [pattern.format(**names, sample=sample, shard=shard) for sample, shard in shards]
+        return [f"{RESULTS}/{file}" for file in dict.fromkeys(files)]
+
+    return get
+
+
+def get_validation(dataset, folder):
+    """The file of a data set's validation images in a folder, if it has any."""
+    return [f"{RESULTS}/{folder}/validation/{dataset}.parquet"] if CONFIG.datasets[dataset].validation else []
+
+
+def get_metrics(runs):
+    """The metrics of runs."""
+    return [f"{RESULTS}/runs/{run.path}/metrics.parquet" for run in runs]
+
+
+# Targets
+
+
+def get_predictions():
+    """For each data set with photos: a page of predictions per method, and the words of its classes."""
+    datasets = queries.photo_datasets(CONFIG)
+    pages = [f"{RESULTS}/predictions/{dataset}/{method}.html" for dataset in datasets for method in CONFIG.methods]
+    return [*pages, *sorted({get_labels_file("words", dataset) for dataset in datasets})]
+
+
+def get_everything():
+    """The files of target `all`."""
+    tables = [f"{RESULTS}/tables/{table}.md" for table in PLAN.tables]
+    claims = [f"{RESULTS}/report/claims.html"] if tables else []
+    sweeps = [f"{sweep}-{dataset}" for sweep in PLAN.sweeps for dataset in PLAN.sweeps[sweep]]
+    levels = [f"levels-{protocol}-{dataset}" for protocol, dataset in queries.level_figures(CONFIG, PLAN)]
+    figures = [f"{RESULTS}/figures/{figure}.png" for figure in [*sweeps, *levels]]
+    names = [(Path(name), dataset) for dataset in CONFIG.datasets for name in queries.pictures(CONFIG, PLAN, dataset)]
+    pictures = [f"{RESULTS}/report/{name.stem}-{dataset}{name.suffix}" for name, dataset in names]
+    return [*tables, *claims, *figures, *pictures, *get_predictions()]

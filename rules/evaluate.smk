@@ -1,11 +1,12 @@
-"""Evaluation: scores of the test images and one record of metrics per model (paper, section 4.1).
+"""Score the test images and measure the scores; search settings on validation images (paper, section 4.1).
 
 Inputs:
-    runs/{dataset}/{method}/{variant}/model.safetensors, features/{clip}/{test,validation}/{dataset}.parquet, or the scores
-    of other runs, which a method "{method}+{other}" combines
+    runs/{dataset}/{method}/{variant}/model.safetensors, features/{clip}/{test,validation}/{dataset}.parquet
+    runs/.../scores.parquet of other runs, for a method "{method}+{other}", which combines them
 Outputs:
     runs/{dataset}/{method}/{variant}/scores.parquet        a score per image, level, seed and class
     runs/{dataset}/{method}/{variant}/metrics.parquet       a row per level and seed: mAP, AP by class, CF1, OF1, cost
+    search/{clip}/{dataset}/{method}.parquet                a row per combination of settings, the best first
 """
 
 
@@ -13,11 +14,11 @@ rule evaluate:
     input:
         model="<results>/runs/{dataset}/{method}/{variant}/model.safetensors",
         history="<results>/runs/{dataset}/{method}/{variant}/history.parquet",
-        test=get_run_test,
+        test=lambda w: [f"{RESULTS}/features/{get_run(w).clip}/test/{w.dataset}.parquet"],
         test_images="<results>/images/test/{dataset}.parquet",
-        validation=get_run_validation,
-        validation_images=get_validation_images,
-        code=get_evaluate_code,
+        validation=lambda w: get_validation(w.dataset, f"features/{get_run(w).clip}"),
+        validation_images=lambda w: get_validation(w.dataset, "images"),
+        code=lambda w: get_method_code("evaluate", w.method),
     output:
         scores="<results>/runs/{dataset}/{method}/{variant}/scores.parquet",
         metrics="<results>/runs/{dataset}/{method}/{variant}/metrics.parquet",
@@ -35,18 +36,22 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
-        spec=get_measure_spec,
+        spec=lambda w: {
+            "classes": get_class_names(w.dataset),
+            "bootstrap": CONFIG.bootstrap,
+            "seed": CONFIG.seed,
+        },
     message:
-        "Evaluate: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
+        "Evaluate {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/evaluate.py"
 
 
 rule combine:
     input:
-        scores=get_combined_scores,
+        scores=lambda w: [f"{RESULTS}/runs/{PLAN.runs[key].path}/scores.parquet" for key in get_run(w).sources],
         test_images="<results>/images/test/{dataset}.parquet",
-        validation_images=get_validation_images,
+        validation_images=lambda w: get_validation(w.dataset, "images"),
         code=get_code("combine"),
     output:
         scores="<results>/runs/{dataset}/{method}/{variant}/scores.parquet",
@@ -65,9 +70,14 @@ rule combine:
         mem_mb=4000,
         runtime=60,
     params:
-        spec=get_combine_spec,
+        spec=lambda w: {
+            "classes": get_class_names(w.dataset),
+            "bootstrap": CONFIG.bootstrap,
+            "seed": CONFIG.seed,
+            "combine": dict(get_run(w).combine),
+        },
     message:
-        "Combine: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
+        "Combine the scores of {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/combine.py"
 
@@ -78,9 +88,11 @@ rule search_settings:
         train_images="<results>/images/train/{dataset}.parquet",
         validation="<results>/features/{clip}/validation/{dataset}.parquet",
         validation_images="<results>/images/validation/{dataset}.parquet",
-        protocol=get_search_protocol,
-        model=get_clip_input,
-        code=get_search_code,
+        protocol=lambda w: [
+            f"{RESULTS}/protocols/{w.dataset}/{queries.search_protocol(CONFIG, w.method)}-search.parquet"
+        ],
+        model=lambda w: get_backbone(w.clip),
+        code=lambda w: get_method_code("search", w.method, w.clip),
     output:
         table="<results>/search/{clip}/{dataset}/{method}.parquet",
     log:
@@ -95,14 +107,24 @@ rule search_settings:
         runtime=720,
         gpu=1,
     params:
-        spec=get_search_spec,
+        spec=lambda w: {
+            "method": w.method,
+            "protocol": queries.search_protocol(CONFIG, w.method),
+            "level": CONFIG.search[w.method].level,
+            "grid": dict(CONFIG.search[w.method].grid),
+            "seeds": list(CONFIG.search_seeds),
+            "settings": settings_of(CONFIG, w.method, dataset=w.dataset).model_dump(mode="json"),
+            "clip": CONFIG.clip[w.clip].model,
+            "classes": get_class_names(w.dataset),
+            "novel": list(queries.search_novel(CONFIG, PLAN, w.method, w.dataset)),
+        },
     message:
-        "Search: settings of {wildcards.method} on validation images of {wildcards.dataset}"
+        "Search settings of {wildcards.method} on validation images of {wildcards.dataset}"
     script:
         "../workflow_scripts/search.py"
 
 
 rule search:
-    """Target: the settings that validation images find best, for the methods under `search` of the config."""
+    """Target: the settings that are best on validation images, for the methods under `search` of the config."""
     input:
-        get_searches(),
+        [f"{RESULTS}/search/{clip}/{dataset}/{method}.parquet" for clip, dataset, method in queries.searches(CONFIG)],

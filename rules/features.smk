@@ -1,11 +1,11 @@
-"""Features: every caption and image passes the frozen CLIP once (paper, section 3.2; global and local features).
+"""Encode every caption and image once by the frozen CLIP: global and local features (paper, section 3.2).
 
 Inputs:
-    images/.../shard-{i}.parquet, images/{test,train}/{dataset}.parquet, captions/{pool}/selected.parquet, class lists
+    images/.../shard-{i}.parquet, images/{part}/{dataset}.parquet, captions/{pool}/selected.parquet, class lists
     a CLIP, as the config's `clip` names it
 Outputs:
-    features/{clip}/images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     drawn images
-    features/{clip}/{test,train}/{dataset}.parquet                      labelled images
+    features/{clip}/images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     generated images
+    features/{clip}/{test,train,validation}/{dataset}.parquet           labelled images
     features/{clip}/captions/{pool}.parquet                             captions, ragged over their tokens
     features/{clip}/templates/{classes}.parquet                         prompt templates with each class name
 """
@@ -14,8 +14,8 @@ Outputs:
 rule features_generated:
     input:
         images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
-        model=get_clip_input,
-        code=get_image_code,
+        model=lambda w: get_backbone(w.clip),
+        code=lambda w: get_backbone_code("features_images", w.clip),
     output:
         features="<results>/features/{clip}/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
     log:
@@ -30,11 +30,11 @@ rule features_generated:
         mem_mb=4000,
         runtime=120,
         gpu=1,
-        batch=get_clip_batch,
+        batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=get_clip_spec,
+        spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"})},
     message:
-        "Features: images of sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
+        "Encode generated images: sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
     script:
         "../workflow_scripts/features_images.py"
 
@@ -42,8 +42,8 @@ rule features_generated:
 rule features_labelled:
     input:
         images="<results>/images/{part}/{dataset}.parquet",
-        model=get_clip_input,
-        code=get_image_code,
+        model=lambda w: get_backbone(w.clip),
+        code=lambda w: get_backbone_code("features_images", w.clip),
     output:
         features="<results>/features/{clip}/{part}/{dataset}.parquet",
     log:
@@ -58,11 +58,11 @@ rule features_labelled:
         mem_mb=4000,
         runtime=120,
         gpu=1,
-        batch=get_clip_batch,
+        batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=get_clip_spec,
+        spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"})},
     message:
-        "Features: {wildcards.part} images of {wildcards.dataset}"
+        "Encode the {wildcards.part} images of {wildcards.dataset}"
     script:
         "../workflow_scripts/features_images.py"
 
@@ -70,8 +70,8 @@ rule features_labelled:
 rule features_captions:
     input:
         captions="<results>/captions/{pool}/selected.parquet",
-        model=get_clip_input,
-        code=get_caption_code,
+        model=lambda w: get_backbone(w.clip),
+        code=lambda w: get_backbone_code("features_captions", w.clip),
     output:
         features="<results>/features/{clip}/captions/{pool}.parquet",
     log:
@@ -86,11 +86,11 @@ rule features_captions:
         mem_mb=4000,
         runtime=120,
         gpu=1,
-        batch=get_clip_batch,
+        batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=get_text_spec,
+        spec=lambda w: {"model": CONFIG.clip[w.clip].model},
     message:
-        "Features: captions of pool {wildcards.pool}"
+        "Encode the captions of pool {wildcards.pool}"
     script:
         "../workflow_scripts/features_captions.py"
 
@@ -98,8 +98,8 @@ rule features_captions:
 rule features_templates:
     input:
         patterns=get_resource("templates.yaml"),
-        model=get_clip_input,
-        code=get_template_code,
+        model=lambda w: get_backbone(w.clip),
+        code=lambda w: get_backbone_code("features_templates", w.clip),
     output:
         features="<results>/features/{clip}/templates/{classes}.parquet",
     log:
@@ -114,16 +114,19 @@ rule features_templates:
         mem_mb=4000,
         runtime=30,
         gpu=1,
-        batch=get_clip_batch,
+        batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=get_template_spec,
+        spec=lambda w: {
+            "model": CONFIG.clip[w.clip].model,
+            "classes": get_class_names(queries.classes_owner(CONFIG, w.classes)),
+        },
     message:
-        "Features: prompt templates of {wildcards.classes}"
+        "Encode the prompt templates of {wildcards.classes}"
     script:
         "../workflow_scripts/features_templates.py"
 
 
 rule features:
-    """Target: the features of all captions and images."""
+    """Target: the features of all captions and images that runs read."""
     input:
-        get_all_features,
+        [f"{RESULTS}/features/{name}.parquet" for name in queries.features(CONFIG, PLAN)],

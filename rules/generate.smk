@@ -1,21 +1,21 @@
-"""Images: drawn from captions by a text-to-image model, and the labelled images of the data sets (paper, section 3.1).
+"""Generate images from captions by a text-to-image model, and read labelled images (paper, section 3.1).
 
 Inputs:
-    captions/{pool}/selected.parquet                       captions to draw
+    captions/{pool}/selected.parquet                       captions to generate
     a diffusers pipeline, as the config's `text_to_image` names it
     the labelled images of a data set, as the config's `datasets` name them; none for the micro world
 Outputs:
-    images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     image k of each caption of shard i; a further k costs only itself
-    images/{pool}/{t2i}/sample{k}/shard-{i}-flagged.parquet     those that are black, NaN or flagged: not to be used
-    images/{test,train}/{dataset}.parquet               labelled images, as bytes or as paths
-    images/{test,train}/{dataset}-rejects.parquet       files that are no images, with the reason
+    images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     image k of each caption of shard i
+    images/{pool}/{t2i}/sample{k}/shard-{i}-flagged.parquet     images that are black, NaN or flagged; not used
+    images/{test,train,validation}/{dataset}.parquet               labelled images, as bytes or as paths
+    images/{test,train,validation}/{dataset}-rejects.parquet       rejected files, with the reason
 """
 
 
 rule generate:
     input:
         captions="<results>/captions/{pool}/selected.parquet",
-        model=get_t2i_input,
+        model=lambda w: get_existing(f"text_to_image.{w.t2i}.model", *model_files(CONFIG.text_to_image[w.t2i].model)),
         code=get_code("generate"),
     output:
         images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
@@ -32,21 +32,29 @@ rule generate:
         mem_mb=8000,
         runtime=720,
         gpu=1,
-        batch=get_draw_batch,
-        compile=get_draw_compile,
+        batch=lambda w: CONFIG.text_to_image[w.t2i].batch,
+        compile=lambda w: COMPILE.index(CONFIG.text_to_image[w.t2i].compile),
     params:
-        spec=get_draw_spec,
+        spec=lambda w: {
+            "draw": CONFIG.text_to_image[w.t2i].deciding(),
+            "seed": CONFIG.seed,
+            "shards": CONFIG.pools[w.pool].shards,
+        },
     message:
-        "Images: draw sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
+        "Generate images: sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
     script:
         "../workflow_scripts/generate.py"
 
 
 rule labelled_images:
     input:
-        files=get_source_files,
-        classes=get_matched_classes,
-        code=get_labelled_images_code,
+        files=lambda w: get_source_files(get_source(w.dataset, w.part), f"datasets.{w.dataset}.{w.part}"),
+        classes=lambda w: (
+            get_class_files(CONFIG.datasets[w.dataset].classes)
+            if get_source(w.dataset, w.part).needs_class_list(get_class_names(w.dataset))
+            else []
+        ),
+        code=lambda w: get_source_code("labelled_images", get_source(w.dataset, w.part)),
     output:
         images="<results>/images/{part}/{dataset}.parquet",
         rejects="<results>/images/{part}/{dataset}-rejects.parquet",
@@ -62,20 +70,26 @@ rule labelled_images:
         mem_mb=2000,
         runtime=240,
     params:
-        spec=get_source_spec,
+        spec=lambda w: {
+            "source": get_source(w.dataset, w.part).spec(),
+            "part": w.part,
+            "seed": CONFIG.seed,
+            "names": get_class_names(w.dataset),
+            "classes": CONFIG.datasets[w.dataset].classes,
+        },
     message:
-        "Images: read the {wildcards.part} images of {wildcards.dataset}"
+        "Read the {wildcards.part} images of {wildcards.dataset}"
     script:
         "../workflow_scripts/labelled_images.py"
 
 
 rule images:
-    """Target: all images, drawn and labelled."""
+    """Target: all images, generated and labelled."""
     input:
         [
             file
-            for pool in get_pools()
-            for t2i, samples in get_drawings(pool)
-            for file in get_shards(f"{RESULTS}/images", pool, t2i, samples)
+            for pool in queries.pools(CONFIG, PLAN)
+            for t2i, samples in queries.images_to_generate(PLAN, pool)
+            for file in get_shards("images", pool, t2i, samples)
         ],
-        [f"{RESULTS}/images/{part}/{dataset}.parquet" for part, dataset in get_labelled_images()],
+        [f"{RESULTS}/images/{part}/{dataset}.parquet" for part, dataset in queries.labelled_images(CONFIG, PLAN)],

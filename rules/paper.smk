@@ -1,10 +1,10 @@
-"""The paper's tables and figures, ours beside the paper's (paper, sections 4.2 and 4.4).
+"""Make the paper's tables and figures, with the paper's numbers beside ours (paper, sections 4.2 and 4.4).
 
 Inputs:
     runs/{dataset}/{method}/{variant}/metrics.parquet, resources/paper_results.csv
 Outputs:
     tables/{table}.{csv,md,txt,tex,html}    table1 to table6, and tables of variations by their name in the config
-    report/claims.html                      what the paper claims, and what this run says to it
+    report/claims.html                      the paper's claims, and whether this run confirms them
     figures/levels-{protocol}-{dataset}.{png,svg}   Tables 2 and 4 as curves
     figures/{sweep}-{dataset}.{png,svg}  a sweep of the config; fig3a is Figure 3a, mAP over gamma
 """
@@ -12,7 +12,7 @@ Outputs:
 
 rule table:
     input:
-        metrics=get_table_metrics,
+        metrics=lambda w: get_metrics(queries.table_runs(PLAN, [PLAN.tables[w.table]])),
         paper=get_resource("paper_results.csv"),
         code=get_code("table"),
     output:
@@ -38,9 +38,9 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_table_spec,
+        spec=lambda w: PLAN.tables[w.table].plain(),
     message:
-        "Paper: {wildcards.table}"
+        "Make {wildcards.table}"
     script:
         "../workflow_scripts/table.py"
 
@@ -57,7 +57,7 @@ for table in PLAN.tables:
 
 rule claims:
     input:
-        metrics=get_claims_metrics,
+        metrics=lambda w: get_metrics(queries.claims_runs(CONFIG, PLAN)),
         paper=get_resource("paper_results.csv"),
         code=get_code("claims"),
     output:
@@ -79,16 +79,16 @@ rule claims:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_claims_spec,
+        spec=lambda w: queries.claims_spec(CONFIG, PLAN).plain(),
     message:
-        "Paper: what it claims, and what this run says"
+        "Compare this run with the paper's claims"
     script:
         "../workflow_scripts/claims.py"
 
 
 rule levels:
     input:
-        metrics=get_levels_metrics,
+        metrics=lambda w: get_metrics(queries.levels_runs(CONFIG, PLAN, w.protocol, w.dataset)),
         paper=get_resource("paper_results.csv"),
         code=get_code("levels"),
     output:
@@ -110,16 +110,16 @@ rule levels:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_levels_spec,
+        spec=lambda w: queries.levels_spec(CONFIG, PLAN, w.protocol, w.dataset).plain(),
     message:
-        "Paper: curves of {wildcards.protocol} on {wildcards.dataset}"
+        "Plot levels of {wildcards.protocol} on {wildcards.dataset}"
     script:
         "../workflow_scripts/levels.py"
 
 
 rule sweep:
     input:
-        metrics=get_sweep_metrics,
+        metrics=lambda w: get_metrics(queries.sweep_runs(PLAN, w.sweep, w.dataset)),
         paper=get_resource("paper_results.csv"),
         code=get_code("sweep"),
     output:
@@ -143,9 +143,9 @@ rule sweep:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_sweep_spec,
+        spec=lambda w: queries.sweep_spec(CONFIG, PLAN, w.sweep, w.dataset).plain(),
     message:
-        "Paper: {wildcards.sweep} on {wildcards.dataset}"
+        "Plot {wildcards.sweep} on {wildcards.dataset}"
     script:
         "../workflow_scripts/sweep.py"
 
@@ -156,5 +156,5 @@ for sweep in PLAN.sweeps:
         name:
             sweep
         input:
-            get_figures(sweep),
+            [f"{RESULTS}/figures/{sweep}-{dataset}.png" for dataset in PLAN.sweeps[sweep]],
         localrule: True

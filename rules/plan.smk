@@ -1,9 +1,9 @@
-"""What a config costs, before anything runs: jobs, GPU-hours, disk and time by stage.
+"""Estimate before a run what a config costs: jobs, GPU-hours, disk and time by stage.
 
 Inputs:
     resources/unit_costs.yaml       seconds and bytes of one item, each with its hardware, source and date
 Outputs:
-    none: a table in the terminal
+    none; a table is printed in the terminal
 """
 
 
@@ -17,8 +17,9 @@ rule plan:
     conda:
         ENV
     params:
-        spec=get_cost_spec(),
+        # each page is a job
+        spec={"config": CONFIG.model_dump(mode="json"), "results": RESULTS, "pages": len(get_everything())},
     message:
-        "Plan: what results/{CONFIG.name}/ costs"
+        "Estimate what results/{CONFIG.name}/ costs"
     script:
         "../workflow_scripts/plan_costs.py"

@@ -1,22 +1,22 @@
-"""Predictions: what a trained recogniser says of photos without labels (users' own; the paper has no such step).
+"""Predict the classes of unlabelled photos by a trained recogniser (not in the paper).
 
 Inputs:
-    runs/{dataset}/{method}/base/model.safetensors, and labelled validation images if there are any: for a threshold
-    the folder that the config's `datasets` name as `photos`
+    runs/{dataset}/{method}/base/model.safetensors, and labelled validation images, if any, for a threshold
+    the folder of photos that the config's `datasets` name as `photos`
     captions/{pool}/{labels}/labelled.parquet
 Outputs:
-    captions/{pool}/{labels}/words.parquet              the words that stood for each class, and the captions they found
-    recognisers/{dataset}/{method}.safetensors          one file with all that predicting needs (t2ipal predict)
+    captions/{pool}/{labels}/words.parquet              the words of each class, and how many captions match
+    recognisers/{dataset}/{method}.safetensors          one file with all that `t2ipal predict` needs
     predictions/{dataset}/{method}.{parquet,csv}        a row per photo: labels, and a score per class
     predictions/{dataset}/{method}.html                 the photos with their labels, scores and heat maps
-    predictions/{dataset}/{method}-thumbnails           of more photos than one page can hold; else empty
+    predictions/{dataset}/{method}-thumbnails           thumbnails, if there are too many for one page
 """
 
 
 rule class_words:
     input:
         labelled="<results>/captions/{pool}/{labels}/labelled.parquet",
-        classes=get_labels_classes,
+        classes=lambda w: get_class_files(get_labelled_data(w).classes),
         code=get_code("class_words"),
     output:
         words="<results>/captions/{pool}/{labels}/words.parquet",
@@ -31,9 +31,9 @@ rule class_words:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_words_spec,
+        spec=lambda w: {"classes": get_labelled_data(w).classes},
     message:
-        "Captions: the words that stand for {wildcards.labels}"
+        "List the words that stand for the classes of {wildcards.labels}"
     script:
         "../workflow_scripts/class_words.py"
 
@@ -41,10 +41,10 @@ rule class_words:
 rule recogniser:
     input:
         model="<results>/runs/{dataset}/{method}/base/model.safetensors",
-        validation=get_base_validation,
-        validation_images=get_validation_images,
-        clip=get_predict_clip,
-        code=get_recogniser_code,
+        validation=lambda w: get_validation(w.dataset, f"features/{PLAN.runs[w.dataset, w.method, 'base'].clip}"),
+        validation_images=lambda w: get_validation(w.dataset, "images"),
+        clip=lambda w: get_backbone(PLAN.runs[w.dataset, w.method, "base"].clip),
+        code=lambda w: get_method_code("recogniser", w.method),
     output:
         model="<results>/recognisers/{dataset}/{method}.safetensors",
     log:
@@ -58,9 +58,9 @@ rule recogniser:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=get_recogniser_spec,
+        spec=lambda w: {"clip": CONFIG.clip[PLAN.runs[w.dataset, w.method, "base"].clip].model_dump()},
     message:
-        "Predictions: make a recogniser of {wildcards.method} on {wildcards.dataset}"
+        "Make a recogniser from {wildcards.method} on {wildcards.dataset}"
     script:
         "../workflow_scripts/recogniser.py"
 
@@ -68,9 +68,9 @@ rule recogniser:
 rule predict:
     input:
         model="<results>/recognisers/{dataset}/{method}.safetensors",
-        photos=get_predict_folder,
-        clip=get_predict_clip,
-        code=get_predict_code,
+        photos=lambda w: get_existing(f"datasets.{w.dataset}.photos.path", get_photos(w.dataset)),
+        clip=lambda w: get_backbone(PLAN.runs[w.dataset, w.method, "base"].clip),
+        code=lambda w: get_method_code("predict", w.method, PLAN.runs[w.dataset, w.method, "base"].clip),
     output:
         parquet="<results>/predictions/{dataset}/{method}.parquet",
         csv="<results>/predictions/{dataset}/{method}.csv",
@@ -88,14 +88,20 @@ rule predict:
         runtime=240,
         gpu=1,
     params:
-        spec=get_predict_spec,
+        # the listing changes with any photo, in subfolders too
+        spec=lambda w: {
+            "photos": get_photos(w.dataset),
+            "listing": listing(get_photos(w.dataset)) if os.path.exists(get_photos(w.dataset)) else None,
+            "top": CONFIG.datasets[w.dataset].photos.top,
+            "title": CONFIG.datasets[w.dataset].title,
+        },
     message:
-        "Predictions: {wildcards.method} on the photos of {wildcards.dataset}"
+        "Predict the photos of {wildcards.dataset} by {wildcards.method}"
     script:
         "../workflow_scripts/predict.py"
 
 
 rule predictions:
-    """Target: what the recognisers say of the photos."""
+    """Target: the predictions of all recognisers for the photos."""
     input:
         get_predictions(),

@@ -1,13 +1,13 @@
-"""Pictures for the report: what a person looks at beside the tables (paper, Figures 1 and 5).
+"""Make the pictures of the report (paper, Figures 1 and 5).
 
-`make reproduce` and `snakemake --report results/{name}/report.html` put them on one page, with tables and figures.
+`make reproduce` and `snakemake --report results/{name}/report.html` put them on one page with the tables and figures.
 
 Inputs:
     captions, images, features and runs of a data set
 Outputs:
-    report/captions-{dataset}.html                  captions with their nouns marked, and some that were left out
-    report/contact_sheet-{dataset}.png              captions with the images drawn from them
-    report/generated-{dataset}.csv                      images drawn, drawn again, left out
+    report/captions-{dataset}.html                  captions with their nouns marked, and some rejected ones
+    report/contact_sheet-{dataset}.png              captions with the images generated from them
+    report/generated-{dataset}.csv                  counts of images: generated, retried, left out
     report/heat_maps-{dataset}.png                  where classes look in test images (eq. 4)
     report/per_class-{dataset}.{png,svg}            average precision of each class
     report/training_curves-{dataset}.{png,svg}      losses over epochs
@@ -17,8 +17,8 @@ Outputs:
 
 rule captions_page:
     input:
-        labelled=get_data_labelled,
-        rejects=get_data_rejects,
+        labelled=lambda w: get_labels_file("labelled", w.dataset),
+        rejects=lambda w: get_labels_file("rejects", w.dataset),
         code=get_code("captions_page"),
     output:
         html=report(
@@ -38,17 +38,22 @@ rule captions_page:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_examples_spec,
+        spec=lambda w: {"classes": get_class_names(w.dataset), "seed": CONFIG.seed},
     message:
-        "Report: captions of {wildcards.dataset} with their nouns"
+        "Show captions of {wildcards.dataset} with their nouns"
     script:
         "../workflow_scripts/captions_page.py"
 
 
 rule contact_sheet:
     input:
-        labelled=get_data_labelled,
-        images=get_data_drawn,
+        labelled=lambda w: get_labels_file("labelled", w.dataset),
+        images=lambda w: get_shards(
+            "images",
+            CONFIG.datasets[w.dataset].pool,
+            CONFIG.use.text_to_image,
+            CONFIG.text_to_image[CONFIG.use.text_to_image].samples,
+        ),
         code=get_code("contact_sheet"),
     output:
         png=report(
@@ -69,19 +74,19 @@ rule contact_sheet:
         mem_mb=2000,
         runtime=10,
     params:
-        spec=get_examples_spec,
+        spec=lambda w: {"classes": get_class_names(w.dataset), "seed": CONFIG.seed},
     message:
-        "Report: captions of {wildcards.dataset} with their images"
+        "Show captions of {wildcards.dataset} with their images"
     script:
         "../workflow_scripts/contact_sheet.py"
 
 
 rule heat_maps:
     input:
-        model=get_heat_model,
+        model=lambda w: f"{RESULTS}/runs/{queries.heat_map_run(PLAN, w.dataset).path}/model.safetensors",
         images="<results>/images/test/{dataset}.parquet",
-        features=get_data_test,
-        code=get_heat_code,
+        features=lambda w: f"{RESULTS}/features/{CONFIG.use.clip}/test/{w.dataset}.parquet",
+        code=lambda w: get_method_code("heat_maps", queries.heat_map_run(PLAN, w.dataset).method),
     output:
         png=report(
             "<results>/report/heat_maps-{dataset}.png",
@@ -100,16 +105,22 @@ rule heat_maps:
         mem_mb=2000,
         runtime=10,
     params:
-        spec=get_heat_spec,
+        spec=lambda w: {
+            "method": queries.heat_map_run(PLAN, w.dataset).method,
+            "settings": dict(queries.heat_map_run(PLAN, w.dataset).settings),
+            "crop": CONFIG.clip[queries.heat_map_run(PLAN, w.dataset).clip].crop,
+            "classes": get_class_names(w.dataset),
+            "seed": CONFIG.seed,
+        },
     message:
-        "Report: heat maps on test images of {wildcards.dataset}"
+        "Show heat maps on test images of {wildcards.dataset}"
     script:
         "../workflow_scripts/heat_maps.py"
 
 
 rule per_class:
     input:
-        metrics=get_data_metrics,
+        metrics=lambda w: get_metrics(queries.base_runs(PLAN, w.dataset)),
         code=get_code("per_class"),
     output:
         png=report(
@@ -130,16 +141,18 @@ rule per_class:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_per_class_spec,
+        spec=lambda w: queries.per_class_spec(CONFIG, w.dataset, get_class_names(w.dataset)).plain(),
     message:
-        "Report: AP of each class of {wildcards.dataset}"
+        "Plot the AP of each class of {wildcards.dataset}"
     script:
         "../workflow_scripts/per_class.py"
 
 
 rule training_curves:
     input:
-        histories=get_data_histories,
+        histories=lambda w: [
+            f"{RESULTS}/runs/{run.path}/history.parquet" for run in queries.trained_runs(PLAN, w.dataset)
+        ],
         code=get_code("training_curves"),
     output:
         png=report(
@@ -160,20 +173,29 @@ rule training_curves:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=get_curves_spec,
+        spec=lambda w: queries.curves_spec(CONFIG, PLAN, w.dataset).plain(),
     message:
-        "Report: training losses on {wildcards.dataset}"
+        "Plot the training losses on {wildcards.dataset}"
     script:
         "../workflow_scripts/training_curves.py"
 
 
 rule modality_gap:
     input:
-        captions=get_data_texts,
-        synthetic=get_data_synthetic,
-        test=get_data_test,
-        metrics=get_gap_metrics,
-        models=get_gap_models,
+        captions=lambda w: f"{RESULTS}/features/{CONFIG.use.clip}/captions/{CONFIG.datasets[w.dataset].pool}.parquet",
+        synthetic=lambda w: (
+            get_shards(
+                f"features/{CONFIG.use.clip}/images", CONFIG.datasets[w.dataset].pool, CONFIG.use.text_to_image, 1
+            )
+            if queries.images_to_generate(PLAN, CONFIG.datasets[w.dataset].pool)
+            else []
+        ),
+        test=lambda w: f"{RESULTS}/features/{CONFIG.use.clip}/test/{w.dataset}.parquet",
+        metrics=lambda w: get_metrics(queries.base_runs(PLAN, w.dataset, queries.GAP_METHODS)),
+        models=lambda w: [
+            f"{RESULTS}/runs/{run.path}/model.safetensors"
+            for run in queries.base_runs(PLAN, w.dataset, queries.PROMPT_METHODS)
+        ],
         code=get_code("modality_gap"),
     output:
         png=report(
@@ -195,14 +217,14 @@ rule modality_gap:
         mem_mb=2000,
         runtime=10,
     params:
-        spec=get_gap_spec,
+        spec=lambda w: queries.gap_spec(CONFIG, PLAN, w.dataset).plain(),
     message:
-        "Report: modality gap on {wildcards.dataset}"
+        "Plot the modality gap on {wildcards.dataset}"
     script:
         "../workflow_scripts/modality_gap.py"
 
 
 rule report:
-    """Target: all that the report page shows."""
+    """Target: all tables, figures and pictures of the report page."""
     input:
         get_everything(),

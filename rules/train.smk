@@ -1,12 +1,12 @@
-"""Training: one method, all seeds and label levels in one job, on cached features (paper, eqs. 1-7, section 4.1).
+"""Train a method on cached features, all seeds and label levels in one job (paper, eqs. 1-7, section 4.1).
 
 Inputs:
     captions/{pool}/{classes}-{filter}/labelled.parquet and the features of the captions, templates and images that the
     method's loss uses; a CLIP, whose text encoder carries the gradient to the prompts; for a method that learns from
     labels the features of the labelled training images
 Outputs:
-    protocols/{dataset}/{protocol}.parquet                  which labels, or which few images, are known at each level
-    runs/{dataset}/{method}/{variant}/model.safetensors     what was learned, seeds first; settings in the header
+    protocols/{dataset}/{protocol}.parquet                  the labels, or the few images, that are known at each level
+    runs/{dataset}/{method}/{variant}/model.safetensors     learned tensors, seeds first; settings in the header
     runs/{dataset}/{method}/{variant}/history.parquet       losses by seed and epoch
 """
 
@@ -29,29 +29,34 @@ rule protocol:
         mem_mb=2000,
         runtime=10,
     params:
-        spec=get_protocol_spec,
+        spec=lambda w: {
+            **queries.protocol_spec(CONFIG, PLAN, w.protocol, w.dataset),
+            "classes": get_class_names(w.dataset),
+        },
     message:
-        "Protocol: draw what {wildcards.protocol} knows of {wildcards.dataset}"
+        "Sample the known labels of {wildcards.dataset} (protocol {wildcards.protocol})"
     script:
         "../workflow_scripts/protocol.py"
 
 
 rule train:
     input:
-        # what the run's kinds of training rows read
-        labelled=read_by_rows("labelled", "captions/{run.pool}/{labels}/labelled.parquet"),
-        captions=read_by_rows("captions", "features/{run.clip}/captions/{run.pool}.parquet"),
-        templates=read_by_rows("templates", "features/{run.clip}/templates/{classes}.parquet"),
-        images=read_by_rows(
+        # the files that the run's kinds of training rows read
+        labelled=get_training_rows("labelled", "captions/{run.pool}/{labels}/labelled.parquet"),
+        captions=get_training_rows("captions", "features/{run.clip}/captions/{run.pool}.parquet"),
+        templates=get_training_rows("templates", "features/{run.clip}/templates/{classes}.parquet"),
+        images=get_training_rows(
             "images", "features/{run.clip}/images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}.parquet"
         ),
-        flagged=read_by_rows("flagged", "images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}-flagged.parquet"),
-        train=read_by_rows("train", "features/{run.clip}/train/{run.dataset}.parquet"),
-        train_images=read_by_rows("train_images", "images/train/{run.dataset}.parquet"),
-        protocol=get_train_protocol,
-        words=get_train_words,
-        model=get_run_clip,
-        code=get_train_code,
+        flagged=get_training_rows("flagged", "images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}-flagged.parquet"),
+        train=get_training_rows("train", "features/{run.clip}/train/{run.dataset}.parquet"),
+        train_images=get_training_rows("train_images", "images/train/{run.dataset}.parquet"),
+        protocol=lambda w: (
+            [f"{RESULTS}/protocols/{w.dataset}/{get_run(w).protocol}.parquet"] if get_run(w).protocol else []
+        ),
+        words=lambda w: get_existing(f"settings.{w.method}.word_vectors", get_run(w).settings.get("word_vectors")),
+        model=lambda w: get_backbone(get_run(w).clip),
+        code=lambda w: get_method_code("train", w.method, get_run(w).clip),
     output:
         model="<results>/runs/{dataset}/{method}/{variant}/model.safetensors",
         history="<results>/runs/{dataset}/{method}/{variant}/history.parquet",
@@ -70,8 +75,18 @@ rule train:
         runtime=720,
         gpu=1,
     params:
-        spec=get_train_spec,
+        spec=lambda w: {
+            "method": w.method,
+            "settings": dict(get_run(w).settings),
+            "seeds": list(get_run(w).seeds),
+            "protocol": get_run(w).protocol,
+            "levels": list(get_run(w).levels),
+            "novel": list(queries.novel_classes(PLAN, get_run(w))),
+            "clip": CONFIG.clip[get_run(w).clip].model,
+            "classes": get_class_names(w.dataset),
+            "shards": CONFIG.pools[get_run(w).pool].shards,
+        },
     message:
-        "Train: {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
+        "Train {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"
     script:
         "../workflow_scripts/train.py"

@@ -1,10 +1,10 @@
-"""The zoo of the micro world: its CLIP, its text-to-image model and the judge, trained from nothing.
+"""Train the zoo of the micro world from scratch: its CLIP, its text-to-image model and the judge.
 
-Asked for by name alone: `snakemake --cores all zoo`. The weights in resources/zoo were made by it. An interrupted training
-goes on from its last checkpoint in results/zoo.
+No other target includes it: run `snakemake --cores all zoo`. It made the weights in resources/zoo. An interrupted run
+resumes from its last checkpoint in results/zoo.
 
 Outputs:
-    results/zoo/weights/manifest.json       and the weights beside it: point `model` of the config there, or copy them
+    results/zoo/weights/manifest.json       and the weights beside it; set `model` in the config to use them
 """
 
 
@@ -25,6 +25,6 @@ rule zoo:
         runtime=1440,
         gpu=1,
     message:
-        "Zoo: train the micro CLIP, the micro text-to-image model and the judge"
+        "Train the micro CLIP, the micro text-to-image model and the judge"
     script:
         "../workflow_scripts/zoo.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -50,3 +51,14 @@ class GenerationSettings(Part):
     def deciding(self) -> dict[str, Any]:
         """All that decides an image."""
         return {name: getattr(self, name) for name in GenerationSettings.model_fields if name not in NOT_DECIDING}
+
+
+def model_files(model: str) -> tuple[Path, ...]:
+    """The file whose content stands for a model, there or not: its manifest, or its own; none for a name on the hub."""
+    path = Path(model)
+    for manifest in (path / "manifest.json", path.parent / "manifest.json"):
+        if manifest.exists():
+            return (manifest,)
+    if path.is_dir():
+        return (path / "model_index.json",)
+    return (path,) if path.exists() or path.suffix in (".safetensors", ".pt") or model.count("/") > 1 else ()

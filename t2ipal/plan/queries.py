@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from t2ipal.plan.runs import (
     Run,
@@ -59,12 +60,22 @@ def labels_name(config: Config, dataset: str) -> str:
     """The name of a data set's caption labels in paths: class list and filter, words and cap where there are any."""
     data = config.datasets[dataset]
     limits = [f"-{name}{value}" for name, value in (("words", data.words), ("cap", data.cap)) if value]
-    return "".join((f"{Path(data.classes).stem}-{data.filter}", *limits))
+    return "".join((f"{classes_name(config, dataset)}-{data.filter}", *limits))
 
 
 def labels_owner(config: Config, plan: Plan, pool: str, labels: str) -> str:
     """The first data set whose caption labels have this name in paths."""
     return next(name for name in readers(config, plan, pool) if labels_name(config, name) == labels)
+
+
+def classes_name(config: Config, dataset: str) -> str:
+    """The name of a data set's class list in paths."""
+    return Path(config.datasets[dataset].classes).stem
+
+
+def classes_owner(config: Config, classes: str) -> str:
+    """The first data set whose class list has this name in paths."""
+    return next(name for name in config.datasets if classes_name(config, name) == classes)
 
 
 def images_to_generate(plan: Plan, pool: str) -> list[tuple[str, int]]:
@@ -79,6 +90,29 @@ def labelled_images(config: Config, plan: Plan) -> list[tuple[str, str]]:
     parts = [("test", name) for name in evaluated_datasets(config)]
     parts += [("validation", name) for name, dataset in config.datasets.items() if dataset.validation]
     return parts + [("train", name) for name in config.datasets if name in train]
+
+
+def photo_datasets(config: Config) -> list[str]:
+    """The data sets with photos to predict, in the config's order."""
+    return [name for name, dataset in config.datasets.items() if dataset.photos]
+
+
+def features(config: Config, plan: Plan) -> list[str]:
+    """The features that runs read, as paths below `features`, without suffix."""
+    paths: set[str] = set()
+    for run in plan.runs.values():
+        if run.trains:
+            data, clip = config.datasets[run.dataset], run.clip
+            labelled = {"test": data.test, "validation": data.validation, "train": run.reads("train")}
+            paths |= {f"{clip}/{part}/{run.dataset}" for part, needed in labelled.items() if needed}
+            if run.reads("captions"):
+                paths.add(f"{clip}/captions/{run.pool}")
+            if run.reads("templates"):
+                paths.add(f"{clip}/templates/{classes_name(config, run.dataset)}")
+            if run.reads("images"):
+                shards = product(range(run.samples), range(config.pools[run.pool].shards))
+                paths |= {f"{clip}/images/{run.pool}/{run.t2i}/sample{k}/shard-{i}" for k, i in shards}
+    return sorted(paths)
 
 
 # Runs
@@ -147,6 +181,23 @@ def search_levels(config: Config, protocol: str) -> list[int]:
     return sorted(
         {search.level for method, search in config.search.items() if method in getattr(config, protocol).methods}
     )
+
+
+def search_novel(config: Config, plan: Plan, method: str, dataset: str) -> tuple[str, ...]:
+    """The novel classes of a method's search, if its protocol has any."""
+    return plan.novel[dataset] if search_protocol(config, method) == NOVEL else ()
+
+
+def protocol_spec(config: Config, plan: Plan, name: str, dataset: str) -> dict[str, Any]:
+    """Contents of a protocol's file: levels and seeds of all its runs; of searches for a name "{protocol}-search"."""
+    protocol, _, search = name.partition("-")
+    runs = protocol_runs(plan, protocol, dataset)
+    if search:
+        levels, seeds = search_levels(config, protocol), list(config.search_seeds)
+    else:
+        levels = sorted({level for run in runs for level in run.levels})
+        seeds = sorted({seed for run in runs for seed in run.seeds})
+    return {"protocol": protocol, "levels": levels, "seeds": seeds, "novel": list(novel_classes(plan, runs[0]))}
 
 
 def searches(config: Config) -> list[tuple[str, str, str]]:

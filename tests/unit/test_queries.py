@@ -45,6 +45,45 @@ def test_labels_have_a_name_by_class_list_filter_and_limits() -> None:
     assert queries.labels_owner(config, plan, "micro", "voc2007-default-cap9") == "mine"
 
 
+def test_class_lists_have_a_name_in_paths() -> None:
+    assert queries.classes_name(CONFIG, "micro") == "voc2007"
+    assert queries.classes_owner(CONFIG, "voc2007") == "micro"
+
+
+def test_features_are_those_that_trainings_and_evaluations_read() -> None:
+    config, plan = bare("tai_dpt")
+    assert queries.features(config, plan) == [
+        "micro/captions/micro",
+        "micro/templates/voc2007",
+        "micro/test/micro",
+        "micro/validation/micro",
+    ]
+    names = queries.features(CONFIG, PLAN)
+    assert {name for name in names if name.startswith("micro/images/micro/micro/")} == {
+        f"micro/images/micro/micro/sample{k}/shard-0" for k in range(6)
+    }
+    assert {"micro/images/drop-20/micro/sample0/shard-0", "micro/train/micro", "small/test/micro"} <= set(names)
+    config, plan = planned(PHOTOS)
+    assert "micro/test/mine" not in queries.features(config, plan)
+    assert queries.photo_datasets(config) == ["mine"]
+
+
+def test_the_file_of_a_protocol_has_the_levels_of_all_its_runs_or_of_its_searches() -> None:
+    config, plan = planned({"search": {"partial_bce": {"level": 50, "grid": {"lr": [0.1]}}}})
+    runs = queries.protocol_runs(plan, "partial", "micro")
+    assert queries.protocol_spec(config, plan, "partial", "micro") == {
+        "protocol": "partial",
+        "levels": sorted({level for run in runs for level in run.levels}),
+        "seeds": sorted({seed for run in runs for seed in run.seeds}),
+        "novel": [],
+    }
+    search = queries.protocol_spec(config, plan, "partial-search", "micro")
+    assert (search["protocol"], search["seeds"]) == ("partial", list(config.search_seeds))
+    assert 50 in search["levels"]
+    assert queries.protocol_spec(config, plan, "novel", "micro")["novel"] == list(plan.novel["micro"])
+    assert queries.search_novel(config, plan, "partial_bce", "micro") == ()
+
+
 def test_images_are_generated_for_the_most_that_any_run_uses() -> None:
     assert queries.images_to_generate(PLAN, "micro") == [("micro", 6), ("steps-2", 1), ("steps-4", 1)]
     assert queries.images_to_generate(PLAN, "drop-20") == [("micro", 1)]
