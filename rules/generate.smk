@@ -36,7 +36,7 @@ rule generate:
         compile=lambda w: COMPILE.index(CONFIG.text_to_image[w.t2i].compile),
     params:
         spec=lambda w: {
-            "draw": CONFIG.text_to_image[w.t2i].deciding(),
+            "settings": CONFIG.text_to_image[w.t2i].deciding(),
             "seed": CONFIG.seed,
             "shards": CONFIG.pools[w.pool].shards,
         },

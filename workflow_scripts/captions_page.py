@@ -1,4 +1,4 @@
-"""Write captions with their nouns marked, and some that were left out."""
+"""Write a page of captions with their nouns marked, and of some rejected ones."""
 
 from typing import Any
 

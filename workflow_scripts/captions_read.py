@@ -1,4 +1,4 @@
-"""Read the captions of a pool, and list what is none."""
+"""Read the captions of a pool, and list rejects."""
 
 from typing import Any
 

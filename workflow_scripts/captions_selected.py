@@ -1,4 +1,4 @@
-"""List the captions of a pool that any data set keeps: each is drawn once."""
+"""List the captions of a pool that have a class of any data set: those to generate, each once."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.captions.files import write_selected
 
     count = write_selected(snakemake.input.labelled, snakemake.output.selected)
-    log.info("pool %s: %s captions to draw", snakemake.wildcards.pool, f"{count:,}")
+    log.info("pool %s: %s captions to generate images from", snakemake.wildcards.pool, f"{count:,}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Say all that the config needs and is not there, in one go, and where to get it."""
+"""List the models and data sets of the config that are missing or damaged, and where to get them."""
 
 from typing import Any
 

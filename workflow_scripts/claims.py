@@ -1,4 +1,4 @@
-"""Compare this run with what the paper claims: as a page and as CSV."""
+"""Compare this run with the claims of the paper, as a page and as CSV."""
 
 from typing import Any
 

@@ -1,11 +1,11 @@
-"""Say which words stood for each class, and how many captions they found."""
+"""List the words of each class, and how many captions match."""
 
 from typing import Any
 
 from t2ipal.runtime.job import run
 from t2ipal.runtime.progress import log
 
-SAID = 40
+SHOWN = 40
 
 
 def main(snakemake: Any) -> None:
@@ -14,10 +14,10 @@ def main(snakemake: Any) -> None:
 
     labels = read_parquet(snakemake.input.labelled, ["positive"])["positive"].to_pylist()
     rows = class_words(snakemake.params.spec["classes"], count_captions(labels))
-    for line in lines(rows, more=False)[:SAID]:
+    for line in lines(rows, more=False)[:SHOWN]:
         log.info("%s", line)
-    if len(rows) > SAID:
-        log.info("and %d classes more: see %s", len(rows) - SAID, snakemake.output.words)
+    if len(rows) > SHOWN:
+        log.info("and %d more classes: see %s", len(rows) - SHOWN, snakemake.output.words)
     for warning in warnings(rows):
         log.warning("warning: %s", warning)
     write_parquet(words_table(rows), snakemake.output.words)

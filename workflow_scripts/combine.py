@@ -1,4 +1,4 @@
-"""Make scores from the scores of other runs, and measure them."""
+"""Combine the scores of other runs, and measure the result."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Draw captions beside the images drawn from them, and count what was drawn again or left out."""
+"""Show captions beside their generated images, and count images that were retried or left out."""
 
 from typing import Any
 

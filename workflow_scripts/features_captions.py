@@ -1,4 +1,4 @@
-"""Features of captions."""
+"""Encode the captions of a pool."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Features of the images of a parquet file."""
+"""Encode the images of a parquet file."""
 
 from typing import Any
 

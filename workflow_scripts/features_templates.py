@@ -1,4 +1,4 @@
-"""Features of the prompt templates with each class name."""
+"""Encode the prompt templates with each class name."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ from t2ipal.runtime.progress import progress
 
 
 def main(snakemake: Any) -> None:
-    # What one shard compiled, the next one finds: images/{pool}/{t2i}/sample{k}/shard lies five below the results.
+    # Shards share compiled code in the results folder, the fourth parent of images/{pool}/{t2i}/sample{k}/shard.
     results = Path(snakemake.output.images).resolve().parents[4]
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(results / "cache/inductor"))
 
@@ -23,7 +23,7 @@ def main(snakemake: Any) -> None:
 
     spec, resources = snakemake.params.spec, snakemake.resources
     captions = read_shard(snakemake.input.captions, int(snakemake.wildcards.shard), spec["shards"])
-    settings = GenerationSettings(**spec["draw"], batch=resources.batch, compile=COMPILE[resources.compile])
+    settings = GenerationSettings(**spec["settings"], batch=resources.batch, compile=COMPILE[resources.compile])
     devices = min(torch.cuda.device_count(), resources.get("gpu", 1), -(-len(captions) // settings.batch))
     work = {"sample": int(snakemake.wildcards.sample), "seed": spec["seed"]}
     with progress(f"sample {work['sample']}", "images") as report:

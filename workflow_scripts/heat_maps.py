@@ -1,4 +1,4 @@
-"""Draw where classes look in test images."""
+"""Show heat maps of classes on test images."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Read a data set's labelled images, and list what is none."""
+"""Read the labelled images of a data set, and list rejects."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ def prompt_distances(
         if "class_global" in tensors:
             distances.append((method, [modality_gap(test, seed) for seed in tensors["class_global"]]))
         else:
-            log.info("%s: no class prompts, not shown", path)
+            log.info("%s: no class prompts, left out", path)
     return distances
 
 

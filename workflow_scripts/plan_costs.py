@@ -1,4 +1,4 @@
-"""Say what a config will cost before anything runs, and write nothing."""
+"""Estimate what a config costs before a run; print a table, write nothing."""
 
 import shutil
 import sys

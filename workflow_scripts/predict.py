@@ -1,4 +1,4 @@
-"""Say what is in a folder of photos: tables, and a page to look at."""
+"""Predict the classes of a folder of photos: tables, and a page of the photos."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sample which labels, or which few images, a protocol lets methods know."""
+"""Sample the labels, or the few images, that a protocol reveals to methods."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Make one file of a run: what it learned, and all that predicting needs."""
+"""Write one file with the learned tensors of a run and all that predicting needs."""
 
 from typing import Any
 

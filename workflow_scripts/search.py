@@ -1,4 +1,4 @@
-"""Try the settings of a label-trained method on validation images, and say which are best there."""
+"""Try settings of a label-trained method on validation images, and report the best."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Plot a metric over one setting of one method, the paper's values beside it."""
+"""Plot a metric over one setting of one method, with the paper's values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Write a table of the paper with ours in it, in five formats."""
+"""Write a table of this run beside the paper's numbers, in five formats."""
 
 from typing import Any
 

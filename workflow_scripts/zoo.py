@@ -1,4 +1,4 @@
-"""Train the zoo of the micro world into the folder of its manifest."""
+"""Train the models of the micro world, and write them beside their manifest."""
 
 from pathlib import Path
 from typing import Any

@@ -63,8 +63,6 @@ def rules() -> dict[str, dict[str, list[str]]]:
         text = file.read_text(encoding="utf-8")
         for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)*)", text, re.MULTILINE):
             found[name] = {part: _paths(body, part) for part in ("output", "log", "benchmark")}
-        for parent, name in re.findall(r"^use rule (\w+) as (\w+) with", text, re.MULTILINE):
-            found[name] = found[parent]
     return found
 
 

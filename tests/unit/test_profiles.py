@@ -28,7 +28,6 @@ def memory() -> dict[str, int]:
             amount = re.search(r"mem_mb=(\d+)", body)
             if amount:
                 found[name] = int(amount[1])
-        found |= {name: found[parent] for parent, name in re.findall(r"^use rule (\w+) as (\w+) with", text, re.M)}
     return found
 
 
