@@ -41,13 +41,14 @@ lint: $(STAMP) ## style of Python and Snakemake files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/python -m t2ipal.config --check
 	@$(BIN)/snakemake --lint
 
 format: $(STAMP) ## rewrite files in the style that lint checks
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/snakefmt Snakefile rules
-	@$(BIN)/python -m t2ipal.config > resources/config.schema.json
+	@$(BIN)/python -m t2ipal.config --write
 
 lock: $(STAMP) ## rewrite envs/requirements.txt for what pyproject.toml asks for; versions that fit stay
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal \

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -16,6 +17,8 @@ from pydantic import BaseModel
 from t2ipal import methods
 from t2ipal.cli import make_parser
 from t2ipal.config import Config, load_config
+from t2ipal.config.__main__ import PAGE, SCHEMA, main
+from t2ipal.config.settings_table import text_of
 from t2ipal.plan.make import make_plan
 from t2ipal.plan.runs import settings_of
 from t2ipal.version import VERSION
@@ -99,39 +102,20 @@ def test_every_key_of_the_36_choices_is_named_in_full() -> None:
         assert [word for word in words if not is_key(word)] == [], number
 
 
-def text_of(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def range_of(field: Any) -> str:
-    """What a setting may be, as the page writes it."""
-    if field.annotation is bool:
-        return "true, false"
-    if field.annotation == str | None:
-        return "null or text"
-    if choices := get_args(field.annotation):
-        return ", ".join(choices)
-    bounds = [("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")]
-    return ", ".join(
-        f"{sign} {getattr(item, name)}" for name, sign in bounds for item in field.metadata if hasattr(item, name)
-    )
-
-
-def test_the_table_of_settings_is_that_of_the_code() -> None:
-    documented = {}
-    for key, users, value, allowed, _ in table_rows(section(DEVIATIONS, "The settings of the methods")):
-        for user in users.split(", "):
-            assert (user, key.strip("`")) not in documented
-            documented[user, key.strip("`")] = (value, allowed)
-    fields = {
-        (name, key): field for name in methods.names() for key, field in methods.get(name).Settings.model_fields.items()
-    }
-    assert documented.keys() == fields.keys()
-    assert {key: value for key, (value, _) in documented.items()} == {
-        key: text_of(field.default) for key, field in fields.items()
-    }
-    numbers = {key: range_of(field) for key, field in fields.items() if key[1] != "template"}
-    assert {key: documented[key][1] for key in numbers} == numbers
+def test_the_check_of_generated_files_catches_a_change(tmp_path: Path) -> None:
+    for path in (SCHEMA, PAGE):
+        (tmp_path / path).parent.mkdir()
+        shutil.copy(ROOT / path, tmp_path / path)
+    main(["--check"], tmp_path)
+    page, schema = tmp_path / PAGE, tmp_path / SCHEMA
+    right = page.read_text(encoding="utf-8")
+    page.write_text(right.replace("| `gamma` | t2i_pal | 0.2 |", "| `gamma` | t2i_pal | 0.3 |"), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"^error: docs/deviations.md: stale; make format renews it$"):
+        main(["--check"], tmp_path)
+    schema.unlink()
+    main(["--write"], tmp_path)
+    main(["--check"], tmp_path)
+    assert page.read_text(encoding="utf-8") == right
 
 
 def test_the_default_run_is_as_the_page_says() -> None:
