@@ -9,12 +9,10 @@ from statistics import mean, stdev
 import numpy as np
 
 from t2ipal.errors import UserError
+from t2ipal.metrics import bootstrap
 from t2ipal.metrics.records import Record
 from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.tables.model import Value
-
-LEVEL = 95.0
-"""Percent of the resamples that an interval holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +81,7 @@ def difference(ours: Result, base: Result) -> Value:
 
 
 def difference_interval(ours: Result, base: Result) -> tuple[float | None, float | None]:
-    """The 95 % interval of the difference of the seeds' means over the common resamples (percentiles).
+    """The 95 % interval of the difference of the seeds' means over the common resamples.
 
     None twice where there are no resamples.
 
@@ -95,15 +93,17 @@ def difference_interval(ours: Result, base: Result) -> tuple[float | None, float
         raise UserError(
             f"metrics of {ours.run}: {sizes[0]} resamples, of {base.run}: {sizes[1]}; expected the same for both"
         )
-    return _percentiles(ours.resamples.mean(0) - base.resamples.mean(0)) or (None, None)
+    resamples = ours.resamples.mean(0) - base.resamples.mean(0)
+    return bootstrap.interval(ours.mean - base.mean, resamples) if len(resamples) else (None, None)
 
 
 def interval(result: Result) -> tuple[float, float] | None:
-    """The 95 % interval of the mean over the seeds (percentiles); None where there are no resamples.
+    """The 95 % interval of the mean over the seeds; None where there are no resamples.
 
     The resamples are the same for all seeds: the mean over the seeds is the bootstrap of the mean.
     """
-    return _percentiles(result.resamples.mean(0))
+    resamples = result.resamples.mean(0)
+    return bootstrap.interval(result.mean, resamples) if len(resamples) else None
 
 
 def averaged(results: Sequence[Result]) -> Result:
@@ -122,14 +122,6 @@ def averaged(results: Sequence[Result]) -> Result:
     return Result(
         first.run, first.metric, first.seeds, values, np.mean([result.resamples for result in results], axis=0)
     )
-
-
-def _percentiles(resamples: np.ndarray) -> tuple[float, float] | None:
-    if not len(resamples):
-        return None
-    tail = (100 - LEVEL) / 2
-    low, high = np.percentile(resamples, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def _named(record: Record) -> str:
