@@ -66,8 +66,8 @@ def average_precision(
     if difficult == "negative":
         labels = (labels == 1).astype(np.int8)
     ones = np.ones((len(scores), 1))
-    found = [precision_of(rank(*column), ones)[0][0] for column in zip(scores.T, labels.T, strict=True)]
-    return 100 * np.array(found)
+    precisions = [precision_of(rank(*column), ones)[0][0] for column in zip(scores.T, labels.T, strict=True)]
+    return 100 * np.array(precisions)
 
 
 def mean_average_precision(scores: ArrayLike, labels: ArrayLike, difficult: Difficult = "negative") -> float:

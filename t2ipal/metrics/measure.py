@@ -31,13 +31,13 @@ def score(
     from t2ipal.device import pick_device
 
     method, tensors, header = read_model(model)
-    place = pick_device(device)
-    tensors = {name: value.to(place) for name, value in tensors.items()}
+    chosen = pick_device(device)
+    tensors = {name: value.to(chosen) for name, value in tensors.items()}
     values = {}
     for part, images in features.items():
         if header["clip_sha256"] != images.clip_sha256:
-            wanted, found = header["clip_sha256"][:12], images.clip_sha256[:12]
-            raise UserError(f"{model}: trained with CLIP {wanted}, but the {part} images' features are of {found}")
+            own, other = header["clip_sha256"][:12], images.clip_sha256[:12]
+            raise UserError(f"{model}: trained with CLIP {own}, but the {part} images' features are of {other}")
         values[part] = method.scores(tensors, images).cpu().numpy().astype(np.float32)
     members = tuple((level, seed) for level in header["levels"] for seed in header["seeds"])
     ids = {part: images.ids for part, images in features.items()}
@@ -70,16 +70,16 @@ def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:
     first = sources[0]
     if how["kind"] == "novel":
         columns = [first.classes.index(name) for name in how["classes"]]
-        values = {part: found[..., columns] for part, found in first.values.items()}
+        values = {part: scores[..., columns] for part, scores in first.values.items()}
         return replace(first, classes=tuple(how["classes"]), values=values)
     if how["kind"] == "sparc":
-        return replace(first, values={part: standardise(found) for part, found in first.values.items()})
+        return replace(first, values={part: standardise(scores) for part, scores in first.values.items()})
     members = max((source.members for source in sources), key=len)
     base, partner = (align(source, members, "fusion") for source in sources)
     if (base.classes, base.ids) != (partner.classes, partner.ids):
         raise UserError("fusion: the two runs differ in images or classes; expected scores of the same")
     values = {
-        part: fuse(partner.values[part], found, how["weight"], how["norm"]) for part, found in base.values.items()
+        part: fuse(partner.values[part], scores, how["weight"], how["norm"]) for part, scores in base.values.items()
     }
     return replace(base, values=values)
 

@@ -30,17 +30,17 @@ def class_balanced_rows(labels: ArrayLike, draws: int | None = None, seed: int =
     """
     positive = np.asarray(labels) == 1
     rows_of = [np.flatnonzero(column) for column in positive.T]
-    for c, rows in enumerate(rows_of):
-        if not len(rows):
+    for c, rows_with in enumerate(rows_of):
+        if not len(rows_with):
             raise UserError(f"class-balanced draw: class {c} has no image; expected one of each class")
     draws = len(positive) if draws is None else draws
     tries = np.random.RandomState(seed).randint(len(rows_of), size=draws)
-    counts, found = np.zeros(len(rows_of), dtype=np.int64), np.empty(draws, dtype=np.int64)
+    counts, rows = np.zeros(len(rows_of), dtype=np.int64), np.empty(draws, dtype=np.int64)
     for n, c in enumerate(tries):
         rarest = c if counts[c] == counts.min() else counts.argmin()
-        found[n] = rows_of[rarest][n % len(rows_of[rarest])]
-        counts += positive[found[n]]
-    return found
+        rows[n] = rows_of[rarest][n % len(rows_of[rarest])]
+        counts += positive[rows[n]]
+    return rows
 
 
 def laso_average_precision(scores: ArrayLike, labels: ArrayLike, draws: int | None = None, seed: int = 0) -> np.ndarray:

@@ -45,7 +45,7 @@ def precision_of(ranking: Ranking, weights: np.ndarray) -> tuple[np.ndarray, np.
     """Average precision [B] (0 without a positive) and the weight [B] of the positives, for weights [N, B]."""
     hits = np.add.reduceat(weights[ranking.hits], ranking.hit_starts, axis=0)
     seen = np.cumsum(np.add.reduceat(weights[ranking.rows], ranking.starts, axis=0), axis=0)
-    found = np.cumsum(hits, axis=0)
-    precision = np.divide(found, np.maximum(seen, 1, out=seen), out=seen)
+    hits_so_far = np.cumsum(hits, axis=0)
+    precision = np.divide(hits_so_far, np.maximum(seen, 1, out=seen), out=seen)
     summed = np.multiply(hits, precision, out=precision).sum(0, dtype=np.float64)
-    return summed / np.maximum(found[-1], 1), found[-1]
+    return summed / np.maximum(hits_so_far[-1], 1), hits_so_far[-1]

@@ -35,7 +35,7 @@ class Scores:
 
     def of(self, level: int) -> tuple[int, ...]:
         """Seeds at a level, in the order of the members."""
-        return tuple(seed for found, seed in self.members if found == level)
+        return tuple(seed for at, seed in self.members if at == level)
 
 
 def write_scores(path: str | Path, scores: Scores) -> None:
@@ -49,8 +49,8 @@ def write_scores(path: str | Path, scores: Scores) -> None:
             raise AssertionError(f"{path}: scores {values.shape} of {part} images")
         rows = len(ids) * len(scores.members)
         columns["part"].append(pa.array([part] * rows))
-        for name, place in (("level", 0), ("seed", 1)):
-            numbers = np.array([member[place] for member in scores.members], dtype=np.int64)
+        for name, position in (("level", 0), ("seed", 1)):
+            numbers = np.array([member[position] for member in scores.members], dtype=np.int64)
             columns[name].append(pa.array(np.repeat(numbers, len(ids))))
         columns["image_id"].append(pa.array(list(ids) * len(scores.members)))
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
@@ -85,9 +85,9 @@ def read_scores(path: str | Path) -> Scores:
         if named.setdefault(part, tuple(ids[start:stop])) != tuple(ids[start:stop]):
             raise UserError(f"{path}: the {part} images of two models differ; expected the same")
         values.setdefault(part, []).append(flat[start:stop])
-    if not members or any(found != members[TEST] for found in members.values()):
+    if not members or any(of_part != members[TEST] for of_part in members.values()):
         raise UserError(f"{path}: its parts hold different models; expected scores of the test images for each")
-    return Scores(tuple(members[TEST]), classes, named, {part: np.stack(found) for part, found in values.items()})
+    return Scores(tuple(members[TEST]), classes, named, {part: np.stack(blocks) for part, blocks in values.items()})
 
 
 def align(scores: Scores, members: Sequence[Member], what: str) -> Scores:
@@ -104,5 +104,5 @@ def align(scores: Scores, members: Sequence[Member], what: str) -> Scores:
         if chosen not in scores.members:
             raise UserError(f"{what}: no scores for seed {seed} at level {level}; expected the same seeds in both runs")
         rows.append(scores.members.index(chosen))
-    values = {part: found[rows] for part, found in scores.values.items()}
+    values = {part: scored[rows] for part, scored in scores.values.items()}
     return Scores(tuple(members), scores.classes, scores.ids, values)
