@@ -1,14 +1,14 @@
 """Generate images from captions by a text-to-image model, and read labelled images (paper, section 3.1).
 
 Inputs:
-    captions/{pool}/selected.parquet                       captions to generate
+    captions/{pool}/selected.parquet                            captions to generate
     a diffusers pipeline, as the config's `text_to_image` names it
     the labelled images of a data set, as the config's `datasets` name them; none for the micro world
 Outputs:
-    images/{pool}/{t2i}/sample{k}/shard-{i}.parquet     image k of each caption of shard i
+    images/{pool}/{t2i}/sample{k}/shard-{i}.parquet             image k of each caption of shard i
     images/{pool}/{t2i}/sample{k}/shard-{i}-flagged.parquet     images that are black, NaN or flagged; not used
-    images/{test,train,validation}/{dataset}.parquet               labelled images, as bytes or as paths
-    images/{test,train,validation}/{dataset}-rejects.parquet       rejected files, with the reason
+    images/{test,train,validation}/{dataset}.parquet            labelled images, as bytes or as paths
+    images/{test,train,validation}/{dataset}-rejects.parquet    rejected files, with the reason
 """
 
 
