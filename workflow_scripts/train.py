@@ -47,7 +47,7 @@ def main(snakemake: Any) -> None:
             history += [{"level": level, **row} for row in epochs]
     header = {name: spec[name] for name in ("seeds", "levels")} | {"classes": spec["novel"] or spec["classes"]}
     write_parquet(history_table(history), snakemake.output.history)
-    about = {**header, "clip": backbone.name, "clip_sha256": backbone.sha256}
+    about = {**header, "clip": backbone.name, "clip_sha256": backbone.sha256, "encoder": backbone.kind}
     write_model(snakemake.output.model, join_levels(learned), spec["method"], spec["settings"], **about)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.config.schema import Config
 from t2ipal.errors import UserError
@@ -36,6 +37,11 @@ def check_references(config: Config) -> None:
         raise unknown("use.text_to_image", config.use.text_to_image, config.text_to_image, "text-to-image model")
     if config.use.clip not in config.clip:
         raise unknown("use.clip", config.use.clip, config.clip, "CLIP model")
+    for name, clip in config.clip.items():
+        try:
+            backbones.split(clip.model)
+        except UserError as error:
+            raise UserError(f"config: clip.{name}.model: {error}") from error
     if len(set(config.seeds)) < len(config.seeds):
         raise UserError(f"config: seeds: {config.seeds} holds one twice (expected different seeds)")
     if both := set(config.seeds) & set(config.search_seeds):

@@ -56,10 +56,12 @@ class TextToImage(GenerationSettings):
     samples: Count = Field(description="images per caption, a whole number >= 1 (the paper: 6)")
 
 
-class Clip(Part):
-    """A CLIP model and how it sees images."""
+class BackboneConfig(Part):
+    """A backbone and how it sees images."""
 
-    model: str = Field(description="a .safetensors or .pt file, or a name of OpenAI's, such as RN101")
+    model: str = Field(
+        description="a .safetensors or .pt file, or an OpenAI model name such as RN101; 'kind:' in front names another"
+    )
     image_size: Annotated[int, Field(ge=32, multiple_of=32)] = Field(description="pixels, a multiple of 32")
     crop: Literal["center", "squash"] = Field("center", description="'center' crop or 'squash'")
     batch: Count = Field(256, description="images encoded together, a whole number >= 1")
@@ -201,7 +203,7 @@ class Config(Part):
     pools: dict[Name, Captions] = Field(min_length=1, description="caption pools by name")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="data sets by name")
     text_to_image: dict[Name, TextToImage] = Field(description="text-to-image models by name")
-    clip: dict[Name, Clip] = Field(min_length=1, description="CLIP models by name")
+    clip: dict[Name, BackboneConfig] = Field(min_length=1, description="CLIP models by name")
     use: Use = Field(description="the models that runs use")
     methods: list[str] = Field(min_length=1, description="methods of t2ipal/methods/, or dotted paths of your own")
     extra: dict[Name, Variation] = Field({}, description="further rows of Table 1 by name")

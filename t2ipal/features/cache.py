@@ -51,6 +51,7 @@ class ImageFeatures:
         local: [N, HW, D].
         grid: rows and columns of the local map, HW = rows x columns.
         clip_sha256: weights that made them.
+        encoder: kind of backbone that made them.
     """
 
     ids: tuple[str, ...]
@@ -59,6 +60,7 @@ class ImageFeatures:
     local: Tensor
     grid: tuple[int, int]
     clip_sha256: str
+    encoder: str = "openai"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class TextFeatures:
         tokens: [T] int32.
         offsets: [N + 1] int64; text n has the positions offsets[n] to offsets[n + 1].
         clip_sha256: weights that made them.
+        encoder: kind of backbone that made them.
     """
 
     ids: tuple[str, ...]
@@ -80,6 +83,7 @@ class TextFeatures:
     tokens: Tensor
     offsets: Tensor
     clip_sha256: str
+    encoder: str = "openai"
 
     def padded(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Local features of the texts `index` [B] and which positions they fill: ([B, L, D], [B, L] bool).
@@ -129,8 +133,8 @@ def load_image_features(paths: Paths, budget: MemoryBudget | None = None, in_ste
     sizes = {"global_pos": dim, "global_nopos": dim, "local": dim * grid[0] * grid[1]}
     columns = _vectors(source, sizes, budget, in_steps)
     local = columns["local"].unflatten(1, (-1, dim))
-    sha256 = source.metadata["clip_sha256"]
-    return ImageFeatures(source.ids, columns["global_pos"], columns["global_nopos"], local, grid, sha256)
+    maker = source.metadata["clip_sha256"], source.metadata["encoder"]
+    return ImageFeatures(source.ids, columns["global_pos"], columns["global_nopos"], local, grid, *maker)
 
 
 def load_global_features(paths: Paths, column: str) -> Tensor:
@@ -167,8 +171,8 @@ def load_text_features(paths: Paths, budget: MemoryBudget | None = None) -> Text
         rows = np.repeat(offsets[ranks] - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
         _fill(tokens, rows, batch.column("tokens").flatten().to_numpy())
         _fill(local, rows, batch.column("local").flatten().to_numpy().reshape(-1, dim))
-    sha256 = source.metadata["clip_sha256"]
-    return TextFeatures(source.ids, pooled, local, tokens, torch.from_numpy(offsets), sha256)
+    maker = source.metadata["clip_sha256"], source.metadata["encoder"]
+    return TextFeatures(source.ids, pooled, local, tokens, torch.from_numpy(offsets), *maker)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def score(
     """The scores of a saved model on image sets by name ("test", "validation"), and the model's header.
 
     Raises:
-        UserError: the model was trained on features of another CLIP.
+        UserError: the model was trained on features of another backbone.
     """
     from t2ipal.device import pick_device
 
@@ -38,6 +38,12 @@ def score(
         if header["clip_sha256"] != images.clip_sha256:
             own, other = header["clip_sha256"][:12], images.clip_sha256[:12]
             raise UserError(f"{model}: trained with CLIP {own}, but the {part} images' features are of {other}")
+        kind = header.get("encoder", "openai")
+        if kind != images.encoder:
+            raise UserError(
+                f"{model}: trained with a backbone of kind {kind}, but the {part} images' features are of "
+                f"kind {images.encoder}"
+            )
         values[part] = method.scores(tensors, images).cpu().numpy().astype(np.float32)
     members = tuple((level, seed) for level in header["levels"] for seed in header["seeds"])
     ids = {part: images.ids for part, images in features.items()}

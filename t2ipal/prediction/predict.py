@@ -151,7 +151,7 @@ class Recogniser:
             )
         ids = tuple(str(read.path) for read in rows)
         grid = self.backbone.grid(self.header["clip"]["image_size"])
-        return ImageFeatures(ids, *(part.half() for part in parts), grid, self.backbone.sha256)
+        return ImageFeatures(ids, *(part.half() for part in parts), grid, self.backbone.sha256, self.backbone.kind)
 
     def _heat(self, features: ImageFeatures, scores: np.ndarray, maps: int) -> list[dict[int, np.ndarray]]:
         """By photo: the maps of the highest-scored classes, each divided by its maximum."""

@@ -117,7 +117,7 @@ def load_recogniser(path: str | Path, clip: str | Path | None = None, device: st
     return Loaded(method, {name: value.to(target) for name, value in tensors.items()}, header, model)
 
 
-def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | None) -> str:
+def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | None = None) -> str:
     """The CLIP: `moved` if given; else at its recorded path, at that path relative to the recogniser, or, if it is one
     of the zoo's, among the installed files; or its name.
     """
@@ -127,7 +127,7 @@ def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | N
     if about["path"] is None:
         return str(about["name"])
     paths = [Path(about["path"]), Path(path).resolve().parent / about["relative"]]
-    folder, _, name = str(about["name"]).partition("/")
+    folder, _, name = backbones.split(about["name"])[1].partition("/")
     if folder == "resources":
         paths.append(resource(name))
     for file in paths:

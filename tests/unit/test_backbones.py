@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import torch
 import torch.nn.functional as F
+from configs import default, merged
 from PIL import Image
 from tiny_clip import SIDE, tiny_clip
 from torch import Tensor
@@ -23,13 +24,14 @@ from t2ipal import backbones, methods
 from t2ipal.backbones import load_backbone
 from t2ipal.backbones.base import Description, ImageTextEncoder
 from t2ipal.captions.templates import templates
+from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.features.cache import load_image_features, load_text_features
 from t2ipal.features.extract import extract_captions, extract_images, extract_texts
 from t2ipal.methods.model_files import write_model
 from t2ipal.metrics import measure
 from t2ipal.models.prompts import PromptEncoder, encode_plain
-from t2ipal.rows.data import TrainingFiles, read_training_data
+from t2ipal.rows.data import TrainingData, TrainingFiles, read_training_data
 from t2ipal.store import open_parquet, read_parquet, write_parquet, write_tensors
 from t2ipal.training.train import fit
 
@@ -141,7 +143,7 @@ def test_another_kind_is_extracted_trained_and_scored(name: str, letters: ImageT
     assert len(losses) == (0 if name == "zsclip" else 3)
     assert losses == sorted(losses, reverse=True)
     about = {"seeds": [1, 2][: 1 if name == "zsclip" else 2], "levels": [0], "classes": list(NAMES)}
-    about |= {"clip": letters.name, "clip_sha256": letters.sha256}
+    about |= {"clip": letters.name, "clip_sha256": letters.sha256, "encoder": letters.kind}
     write_model(tmp_path / "model.safetensors", learned, name, settings.model_dump(), **about)
     scores, _ = measure.score(
         tmp_path / "model.safetensors", {"test": load_image_features(tmp_path / "f-test.parquet")}
@@ -311,6 +313,24 @@ def test_older_feature_files_are_of_openais_clip(letters: ImageTextEncoder, tmp_
     assert load_image_features(tmp_path / "older.parquet").ids == ("u", "v", "w")
     with pytest.raises(UserError, match="encoder is openai, expected letters"):
         load_image_features([tmp_path / "f-test.parquet", tmp_path / "older.parquet"])
+
+
+def test_scores_are_of_the_backbone_that_trained(letters: ImageTextEncoder, tmp_path: Path) -> None:
+    """The same file of weights, read by two kinds of backbone, is two models."""
+    write_features(tmp_path, letters)
+    images = load_image_features(tmp_path / "f-test.parquet")
+    kind = methods.get("zsclip")
+    learned, _ = fit(kind, kind.Settings(), letters, NAMES, TrainingData(), (1,), device="cpu")
+    about = {"seeds": [1], "levels": [0], "classes": list(NAMES), "clip": "a", "clip_sha256": letters.sha256}
+    write_model(tmp_path / "model.safetensors", learned, "zsclip", {}, **about)
+    with pytest.raises(UserError, match=r"trained with a backbone of kind openai, .* test images' .* of kind letters"):
+        measure.score(tmp_path / "model.safetensors", {"test": images})
+
+
+def test_an_unknown_kind_is_an_error_of_the_config() -> None:
+    config = merged(default(), {"clip": {"micro": {"model": "siglop:a"}}})
+    with pytest.raises(UserError, match=r"config: clip.micro.model: model 'siglop:a': no backbone of kind 'siglop'"):
+        load_config(config)
 
 
 def test_a_model_is_named_by_kind(letters: ImageTextEncoder, tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_one_file_knows_all(made: Path, loaded: Recogniser) -> None:
     assert header["seeds"] == [1, 2]
     assert header["settings"]["n_ctx"] == 4
     assert header["clip"] == {"name": str(made / "clip.safetensors"), "path": str(made / "clip.safetensors"),
-                              "relative": "clip.safetensors", **CLIP}  # fmt: skip
+                              "kind": "openai", "relative": "clip.safetensors", **CLIP}  # fmt: skip
     assert loaded.classes == NAMES
 
 
