@@ -10,13 +10,9 @@ and `store_size` of `text_to_image` change. On a GPU the model is fast, and deco
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
@@ -26,15 +22,14 @@ from t2ipal.backbones.base import ImageTextEncoder
 from t2ipal.device import pick_device
 from t2ipal.features.extract import encode_images, extract_images
 from t2ipal.images.encode import decode, encode, shrink
+from t2ipal.resource_files import resource
 from t2ipal.store import write_parquet
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(ROOT / "resources/zoo/clip.safetensors"))
+    parser.add_argument("--model", default=str(resource("zoo/clip.safetensors")))
     parser.add_argument("--side", type=int, default=512, help="pixels of a drawn image")
     parser.add_argument("--stored", type=int, nargs="*", default=[512, 448, 224], help="pixels of a stored one")
     parser.add_argument("--image-size", type=int, default=224, help="pixels that CLIP sees")

@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-ZOO = ROOT / "resources/zoo/text-to-image"
+from t2ipal.resource_files import resource
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(ZOO), help="folder of a pipeline (%(default)s)")
+    parser.add_argument(
+        "--model", default=str(resource("zoo/text-to-image")), help="folder of a pipeline (%(default)s)"
+    )
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--batch", type=int, default=64)

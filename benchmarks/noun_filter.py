@@ -15,18 +15,13 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the speed is that of one core
 
 import resource
-import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from t2ipal.captions.audit import Agreement, agreement, halves, read_samples
 from t2ipal.captions.nouns import NounFilter
 from t2ipal.captions.tai_dpt import TaiDptFilter
 from t2ipal.classes import load_classes
-
-TIMED = 5000  # captions, at least
 
 
 def main() -> None:
@@ -34,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captions", type=Path)
     parser.add_argument("--terms", type=int, default=0, help="show the words with most errors in the tuning half")
+    parser.add_argument("--timed", type=int, default=5000, help="captions to take the time of, at least (%(default)s)")
     arguments = parser.parse_args()
 
     samples = list(read_samples(arguments.captions))
@@ -51,7 +47,7 @@ def main() -> None:
             if half == "tuning" and arguments.terms:
                 show_terms(result, classes.names, arguments.terms)
         texts = [sample.text for sample in samples]
-        texts *= -(-TIMED // len(texts))
+        texts *= -(-arguments.timed // len(texts))
         started, wall = time.process_time(), time.perf_counter()
         count = sum(1 for _ in labeller.label(texts))
         rate, wall_rate = count / (time.process_time() - started), count / (time.perf_counter() - wall)

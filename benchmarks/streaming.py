@@ -33,10 +33,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit")]
-
-CAPTIONS, SAMPLES, SHARDS, CLASSES, TOKENS = 1000, 6, 2, 20, 14
+SAMPLES, SHARDS, CLASSES, TOKENS = 6, 2, 20, 14
 SEEDS, BATCH = (1, 2, 3), 64
 
 
@@ -48,6 +45,7 @@ def main() -> None:
     parser.add_argument("--extract", type=int, nargs="*", default=[1, 10])
     parser.add_argument("--ways", nargs="*", default=["plain", "memory", "scratch"])
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--captions", type=int, default=1000, help="those of one time the default (%(default)s)")
     parser.add_argument("--folder", default=None, help="where features and scratch files go, removed afterwards")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -59,16 +57,16 @@ def main() -> None:
     for name, (dim, side, times) in {"128, 3x3": (128, 3, options.times), "512, 7x7": (512, 7, options.wide)}.items():
         for factor in times:
             with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-                _child(f"make {folder} {CAPTIONS * factor} {dim} {side}", options.folder)
+                _child(f"make {folder} {options.captions * factor} {dim} {side}", options.folder)
                 size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
                 for way in options.ways:
                     found = _child(f"read {folder} {way} {options.steps}", options.folder)
-                    cells = [name, f"{SAMPLES * CAPTIONS * factor:,}", f"{size:.0f}", way, *found]
+                    cells = [name, f"{SAMPLES * options.captions * factor:,}", f"{size:.0f}", way, *found]
                     print(" ".join(f"{cell:>12}" for cell in cells), flush=True)
     for factor in options.extract:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            found = _child(f"extract {folder} {SAMPLES * CAPTIONS * factor}", options.folder)
-            cells = ["extraction", f"{SAMPLES * CAPTIONS * factor:,}", "", "", *found]
+            found = _child(f"extract {folder} {SAMPLES * options.captions * factor}", options.folder)
+            cells = ["extraction", f"{SAMPLES * options.captions * factor:,}", "", "", *found]
             print(" ".join(f"{cell:>12}" for cell in cells), flush=True)
 
 
@@ -230,6 +228,15 @@ def _evict(tensor: Any) -> None:
         raise OSError(ctypes.get_errno(), "madvise")
 
 
+def random_clip() -> Any:
+    """A small CLIP of random weights."""
+    from t2ipal.backbones.openai.encoder import OpenAIEncoder
+    from t2ipal.backbones.openai.variants import Sizes, build_sizes
+
+    sizes = Sizes(32, 32, (1, 1, 1, 1), 8, 0, 8, 64, 1, 1)
+    return OpenAIEncoder(build_sizes(sizes).eval().requires_grad_(False), "random")
+
+
 def extract(folder: str, count: str) -> list[str]:
     """Write pictures and pass them through a small CLIP."""
     import io
@@ -237,7 +244,6 @@ def extract(folder: str, count: str) -> list[str]:
     import numpy as np
     import pyarrow as pa
     from PIL import Image
-    from tiny_clip import tiny_clip
 
     from t2ipal.features.extract import extract_images
     from t2ipal.store import parquet_writer
@@ -255,7 +261,7 @@ def extract(folder: str, count: str) -> list[str]:
                 for key in ids[start : start + 256]
             ]
             writer.write_table(pa.Table.from_pylist(rows, schema))
-    clip, peak, started = tiny_clip(), Peak(), time.perf_counter()
+    clip, peak, started = random_clip(), Peak(), time.perf_counter()
     extract_images(f"{folder}/images.parquet", f"{folder}/features.parquet", clip, image_size=32)
     seconds = time.perf_counter() - started
     peak.look()
