@@ -17,7 +17,6 @@ import argparse
 import io
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from t2ipal.resource_files import resource
 
@@ -57,16 +56,16 @@ def _measure(options: argparse.Namespace) -> None:
     print(f"{'way':<44}{'images/s':>10}{'gain':>8}")
     plain = images / _plain(base, captions)
     print(f"{f'plain diffusers, {steps} steps, float32':<44}{plain:>10.2f}{1:>7.1f}x")
-    ours = replace(base, steps=8, solver="unipc")
+    ours = base.model_copy(update={"steps": 8, "solver": "unipc"})
     ways = {
         f"ours, {steps} steps, float32": base,
-        f"ours, {steps} steps, auto": replace(base, dtype="auto"),
+        f"ours, {steps} steps, auto": base.model_copy(update={"dtype": "auto"}),
         "ours, 8 steps of unipc, float32": ours,
-        "ours, 8 steps of unipc, bfloat16": replace(ours, dtype="bfloat16"),
-        "ours, as the default: 8 steps, auto": replace(ours, dtype="auto", guidance=1.0),
+        "ours, 8 steps of unipc, bfloat16": ours.model_copy(update={"dtype": "bfloat16"}),
+        "ours, as the default: 8 steps, auto": ours.model_copy(update={"dtype": "auto", "guidance": 1.0}),
     }
     if torch.cuda.is_available():
-        ways[f"ours, {steps} steps, auto, compiled"] = replace(base, dtype="auto", compile="on")
+        ways[f"ours, {steps} steps, auto, compiled"] = base.model_copy(update={"dtype": "auto", "compile": "on"})
     for name, settings in ways.items():
         generator = load_pipeline(settings)
         start = time.perf_counter()
