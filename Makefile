@@ -50,9 +50,10 @@ format: $(STAMP) ## rewrite files in the style that lint checks
 	@$(BIN)/snakefmt Snakefile rules
 	@$(BIN)/python -m t2ipal.config --write
 
-lock: $(STAMP) ## rewrite envs/requirements.txt for what pyproject.toml asks for; versions that fit stay
+lock: $(STAMP) ## rewrite the lock and environment.yaml for what pyproject.toml asks for; versions that fit stay
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --output-file $(LOCK)
+	@$(BIN)/python envs/conda.py
 
 env: $(STAMP) ## the environment in .venv: the locked and hashed envs/requirements.txt, and the command t2ipal
 
