@@ -13,6 +13,7 @@ import yaml
 from configs import default, merged
 
 from t2ipal.config import Config, load_config
+from t2ipal.costs.counts import kept_of
 from t2ipal.costs.estimate import Machine, estimate, seconds_of, total, used_costs
 from t2ipal.costs.page import bytes_text, cost_page, hours_text, time_text
 from t2ipal.costs.units import CPU, Cost, Units, load_units
@@ -214,3 +215,12 @@ def test_the_plan_imports_nothing_heavy() -> None:
     code = "import sys, t2ipal.costs.page, t2ipal.costs.workload, t2ipal.costs.units\n"
     code += "assert not {'torch', 'pandas', 'pyarrow', 'numpy', 'rich'} & set(sys.modules), sorted(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_cap_counts_for_every_source() -> None:
+    config = load_config(merged(default(), {"datasets": {"micro": {"cap": 3}}}))
+    kept = kept_of(config, "micro", "micro", "none", Path("nowhere"))
+    assert (kept.items, kept.how) == (60, "micro: at most 3 captions for each class of voc2007")
+    free = kept_of(load_config(default()), "micro", "micro", "none", Path("nowhere"))
+    assert free.items == round(config.pools["micro"].size * 0.958)
+    assert free.how == "micro: 95.8% name a class, as in the default run"
