@@ -64,7 +64,7 @@ def load_downloads(path: Path = TABLE) -> dict[str, Download]:
     return {row["name"]: Download(**{**row, "bytes": int(row["bytes"]) if row["bytes"] else None}) for row in rows}
 
 
-def check_model(kind: str, key: str, place: str, revision: str | None = None) -> Finding:
+def check_model(kind: str, key: str, model: str, revision: str | None = None) -> Finding:
     """Finding on a model: a path is looked at and compared with its manifest, a name is looked for in its cache.
 
     Args:
@@ -72,29 +72,29 @@ def check_model(kind: str, key: str, place: str, revision: str | None = None) ->
         revision: of a model on the Hugging Face hub.
     """
     if kind == "clip":
-        found = backbones.check(place)
-        return Finding(key, found.text, found.missing, found.source)
+        presence = backbones.check(model)
+        return Finding(key, presence.text, presence.missing, presence.source)
     from t2ipal.images.manifest import verify
 
-    path = Path(place)
-    if not path.exists() and place.count("/") < 2 and not path.suffix:
-        return Finding(key, f"{place}: {_cached_pipeline(place, revision)}", download=PIPELINE)
+    path = Path(model)
+    if not path.exists() and model.count("/") < 2 and not path.suffix:
+        return Finding(key, f"{model}: {_cached_pipeline(model, revision)}", download=PIPELINE)
     if not path.exists():
-        return Finding(key, f"{place}: no such file or folder", missing=True, download=PIPELINE)
+        return Finding(key, f"{model}: no such file or folder", missing=True, download=PIPELINE)
     try:
         verify(path)
     except UserError as error:
         return Finding(key, str(error), missing=True)
-    return Finding(key, f"{place}: there")
+    return Finding(key, f"{model}: there")
 
 
 def _cached_pipeline(name: str, revision: str | None) -> str:
     """Whether a pipeline is in the cache of the Hugging Face hub."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "model_index.json", revision=revision)
-    if isinstance(found, str):
-        return f"{Path(found).parent}: in the cache"
+    cached = try_to_load_from_cache(name, "model_index.json", revision=revision)
+    if isinstance(cached, str):
+        return f"{Path(cached).parent}: in the cache"
     return "fetched when it is needed; without a network, put its folder elsewhere and give that as model"
 
 

@@ -48,7 +48,7 @@ def class_words(classes: str | Path, captions: Mapping[int, int] | None = None) 
     Raises:
         UserError: no such list, or one that is malformed.
     """
-    found = load_classes(classes)
+    class_list = load_classes(classes)
     proposed = Path(classes).suffix == ".txt"
     return [
         Words(
@@ -59,7 +59,7 @@ def class_words(classes: str | Path, captions: Mapping[int, int] | None = None) 
             NAME if not (entry.synonyms or entry.unknown or entry.blockers) else KNOWN if proposed else GIVEN,
             None if captions is None else captions.get(index, 0),
         )
-        for index, entry in enumerate(found.classes)
+        for index, entry in enumerate(class_list.classes)
     ]
 
 
@@ -80,7 +80,7 @@ def find_captions(path: str | Path, classes: ClassList) -> tuple[Counter[int], i
 
     rows = TextCaptions(source="text", path=str(path)).rows(seed=0)
     texts = [row.text for row in rows if isinstance(row, Caption)]
-    labels = [found.positive for found in NounFilter(classes).label(texts)]
+    labels = [row.positive for row in NounFilter(classes).label(texts)]
     return count_captions(labels), sum(map(bool, labels)), len(labels)
 
 
@@ -98,14 +98,14 @@ def lines(rows: Sequence[Words], most: int | None = 8, more: bool = True) -> lis
         return ", ".join(words[:most]) + left
 
     width = min(24, max((len(row.name) for row in rows), default=0))
-    found = []
+    lines = []
     for row in rows:
         count = "" if row.captions is None else f"{row.captions:>7,} captions  "
         head = f"{row.name:<{width}}  {count}"
-        found.append(f"{head}{some(row.words)} [{row.source}]")
+        lines.append(f"{head}{some(row.words)} [{row.source}]")
         below = [("maybe", row.unknown), ("not", row.blockers)] if more else []
-        found += [f"{'':<{len(head)}}{kind}: {some(words)}" for kind, words in below if words]
-    return found
+        lines += [f"{'':<{len(head)}}{kind}: {some(words)}" for kind, words in below if words]
+    return lines
 
 
 def warnings(rows: Sequence[Words]) -> list[str]:

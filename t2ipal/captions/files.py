@@ -72,10 +72,10 @@ def label_captions(
         parquet_writer(rejects, reject_schema()) as bad,
     ):
         pairs = _labelled_batches(file, labeller, source, on_progress)
-        for found, left in pairs if cap is None else _capped(pairs, cap):
-            good.write_table(found)
+        for chunk, left in pairs if cap is None else _capped(pairs, cap):
+            good.write_table(chunk)
             bad.write_table(left)
-            kept += found.num_rows
+            kept += chunk.num_rows
             reasons.update(left["reason"].to_pylist())
         if not kept:
             raise UserError(
@@ -108,12 +108,12 @@ def _capped(pairs: Iterable[tuple[pa.Table, pa.Table]], cap: int) -> Iterator[tu
     import pyarrow.compute as pc
 
     batches = list(pairs)
-    found = pa.concat_tables([labelled_schema().empty_table(), *(good for good, _ in batches)])
+    labelled = pa.concat_tables([labelled_schema().empty_table(), *(good for good, _ in batches)])
     left = pa.concat_tables([reject_schema().empty_table(), *(bad for _, bad in batches)])
-    keep = pa.array(within_cap(found["positive"].to_pylist(), cap), pa.bool_())
-    above = found.filter(pc.invert(keep)).select(["caption_id", "text"])
+    keep = pa.array(within_cap(labelled["positive"].to_pylist(), cap), pa.bool_())
+    above = labelled.filter(pc.invert(keep)).select(["caption_id", "text"])
     above = above.append_column("reason", pa.array([ABOVE_CAP] * above.num_rows, pa.string()))
-    yield found.filter(keep), pa.concat_tables([left, above]).sort_by("caption_id")
+    yield labelled.filter(keep), pa.concat_tables([left, above]).sort_by("caption_id")
 
 
 def _labelled_table(rows: Sequence[tuple[str, str, Labelled]]) -> pa.Table:
@@ -122,9 +122,9 @@ def _labelled_table(rows: Sequence[tuple[str, str, Labelled]]) -> pa.Table:
     columns = {
         "caption_id": [key for key, _, _ in rows],
         "text": [text for _, text, _ in rows],
-        "positive": [list(found.positive) for _, _, found in rows],
-        "unknown": [list(found.unknown) for _, _, found in rows],
-        "spans": [[span.row() for span in found.spans] for _, _, found in rows],
+        "positive": [list(labels.positive) for _, _, labels in rows],
+        "unknown": [list(labels.unknown) for _, _, labels in rows],
+        "spans": [[span.row() for span in labels.spans] for _, _, labels in rows],
     }
     return pa.Table.from_pydict(columns, labelled_schema())
 
@@ -135,7 +135,7 @@ def _reject_table(rows: Sequence[tuple[str, str, Labelled]]) -> pa.Table:
     columns = {
         "caption_id": [key for key, _, _ in rows],
         "text": [text for _, text, _ in rows],
-        "reason": [found.reason for _, _, found in rows],
+        "reason": [labels.reason for _, _, labels in rows],
     }
     return pa.Table.from_pydict(columns, reject_schema())
 

@@ -59,8 +59,8 @@ class NounFilter:
     def label_words(self, words: list[Word]) -> Labelled:
         """Labels of a caption whose words are tagged."""
         spellings = [(word.text,) if word.text == word.lemma else (word.text, word.lemma) for word in words]
-        found = longest(match for match in self._terms.find(spellings) if self._names(match, words))
-        if not found:
+        matches = longest(match for match in self._terms.find(spellings) if self._names(match, words))
+        if not matches:
             return NOTHING
         # blockers are met as written: "a bus stopping" is no bus stop
         blocked = [
@@ -68,7 +68,7 @@ class NounFilter:
         ]
         unreal = not_there(words)
         spans = []
-        for match in found:
+        for match in matches:
             verdict = verdict_of(match, words, unreal)
             start, end = words[match.start].start, words[match.end - 1].end
             term = match.phrase.text

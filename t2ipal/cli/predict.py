@@ -76,8 +76,8 @@ def run(options: argparse.Namespace) -> int:
     how |= {"thumbnails": SIDE, "maps": options.top} if gallery else {}
     with _bar(options.quiet or to_screen) as bar:
         task = bar.add_task("photos", total=len(paths))
-        found = recogniser.predict(paths, on_progress=lambda done, _: bar.update(task, completed=done), **how)
-        for prediction in written(found, recogniser.classes, options.top, options.parquet, options.csv):
+        predictions = recogniser.predict(paths, on_progress=lambda done, _: bar.update(task, completed=done), **how)
+        for prediction in written(predictions, recogniser.classes, options.top, options.parquet, options.csv):
             counts.add(prediction)
             if gallery:
                 gallery.add(prediction)

@@ -55,7 +55,7 @@ def summary(folder: Path) -> str:
         "Figures": sorted(folder.glob("figures/*.png")),
         "Report": sorted(folder.glob("report.html")),
     }
-    lines = [f"{name + ':':9}{path}" for name, found in paths.items() for path in found]
+    lines = [f"{name + ':':9}{path}" for name, files in paths.items() for path in files]
     images = sorted(folder.glob("report/generated-*.csv"))
     lines += [f"{'Images:':9}{tally_line(path.read_text(encoding='utf-8'))} ({path})" for path in images]
     return "\n".join([table, *lines])

@@ -54,10 +54,10 @@ def check_references(config: Config) -> None:
         if part is not None:
             lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
             places[protocol] = part.datasets
-    for place, names in places.items():
+    for key, names in places.items():
         for name in names or ():
             if name not in config.datasets:
-                raise unknown(f"{place}.datasets", name, config.datasets, "data set")
+                raise unknown(f"{key}.datasets", name, config.datasets, "data set")
     _check_methods_of(config)
     for key, values in lists.items():
         if len(set(values)) < len(values):

@@ -66,7 +66,7 @@ def estimate(works: Sequence[Work], units: Units, machine: Machine) -> list[Stag
     """
     if machine.gpu and machine.gpu not in units.gpus:
         raise UserError(f"config: machine.gpu: unknown GPU {machine.gpu!r} (expected one of: {', '.join(units.gpus)})")
-    found = []
+    costs = []
     for stage in STAGES:
         mine = [(work, seconds_of(work, units, machine) / 3600) for work in works if work.stage == stage]
         on_gpu = [(work, hours) for work, hours in mine if work.gpu and machine.gpu]
@@ -76,8 +76,8 @@ def estimate(works: Sequence[Work], units: Units, machine: Machine) -> list[Stag
         wall = max(gpu_hours / machine.gpus, core_hours / machine.cores, longest)
         disk = sum(work.jobs * work.size for work, _ in mine)
         jobs = sum(work.jobs for work, _ in mine)
-        found.append(StageCost(stage, jobs, gpu_hours, core_hours + gpu_hours, longest, disk, wall))
-    return found
+        costs.append(StageCost(stage, jobs, gpu_hours, core_hours + gpu_hours, longest, disk, wall))
+    return costs
 
 
 def total(stages: Sequence[StageCost]) -> StageCost:
@@ -93,8 +93,8 @@ def used_costs(works: Sequence[Work], units: Units, machine: Machine) -> list[tu
         for name, on, amount in _amounts(work, machine):
             seconds = units.of(name, on).seconds * amount * work.jobs
             hours[name, on] = hours.get((name, on), 0.0) + seconds / 3600
-    found = [(units.of(name, on), value) for (name, on), value in hours.items() if value]
-    return sorted(found, key=lambda item: -item[1])
+    hours_of_unit = [(units.of(name, on), value) for (name, on), value in hours.items() if value]
+    return sorted(hours_of_unit, key=lambda item: -item[1])
 
 
 def _sum(works: Iterable[tuple[Work, float]]) -> float:
@@ -103,7 +103,7 @@ def _sum(works: Iterable[tuple[Work, float]]) -> float:
 
 def by_what(works: Sequence[Work], units: Units, machine: Machine) -> Mapping[str, float]:
     """Hours by what the jobs are, most first."""
-    found: dict[str, float] = {}
+    hours: dict[str, float] = {}
     for work in works:
-        found[work.what] = found.get(work.what, 0) + work.jobs * seconds_of(work, units, machine) / 3600
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        hours[work.what] = hours.get(work.what, 0) + work.jobs * seconds_of(work, units, machine) / 3600
+    return dict(sorted(hours.items(), key=lambda item: -item[1]))

@@ -172,9 +172,11 @@ class Workload:
 
     def _labelled(self, trained: list[Run]) -> set[tuple[str, str, str]]:
         """(CLIP, part, data set) of the labelled images that are encoded."""
-        found = {(run.clip, "test", run.dataset) for run in trained}
-        found |= {(run.clip, "train", run.dataset) for run in trained if _reads(run, "train")}
-        return found | {(clip, "validation", data) for clip, _, data in found if self.config.datasets[data].validation}
+        image_sets = {(run.clip, "test", run.dataset) for run in trained}
+        image_sets |= {(run.clip, "train", run.dataset) for run in trained if _reads(run, "train")}
+        return image_sets | {
+            (clip, "validation", data) for clip, _, data in image_sets if self.config.datasets[data].validation
+        }
 
     def _runs(self) -> Iterator[Work]:
         protocols = {(run.dataset, run.protocol) for run in self.plan.runs.values() if run.protocol and not run.sources}

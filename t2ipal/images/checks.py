@@ -26,10 +26,10 @@ def flags(pixels: Tensor, unsafe: Sequence[bool]) -> list[str]:
     clipped = pixels.clamp(0, 1)
     flat = (clipped.amax((1, 2)) - clipped.amin((1, 2)) <= FLAT).all(1)
     finite = pixels.isfinite().flatten(1).all(1)
-    found = torch.stack([~finite, flat]).tolist()
+    broken_or_flat = torch.stack([~finite, flat]).tolist()
     return [
         "nan" if broken else "flagged" if bad else "black" if empty else ""
-        for broken, empty, bad in zip(*found, unsafe, strict=True)
+        for broken, empty, bad in zip(*broken_or_flat, unsafe, strict=True)
     ]
 
 

@@ -37,8 +37,8 @@ def verify(folder: str | Path) -> dict[str, str]:
         if not path.is_file():
             raise UserError(f"{path}: missing, but {root / NAME} lists it: restore it, or train the zoo again")
         expected = entry.get("sha256") if isinstance(entry, dict) else entry
-        found = sha256_file(path)
-        if found != expected:
-            raise UserError(f"{path}: sha256 {found[:12]}, but {root / NAME} says {str(expected)[:12]}: a damaged file")
-        checked[name] = found
+        digest = sha256_file(path)
+        if digest != expected:
+            raise UserError(f"{path}: sha256 {digest[:12]}, but {root / NAME} has {str(expected)[:12]}: a damaged file")
+        checked[name] = digest
     return checked

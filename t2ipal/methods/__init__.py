@@ -21,10 +21,10 @@ def get(name: str) -> type[Method]:
     """
     if "." in name:
         return _outside(name)
-    found = _own(name)
-    if found is None:
+    own = _own(name)
+    if own is None:
         raise UserError(f"method {name!r}: unknown; expected one of {', '.join(names())}, or package.module.Class")
-    return found
+    return own
 
 
 def names() -> tuple[str, ...]:

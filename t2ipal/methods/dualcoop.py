@@ -84,9 +84,9 @@ class DualCoOp(ContextLearning):
             scale, spatial = (tensors[name].exp()[:, None, None] for name in ("log_scale", "log_spatial"))
         else:
             scale, spatial = positive.new_tensor(OFFICIAL_SCALE), positive.new_tensor(OFFICIAL_SPATIAL)
-        found = local_logits(local, positive, 1 / spatial[..., None])
+        similarity = local_logits(local, positive, 1 / spatial[..., None])
         against = (local.flatten(-3, -2) @ negative.mT).unflatten(-2, local.shape[-3:-1])
-        return scale * (found.logits - (found.heat.mT * against).sum(-2))
+        return scale * (similarity.logits - (similarity.heat.mT * against).sum(-2))
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
         from t2ipal.models.asymmetric_loss import asymmetric_loss

@@ -123,8 +123,8 @@ class LabelLearning(Method):
 
         rows = torch.arange(len(images.ids))
         with torch.no_grad():
-            found = [self.logits(tensors, part).cpu() for part in self.scaled_rows(tensors, images, rows, chunk)]
-        return torch.cat(found, 1)
+            chunks = [self.logits(tensors, part).cpu() for part in self.scaled_rows(tensors, images, rows, chunk)]
+        return torch.cat(chunks, 1)
 
     def scaled_rows(self, tensors: Tensors, images: ImageFeatures, rows: Tensor, chunk: int = 256) -> Iterator[Tensor]:
         """The scaled features of the images at `rows`, [S, chunk, ...] at a time."""

@@ -197,12 +197,12 @@ class LaSO(NovelLearning):
         from t2ipal.models.set_operations import on_sphere
 
         weight = tensors[f"{CLASSIFIER}.0.weight"]
-        pooled, found = pooled_of(images, self.settings.global_feature), []
+        pooled, chunks = pooled_of(images, self.settings.global_feature), []
         with torch.no_grad():
             for rows in pooled.split(chunk):
                 x = on_sphere(rows.to(weight.device).float()).expand(len(weight), -1, -1)
-                found.append(self._classify(tensors, tensors, x, None).cpu())
-        return torch.cat(found, 1)
+                chunks.append(self._classify(tensors, tensors, x, None).cpu())
+        return torch.cat(chunks, 1)
 
 
 class Partners:

@@ -120,9 +120,9 @@ class MLFSL(NovelLearning):
         classes, queries, support = self._next_episodes()
         features = {name: embed(learned, self.data.base[rows]) for name, rows in (("q", queries), ("s", support))}
         labels = {name: self._labels(rows, classes) for name, rows in (("q", queries), ("s", support))}
-        found = propagate(features["q"], features["s"], share_labels(labels["s"]), self.sigma)
+        scores = propagate(features["q"], features["s"], share_labels(labels["s"]), self.sigma)
         known = labels["q"] >= 0
-        errors = (found - share_labels(labels["q"])).square() * known
+        errors = (scores - share_labels(labels["q"])).square() * known
         propagation = errors.flatten(1).sum(-1) / known.flatten(1).sum(-1)
         counts = {name: (value == 1).sum(-1) for name, value in labels.items()}
         present = torch.ones(support.shape, dtype=torch.bool, device=self.device)
@@ -174,11 +174,11 @@ class MLFSL(NovelLearning):
         from t2ipal.models.label_propagation import propagate_once
 
         support = tensors["support.features"], tensors["support.present"], tensors["support.shares"]
-        sigma, found = tensors["sigma"][:, None, None], []
+        sigma, chunks = tensors["sigma"][:, None, None], []
         with torch.no_grad():
             for query in self._embedded(tensors, images, chunk):
-                found.append(propagate_once(query, *support, sigma, tensors.get("context.features")).cpu())
-        return torch.cat(found, 1)
+                chunks.append(propagate_once(query, *support, sigma, tensors.get("context.features")).cpu())
+        return torch.cat(chunks, 1)
 
     def label_counts(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
         """How many labels the counter gives each image: [S, N] on the CPU. ML-FSL's F1 predicts so many per image."""
@@ -187,18 +187,18 @@ class MLFSL(NovelLearning):
         from t2ipal.models.label_propagation import count_logits, vote_counts
 
         support, present = tensors["support.features"], tensors["support.present"]
-        found = []
+        chunks = []
         with torch.no_grad():
             for query in self._embedded(tensors, images, chunk):
                 logits = count_logits(tensors, query[:, None], support[:, None], present[:, None])[:, 0]
-                found.append(vote_counts(logits, tensors["support.counts"].long(), present).cpu())
-        return torch.cat(found, 1)
+                chunks.append(vote_counts(logits, tensors["support.counts"].long(), present).cpu())
+        return torch.cat(chunks, 1)
 
     def _embedded(self, tensors: Tensors, images: ImageFeatures, chunk: int) -> list[Tensor]:
         """The images as the head sees them, [S, chunk, D] each."""
-        place = tensors["sigma"]
+        sigma = tensors["sigma"]
         parts = pooled_of(images, self.settings.global_feature).split(chunk)
-        return [embed(tensors, part.to(place.device).float().expand(len(place), 1, -1, -1))[:, 0] for part in parts]
+        return [embed(tensors, part.to(sigma.device).float().expand(len(sigma), 1, -1, -1))[:, 0] for part in parts]
 
 
 def embed(tensors: Tensors, features: Tensor) -> Tensor:

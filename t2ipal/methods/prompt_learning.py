@@ -91,13 +91,13 @@ def by_chunks(
     """
     import torch
 
-    pooled, found = pooled_of(images, variant), []
+    pooled, chunks = pooled_of(images, variant), []
     with torch.no_grad():
         for start in range(0, len(pooled), chunk):
             rows = slice(start, start + chunk)
             features = [value[None, rows].to(device).float() for value in (pooled, images.local)]
-            found.append(score(*features).cpu())
-    return torch.cat(found, 1)
+            chunks.append(score(*features).cpu())
+    return torch.cat(chunks, 1)
 
 
 class PromptLearning(ContextLearning):
@@ -138,8 +138,8 @@ class PromptLearning(ContextLearning):
         from t2ipal.models.similarity import global_logits, local_logits
 
         scale = self.settings.logit_scale
-        found = local_logits(local, tensors["class_local"], tau, mask)
-        return [scale * global_logits(pooled, tensors["class_global"]), scale * found.logits]
+        local_similarity = local_logits(local, tensors["class_local"], tau, mask)
+        return [scale * global_logits(pooled, tensors["class_global"]), scale * local_similarity.logits]
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
         tensors = learned | self.embed(learned)
@@ -183,8 +183,8 @@ class PromptLearning(ContextLearning):
         from t2ipal.models.similarity import local_logits
 
         with torch.no_grad():
-            found = local_logits(local[None].float(), tensors["class_local"], self.settings.tau_image)
-        return found.heat
+            similarity = local_logits(local[None].float(), tensors["class_local"], self.settings.tau_image)
+        return similarity.heat
 
 
 class AdapterLearning(PromptLearning):
@@ -222,10 +222,10 @@ class AdapterLearning(PromptLearning):
 
         scale, alpha = self.settings.logit_scale, self.settings.alpha
         sharpness = self.settings.beta, self.settings.normalise_query
-        found = local_logits(local, tensors["class_local"], tau, mask)
-        s, s_local = scale * global_logits(pooled, tensors["class_global"]), scale * found.logits
+        similarity = local_logits(local, tensors["class_local"], tau, mask)
+        s, s_local = scale * global_logits(pooled, tensors["class_global"]), scale * similarity.logits
         if "adapter_local" in tensors:
-            q = attended_affinity(local, found.heat, self._prototypes(tensors["adapter_local"]), *sharpness)
+            q = attended_affinity(local, similarity.heat, self._prototypes(tensors["adapter_local"]), *sharpness)
             s_local = joint_logits(s_local, q, alpha)
         if "adapter_global" in tensors:
             q = affinity(pooled[..., None, :], self._prototypes(tensors["adapter_global"]), *sharpness)

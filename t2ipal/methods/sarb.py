@@ -95,9 +95,9 @@ class SARB(DecoupledLearning):
         with torch.no_grad():
             chunks = self.scaled_rows(tensors, self.train, self.train_rows[rows])
             for some, features in zip(rows.split(256), chunks, strict=True):
-                row, found = (self.labels[some] == 1).nonzero(as_tuple=True)
-                values.append(self.class_features(tensors, features)[:, found, row])
-                classes.append(found)
+                row, class_index = (self.labels[some] == 1).nonzero(as_tuple=True)
+                values.append(self.class_features(tensors, features)[:, class_index, row])
+                classes.append(class_index)
         values, classes = torch.cat(values, 1), torch.cat(classes).to(self.device)
         parts = []
         for seed, own in zip(self.seeds, values, strict=True):

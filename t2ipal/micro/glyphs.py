@@ -172,8 +172,8 @@ def chair(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:
 
 
 def _four_legs(p: Pen, c: Colour, top: float, bottom: float, xs: Sequence[float], width: float) -> None:
-    for place, x in enumerate(xs):
-        p.box(x, top, x + width, bottom, shade(c, 0.8 if place % 2 else 1.0))
+    for index, x in enumerate(xs):
+        p.box(x, top, x + width, bottom, shade(c, 0.8 if index % 2 else 1.0))
 
 
 def cow(p: Pen, c: Colour, s: Sequence[float], kind: str) -> None:

@@ -220,7 +220,7 @@ def _things(chosen: Sequence[int], domain: Domain, rng: np.random.Generator) -> 
         while len(tries) < domain.tries and (not tries or tries[-1][0] > domain.cover):
             thing = _thing(cls, domain, len(chosen) if domain.shared else 1, rng)
             tries.append((max((_hidden(thing, other) for other in placed), default=0.0), thing))
-        placed.append(min(tries, key=lambda found: found[0])[1])
+        placed.append(min(tries, key=lambda candidate: candidate[0])[1])
     return tuple(sorted(placed, key=lambda thing: thing.x + thing.size / 2))
 
 

@@ -82,8 +82,8 @@ def blend_prototypes(
     chosen = (draws + 1).masked_fill(~eligible, 0).argmax(-1)
     seeds = torch.arange(len(labels), device=labels.device)[:, None]
     counts = prototypes.counts[seeds, chosen]
-    place = (centre_draws * counts).long().minimum(counts - 1)
-    centre = prototypes.centres[seeds, chosen, place]
+    centre_index = (centre_draws * counts).long().minimum(counts - 1)
+    centre = prototypes.centres[seeds, chosen, centre_index]
     blends = torch.zeros_like(eligible).scatter_(-1, chosen[..., None], True) & eligible
     taken = (1 - beta)[:, None, None] * blends
     mixed = torch.lerp(features, centre[:, None], taken.mT[..., None])

@@ -100,9 +100,9 @@ def count_logits(parameters: dict[str, Tensor], query: Tensor, support: Tensor, 
     """
     mean = (support * present[..., None]).sum(-2, keepdim=True) / present.sum(-1)[..., None, None].clamp(min=1)
     parts = {"query": query, "support": support, "mean": mean}
-    found = {name: part @ parameters[f"counter.{name}"][:, None] for name, part in parts.items()}
+    layer = {name: part @ parameters[f"counter.{name}"][:, None] for name, part in parts.items()}
     bias = parameters["counter.bias"][:, None, None, None]
-    hidden = F.relu(found["query"][..., :, None, :] + (found["support"] + found["mean"])[..., None, :, :] + bias)
+    hidden = F.relu(layer["query"][..., :, None, :] + (layer["support"] + layer["mean"])[..., None, :, :] + bias)
     return hidden @ parameters["counter.weight"][:, None, None] + parameters["counter.offset"][:, None, None, None]
 
 

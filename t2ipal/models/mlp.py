@@ -24,8 +24,8 @@ def start_linear(seeds: Sequence[int], name: str, inputs: int, outputs: int, bia
     A layer in front of a batch normalisation has no bias: it would be taken out at once, and its gradient, of rounding
     errors alone, would be blown up by Adam, so that a seed's result depended on the seeds beside it.
     """
-    found = {f"{name}.weight": normal_start(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)}
-    return found | ({f"{name}.bias": torch.zeros(len(seeds), 1, outputs)} if bias else {})
+    weight = {f"{name}.weight": normal_start(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)}
+    return weight | ({f"{name}.bias": torch.zeros(len(seeds), 1, outputs)} if bias else {})
 
 
 def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ def batch_norm(parameters: Parameters, statistics: Parameters, name: str, x: Ten
     flat = x.transpose(0, 1).flatten(1)  # seeds and units side by side: each is a channel of its own
     mean, variance = (statistics[f"{name}.{part}"].view(-1) for part in ("mean", "variance"))
     scale, shift = (parameters[f"{name}.{part}"].flatten() for part in ("scale", "shift"))
-    found = F.batch_norm(flat, mean, variance, scale, shift, training, MOMENTUM)
-    return found.unflatten(1, (len(x), -1)).transpose(0, 1)
+    normalised = F.batch_norm(flat, mean, variance, scale, shift, training, MOMENTUM)
+    return normalised.unflatten(1, (len(x), -1)).transpose(0, 1)
 
 
 def leaky(x: Tensor) -> Tensor:

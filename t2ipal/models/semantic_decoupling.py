@@ -63,8 +63,8 @@ class Attention(torch.autograd.Function):
         ctx.save_for_backward(mapped, query, attention)
         ctx.at_once = at_once
         logits = mapped.new_empty(mapped.shape[0], mapped.shape[2], query.shape[2])
-        for place, values in _activations(mapped, query, at_once):
-            logits[:, place] = (attention[:, None] @ values.flatten(2)).view_as(logits[:, place])
+        for columns, values in _activations(mapped, query, at_once):
+            logits[:, columns] = (attention[:, None] @ values.flatten(2)).view_as(logits[:, columns])
         return logits
 
     @staticmethod
@@ -72,13 +72,13 @@ class Attention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         mapped, query, attention = ctx.saved_tensors
         to_mapped, to_query, to_attention = (torch.zeros_like(value) for value in ctx.saved_tensors)
-        for place, values in _activations(mapped, query, ctx.at_once):
-            part = gradient[:, place]
+        for columns, values in _activations(mapped, query, ctx.at_once):
+            part = gradient[:, columns]
             to_attention += (values.flatten(2) @ part.flatten(1)[..., None])[..., 0]
             # what reaches the product u q, but for the factor v: (1 - tanh^2) times the gradient
             inside = values.square_().mul_(part[:, None]).neg_().add_(part[:, None])
-            to_mapped[:, :, place] = (inside @ query[..., None])[..., 0]
-            to_query += (mapped[:, :, None, place] @ inside)[:, :, 0]
+            to_mapped[:, :, columns] = (inside @ query[..., None])[..., 0]
+            to_query += (mapped[:, :, None, columns] @ inside)[:, :, 0]
         scale = attention[..., None]
         return to_mapped * scale, to_query * scale, to_attention, None
 
@@ -87,5 +87,5 @@ def _activations(mapped: Tensor, query: Tensor, at_once: int) -> Iterator[tuple[
     """tanh(u_p * q_c), [S, I, p, C], of some positions p at a time."""
     step = max(1, at_once // (mapped.shape[0] * query.shape[1] * query.shape[2]))
     for start in range(0, mapped.shape[2], step):
-        place = slice(start, start + step)
-        yield place, (mapped[:, :, place, None] * query[:, :, None]).tanh_()
+        columns = slice(start, start + step)
+        yield columns, (mapped[:, :, columns, None] * query[:, :, None]).tanh_()

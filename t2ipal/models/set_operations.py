@@ -118,8 +118,8 @@ def operation_labels(a: Tensor, b: Tensor) -> dict[str, Tensor]:
     """
     x, y = torch.cat([a, b], 1), torch.cat([b, a], 1)
     unknown = (x < 0) | (y < 0)
-    found = {"subtract": x * (1 - y), "union": torch.maximum(x, y), "intersect": x * y}
-    return {"again": x} | {name: labels.masked_fill(unknown, -1) for name, labels in found.items()}
+    results = {"subtract": x * (1 - y), "union": torch.maximum(x, y), "intersect": x * y}
+    return {"again": x} | {name: labels.masked_fill(unknown, -1) for name, labels in results.items()}
 
 
 def agreement(results: Results) -> Tensor:

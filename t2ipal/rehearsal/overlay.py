@@ -44,7 +44,7 @@ def choose_captions(root: str | Path, count: int) -> list[str]:
     pool = CocoCaptions(source="coco", root=str(root), splits=[SPLIT], captions="one")
     rows = [row for row in pool.rows(seed=0) if isinstance(row, Caption)]
     labelled = NounFilter(load_classes("coco")).label(row.text for row in rows)
-    named = (row.caption_id for row, found in zip(rows, labelled, strict=True) if found.positive)
+    named = (row.caption_id for row, labels in zip(rows, labelled, strict=True) if labels.positive)
     chosen = list(islice(named, count))
     if len(chosen) < count:
         raise UserError(f"{root}: {len(chosen)} captions of {SPLIT} name a class; expected at least {count}")

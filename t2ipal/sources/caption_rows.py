@@ -96,8 +96,8 @@ def write_captions(
     if twice:
         raise UserError(f"{captions}: caption id {twice[0]!r} occurs more than once; expected unique ids")
     if not kept:
-        found = ", ".join(f"{count} x {reason}" for reason, count in reasons.items()) or "the source is empty"
-        raise UserError(f"{captions}: no caption is left ({found}); expected at least one")
+        summary = ", ".join(f"{count} x {reason}" for reason, count in reasons.items()) or "the source is empty"
+        raise UserError(f"{captions}: no caption is left ({summary}); expected at least one")
     for path, items, schema in ((captions, kept, caption_schema()), (rejects, left, reject_schema())):
         items = sorted(items, key=lambda row: row.caption_id)
         columns = {name: [getattr(row, name) for row in items] for name in schema.names}

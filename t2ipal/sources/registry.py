@@ -59,5 +59,5 @@ def _source(paths: Iterable[str], settings: Mapping[str, Any]) -> Any:
 
 def _classes(paths: Iterable[str]) -> dict[str, type[Source]]:
     """The classes by the name that `source` gives them."""
-    found = [getattr(import_module(module), name) for module, _, name in (path.rpartition(".") for path in paths)]
-    return {get_args(kind.model_fields["source"].annotation)[0]: kind for kind in found}
+    kinds = [getattr(import_module(module), name) for module, _, name in (path.rpartition(".") for path in paths)]
+    return {get_args(kind.model_fields["source"].annotation)[0]: kind for kind in kinds}

@@ -69,9 +69,9 @@ def fit(
     Raises:
         UserError: the data lack a kind of rows that the method trains on, or a loss is not finite.
     """
-    place = pick_device(device)
+    target = pick_device(device)
     model = method(settings, class_names)
-    model.prepare(backbone, place)
+    model.prepare(backbone, target)
     model.observe(data, seeds)
     history: list[dict[str, Any]] = []
     learned: Tensors = {}
@@ -82,7 +82,7 @@ def fit(
         optimizer = make_optimizer(settings, learned, method.lr_scales(settings))
         for epoch in range(settings.epochs):
             model.begin_epoch(learned, epoch)
-            rows = _epoch(model, learned, sampler, optimizer, epoch, place)
+            rows = _epoch(model, learned, sampler, optimizer, epoch, target)
             history += rows
             if on_epoch is not None:
                 on_epoch(epoch + 1, settings.epochs, _seed_means(rows))

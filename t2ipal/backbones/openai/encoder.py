@@ -87,8 +87,8 @@ class OpenAIEncoder(ImageTextEncoder):
     def check(cls, model: str) -> Presence:
         """As for every kind; a name is looked for in the cache folder of OpenAI's package."""
         if cls.location(model) is not None:
-            found = super().check(model)
-            return Presence(found.text, found.missing, SOURCE)
+            presence = super().check(model)
+            return Presence(presence.text, presence.missing, SOURCE)
         if model not in VARIANTS:
             text = f"{model}: no model of OpenAI's; expected a file, or one of {', '.join(VARIANTS)}"
             return Presence(text, missing=True, source=SOURCE)
@@ -126,8 +126,8 @@ class OpenAIEncoder(ImageTextEncoder):
         """
         from t2ipal.backbones.openai.loading import load_module
 
-        found = load_module(model, device, sha256)
-        return cls(found.module, found.name, found.sha256, found.variant)
+        loaded = load_module(model, device, sha256)
+        return cls(loaded.module, loaded.name, loaded.sha256, loaded.variant)
 
     def tokenize(self, texts: Sequence[str], truncate: bool = True) -> tuple[Tensor, Tensor]:
         from t2ipal.backbones.openai.tokens import tokenize

@@ -63,22 +63,22 @@ def load_module(model: str | Path, device: str | torch.device = "cpu", sha256: s
             not those of the model it is said to be.
     """
     path, asked = _locate(str(model))
-    found = sha256_file(path)
+    digest = sha256_file(path)
     expected = {"sha256": sha256, f"OpenAI's {path.name}": SHA256.get(asked or named_as(path.name))}
     for whose, wanted in expected.items():
-        if wanted and found != wanted:
+        if wanted and digest != wanted:
             raise UserError(
-                f"{path}: sha256 {found[:16]}, expected {wanted[:16]} ({whose}): a damaged file, or a different one "
+                f"{path}: sha256 {digest[:16]}, expected {wanted[:16]} ({whose}): a damaged file, or a different one "
                 "(rename it, then)"
             )
     verify(path)
     state = read_state(path)
-    known = asked or next((name for name, value in SHA256.items() if value == found), "")
+    known = asked or next((name for name, value in SHA256.items() if value == digest), "")
     if known:
         check_sizes(state, known, str(path))
     built = build(state, str(path)).to(device)
     variant = known or recognise(sizes_of({key: tuple(value.shape) for key, value in state.items()}))
-    return Loaded(built, asked or path.name, found, variant)
+    return Loaded(built, asked or path.name, digest, variant)
 
 
 def read_state(path: str | Path) -> State:

@@ -65,13 +65,13 @@ def tokenize(texts: Sequence[str], truncate: bool = True, context: int = CONTEXT
     ids = torch.full((len(texts), context), PAD_ID, dtype=torch.int64)
     lengths = torch.zeros(len(texts), dtype=torch.int64)
     for row, text in enumerate(texts):
-        found = [START_ID, *encode(text), END_ID]
-        if len(found) > context:
+        tokens = [START_ID, *encode(text), END_ID]
+        if len(tokens) > context:
             if not truncate:
-                raise UserError(f"text {text[:60]!r}: {len(found)} tokens; expected at most CLIP's {context}")
-            found = [*found[: context - 1], END_ID]
-        ids[row, : len(found)] = torch.tensor(found)
-        lengths[row] = len(found)
+                raise UserError(f"text {text[:60]!r}: {len(tokens)} tokens; expected at most CLIP's {context}")
+            tokens = [*tokens[: context - 1], END_ID]
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        lengths[row] = len(tokens)
     return ids, lengths
 
 

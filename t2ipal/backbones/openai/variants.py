@@ -147,13 +147,13 @@ def check_sizes(state: Mapping[str, Tensor], name: str, origin: str) -> None:
         UserError: a size differs; the message names `origin`, the size, and the model that it fits.
     """
     try:
-        found = sizes_of({key: tuple(value.shape) for key, value in state.items()})
+        sizes = sizes_of({key: tuple(value.shape) for key, value in state.items()})
     except KeyError as error:
         raise UserError(f"{origin}: no tensor {error}; expected the state dict of OpenAI's CLIP") from error
-    wanted, have = asdict(VARIANTS[name]), asdict(found)
+    wanted, have = asdict(VARIANTS[name]), asdict(sizes)
     for key, value in wanted.items():
         if have[key] != value:
-            other = recognise(found)
+            other = recognise(sizes)
             hint = f"; its sizes are those of {other}" if other else ""
             raise UserError(f"{origin}: {key} is {have[key]}, expected {value} of CLIP {name}{hint}")
 
@@ -172,7 +172,7 @@ def check_activation(model: CLIP, origin: str) -> None:
 
 
 def _count(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> int:
-    return len({found[1] for name in shapes if (found := re.match(pattern, name))})
+    return len({match[1] for name in shapes if (match := re.match(pattern, name))})
 
 
 def build_sizes(sizes: Sizes) -> CLIP:

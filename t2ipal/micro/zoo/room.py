@@ -69,8 +69,8 @@ def texts(backbone: ImageTextEncoder, said: Sequence[str], ids: Sequence[str] = 
 def training_data(backbone: ImageTextEncoder, captions: int, scenes: int) -> TrainingData:
     """Captions with the noun filter's labels, templates, and real renders with true labels."""
     said = [captions_of("captions", index, n=1)[0].text for index in range(captions)]
-    found = list(NounFilter(CLASSES).label(said))
-    labels = label_matrix([row.positive for row in found], [row.unknown for row in found], len(CLASSES.names))
+    labelled = list(NounFilter(CLASSES).label(said))
+    labels = label_matrix([row.positive for row in labelled], [row.unknown for row in labelled], len(CLASSES.names))
     kept = (labels == 1).any(1)
     rows = templates(CLASSES.names)
     rendered, true_labels = images(backbone, "train", scenes)

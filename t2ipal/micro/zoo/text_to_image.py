@@ -88,9 +88,9 @@ def grow(model: Denoiser, coarse: Mapping[str, Tensor]) -> None:
     """Give `model` what one of the two lower resolutions has learned, wherever shapes agree (Karras et al. 2018)."""
     state = model.state_dict()
     for name, value in coarse.items():
-        place = re.sub(r"^unet.down_blocks.(\d)", lambda found: f"unet.down_blocks.{int(found[1]) + 1}", name)
-        if place in state and state[place].shape == value.shape:
-            state[place] = value
+        key = re.sub(r"^unet.down_blocks.(\d)", lambda match: f"unet.down_blocks.{int(match[1]) + 1}", name)
+        if key in state and state[key].shape == value.shape:
+            state[key] = value
     # half as many frequencies of the time step: each stands for two neighbours
     cosines_and_sines = coarse["unet.time_embedding.linear_1.weight"].unflatten(1, (2, -1, 2))
     state["unet.time_embedding.linear_1.weight"] = cosines_and_sines.sum(-1).flatten(1)
@@ -316,11 +316,11 @@ class TextToImageStage(_Lesson):
         solver = UniPCMultistepScheduler.from_config(_scheduler().config)
         solver.set_timesteps(DEFAULT_GENERATION.steps, noisy.device)
         x, noisy, step = torch.randn_like(noisy[:own]), noisy.clone(), step.clone()
-        for place, now in enumerate(solver.timesteps[:OWN_STEPS]):
+        for index, now in enumerate(solver.timesteps[:OWN_STEPS]):
             with torch.no_grad():
                 x = solver.step(model(x, now.expand(own), ids[:own]).float(), now, x).prev_sample
-            part = slice(place, own, OWN_STEPS)
-            noisy[part], step[part] = x[part], solver.timesteps[place + 1]
+            part = slice(index, own, OWN_STEPS)
+            noisy[part], step[part] = x[part], solver.timesteps[index + 1]
         return noisy, step
 
     def target(self, velocity: Tensor, noisy: Tensor, step: Tensor, ids: Tensor) -> Tensor:
@@ -358,7 +358,7 @@ def _empty() -> np.ndarray:
 @cache
 def _places() -> np.ndarray:
     """The tokenizer's id of each compact id."""
-    new = {old: place for place, old in enumerate(small_vocabulary(Vocabulary.of_grammar())[2].tolist())}
+    new = {old: index for index, old in enumerate(small_vocabulary(Vocabulary.of_grammar())[2].tolist())}
     return np.array([new.get(old, len(new) - 1) for old in Vocabulary.of_grammar().ids])
 
 

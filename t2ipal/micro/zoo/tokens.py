@@ -83,7 +83,7 @@ def write_tokenizer(folder: Path, vocabulary: Vocabulary, length: int) -> np.nda
 
     symbols, merges, ids = small_vocabulary(vocabulary)
     folder.mkdir(parents=True, exist_ok=True)
-    vocab = {symbol: place for place, symbol in enumerate(symbols)}
+    vocab = {symbol: index for index, symbol in enumerate(symbols)}
     tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=length)
     tokenizer.save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))

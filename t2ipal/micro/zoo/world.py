@@ -105,8 +105,8 @@ def _chunk(
         labels[row, list(scene.labels)] = True
         captions = captions_of(stream, index, n=kept)
         texts.append([caption.text for caption in captions])
-        for place, caption in enumerate(captions):
-            said[row, place, list(caption.classes)] = True
+        for number, caption in enumerate(captions):
+            said[row, number, list(caption.classes)] = True
     vocabulary = Vocabulary.of_grammar()
     tokens = vocabulary.compact([text for pair in texts for text in pair], LENGTH)
     return pixels, labels, said, texts, tokens.reshape(count, kept, LENGTH)

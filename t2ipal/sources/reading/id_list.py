@@ -49,17 +49,17 @@ def _text(path: Path) -> list[int]:
 
 
 def _json(path: Path) -> list[int]:
-    found = json.loads(path.read_text(encoding="utf-8-sig"))
-    return _whole(found) if isinstance(found, list) else _fail(f"found a {type(found).__name__}")
+    ids = json.loads(path.read_text(encoding="utf-8-sig"))
+    return _whole(ids) if isinstance(ids, list) else _fail(f"found a {type(ids).__name__}")
 
 
 def _array(path: Path) -> list[int]:
     import numpy as np
 
-    found = np.load(path, allow_pickle=False)
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        _fail(f"found an array of {found.dtype} with {found.ndim} dimensions")
-    return found.tolist()
+    ids = np.load(path, allow_pickle=False)
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        _fail(f"found an array of {ids.dtype} with {ids.ndim} dimensions")
+    return ids.tolist()
 
 
 def _pickle(path: Path) -> list[int]:
@@ -75,9 +75,9 @@ def _pickle(path: Path) -> list[int]:
     return ids if lists == 1 else _fail(f"pickle with {lists} lists")
 
 
-def _whole(found: Iterable[object]) -> list[int]:
+def _whole(items: Iterable[object]) -> list[int]:
     """The values, if every one is a whole number; True is none."""
-    return [item if type(item) is int else _fail(f"found {str(item)[:40]!r}") for item in found]  # type: ignore[misc]
+    return [item if type(item) is int else _fail(f"found {str(item)[:40]!r}") for item in items]  # type: ignore[misc]
 
 
 def _fail(what: str) -> list[int]:

@@ -96,9 +96,9 @@ class _Text:
 
     def expect(self, mark: str) -> None:
         """Read `mark`."""
-        found = self.peek()
-        if found != mark:
-            raise ValueError(f"found {found!r} where {mark!r} belongs")
+        actual = self.peek()
+        if actual != mark:
+            raise ValueError(f"found {actual!r} where {mark!r} belongs")
         self._at += 1
 
     def value(self) -> Any:
