@@ -1,7 +1,7 @@
 """Class lists: the names to recognise and the English words for them.
 
 A list is a file of `resources/classes/` by name, or a path. A `.txt` file has one class name per line; a class that one
-of the shipped lists knows brings its words from there. A `.yaml` file has, per class, a name and optionally:
+of the shipped lists has gets its words from there. A `.yaml` file has, per class, a name and optionally:
 
     synonyms:  words for the class; a plural needs no entry
     unknown:   words that leave open whether the class is there: such a caption neither rewards nor punishes

@@ -26,7 +26,7 @@ class Download:
     """A row of the table: something to fetch.
 
     Attributes:
-        bytes: size of the download, round where its page says no more; None where it says nothing.
+        bytes: size of the download, round if its page is no more precise; None if it gives none.
         how: what to do with it, and the layout that comes of it.
     """
 
@@ -101,12 +101,12 @@ def _cached_pipeline(name: str, revision: str | None) -> str:
 def report(findings: Sequence[Finding], downloads: Mapping[str, Download]) -> str:
     """All findings as text, what is missing first with where to get it, each download once.
 
-    A download is told below the first thing that lacks it.
+    A download is shown below the first entry that lacks it.
     """
-    lines, told = [], set()
+    lines, shown = [], set()
     for finding in sorted(findings, key=lambda item: not item.missing):
         lines.append(f"{'MISSING' if finding.missing else 'ok     '} {finding.key}: {finding.text}")
-        if finding.missing and finding.download and finding.download not in told:
-            told.add(finding.download)
+        if finding.missing and finding.download and finding.download not in shown:
+            shown.add(finding.download)
             lines.append(f"        get it: {downloads[finding.download].text}")
     return "\n".join(lines)

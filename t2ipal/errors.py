@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line: file or key, what was found, what was expected."""
+    """An error that the user can fix. The message is one line: file or key, its value, what was expected."""
 
     def __init__(self, message: object) -> None:
         super().__init__(" ".join(str(message).split()))

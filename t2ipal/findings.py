@@ -1,4 +1,4 @@
-"""What a check before a run says of one thing that the config needs."""
+"""The result of a check before a run, for one thing that the config needs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing that the config needs.
+    """The state of one thing that the config needs.
 
     Attributes:
         key: the key of the config that names it.
-        text: what was found.
+        text: the result, for people.
         missing: whether a run would stop there.
         download: its row of resources/data_sources.csv; "" for what is the user's own.
     """

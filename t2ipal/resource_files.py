@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def resources_folder() -> Path:
-    """The folder `resources`: a wheel has it inside the package, a checkout beside it."""
+    """The folder `resources`: a wheel has it inside the package, a checkout next to it."""
     packed = PACKAGE / "resources"
     return packed if packed.is_dir() else PACKAGE.parent / "resources"
 

@@ -19,7 +19,7 @@ def results_folder(root: str, name: str) -> str:
     while not there.exists():
         there = there.parent
     if not there.is_dir():
-        raise UserError(f"config: results_dir: {there}: not a folder (expected one, or a place for it)")
+        raise UserError(f"config: results_dir: {there}: not a folder (expected one, or a path where it can be made)")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"config: results_dir: {there}: no permission to write (expected a folder of one's own)")
     return folder

@@ -1,4 +1,4 @@
-"""Seeds that depend on what is drawn, never on when, where or in which batch it is drawn."""
+"""Seeds that depend on what is sampled, never on when, where or in which batch."""
 
 import hashlib
 import json

@@ -27,7 +27,7 @@ HEADER = "t2ipal"
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+    """Yield a temporary path next to `path`; rename it to `path` when the block ends well, delete it otherwise.
 
     Raises:
         UserError: the disk is full or the folder cannot be written.
@@ -200,7 +200,7 @@ def sha256_file(path: str | Path) -> str:
 
 
 def content_hash(path: str | Path) -> str:
-    """Hex sha256 of what an artifact says, whatever the bytes its writer chose.
+    """Hex sha256 of an artifact's content, whatever the bytes its writer chose.
 
     Parquet: column names, types and values in row order, without file layout, compression or schema metadata.
     Any other file: its bytes.

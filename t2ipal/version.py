@@ -1,3 +1,3 @@
-"""The version of t2ipal: the only place that says it, for the package, its files and its commands."""
+"""The version of t2ipal: the only definition, for the package, its files and its commands."""
 
 VERSION = "0.3.0"

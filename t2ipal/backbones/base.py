@@ -28,10 +28,10 @@ CROPS: dict[str, Resize] = {"center": "shortest_crop", "squash": "squash"}
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether a model is where the config says.
+    """Whether a model is present where the config expects it.
 
     Attributes:
-        text: what was found, for people.
+        text: the result, for people.
         missing: whether a run would stop there.
         source: its row in resources/data_sources.csv; "" for the user's own.
     """
@@ -148,7 +148,7 @@ class ImageTextEncoder(ABC):
 
     @classmethod
     def check(cls, model: str) -> Presence:
-        """Whether `model` is there, and equal to what a manifest beside it records."""
+        """Whether `model` is present and equals its manifest, if it has one."""
         from t2ipal.images.manifest import verify
 
         path = cls.location(model)

@@ -1,4 +1,4 @@
-"""What a class list looks for in captions, for a person to look at: words, where they are from, captions found."""
+"""A class list for review: its words, their origin, and how many captions contain them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GIVEN, KNOWN, NAME = "given", "known lists", "name only"
 
 @dataclass(frozen=True)
 class Words:
-    """What stands for one class.
+    """The words of one class.
 
     Attributes:
         name: of the class.
@@ -26,7 +26,7 @@ class Words:
         unknown: that leave it open.
         blockers: that hold one of its words and mean something else.
         source: "given" in the list itself; "known lists": proposed, from those that come with this project; or
-            "name only": nothing was given, and none of those knows the class.
+            "name only": nothing was given, and none of those lists has the class.
         captions: that name it; None: not counted.
     """
 
@@ -109,7 +109,7 @@ def lines(rows: Sequence[Words], most: int | None = 8, more: bool = True) -> lis
 
 
 def warnings(rows: Sequence[Words]) -> list[str]:
-    """What a person should know: classes that no caption names."""
+    """Warnings: classes that no caption names."""
     never = [row.name for row in rows if row.captions == 0]
     if not never:
         return []

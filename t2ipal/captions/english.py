@@ -1,4 +1,4 @@
-"""English words that change what a noun says: the closed lists of the noun filter, all singular and lower case."""
+"""English words that change the meaning of a noun: the closed lists of the noun filter, all singular and lower case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of the noun filter: what it says of a pool, and what is to be drawn of it."""
+"""The files of the noun filter: labels of a pool, and the captions selected for generation."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _reject_table(rows: Sequence[tuple[str, str, Labelled]]) -> pa.Table:
 
 
 def write_selected(labelled: Iterable[str | Path], path: str | Path) -> int:
-    """Write the union of what data sets keep of a pool, by id: each caption is drawn once. Return its size."""
+    """Write the union of what data sets keep of a pool, by id: each caption gets images once. Return its size."""
     import pyarrow as pa
 
     texts: dict[str, str] = {}

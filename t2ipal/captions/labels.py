@@ -1,4 +1,4 @@
-"""What a noun filter says about a caption."""
+"""The noun filter's result for a caption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Span:
         index: class.
         term: phrase of the class list.
         start, end: characters of the caption, end exclusive.
-        verdict: what this place says; a class is positive where any of its places is.
+        verdict: of this span; a class is positive if any of its spans is.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Labelled:
 
     Attributes:
         positive, unknown: class indices, ascending, disjoint.
-        spans: every place that speaks of a class, by start.
+        spans: every span that names a class, by start.
     """
 
     positive: tuple[int, ...]

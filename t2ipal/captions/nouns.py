@@ -1,11 +1,11 @@
-"""The noun filter: which classes a caption names, which it leaves open, and where it says so.
+"""The noun filter: which classes a caption names, which it leaves open, and in which words.
 
 spaCy gives words, parts of speech and lemmas; the class list gives phrases. Of overlapping phrases the longest counts
 (compounds before singles). A phrase names its class if its last word is a noun that heads its chunk: "an orange shirt"
 names no orange. What is depicted, imitated or denied ("a statue of a horse", "a toy car", "no dogs") is unknown, as are
 the phrases that the list calls so: a label that neither rewards nor punishes.
 
-The paper (section 3.1) says only that nouns of captions are matched with classes; TaI-DPT's rule is `tai_dpt.py`.
+The paper (section 3.1) states only that nouns of captions are matched with classes; TaI-DPT's rule is `tai_dpt.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOUNS = frozenset({"NOUN", "PROPN"})
 NAMING = NOUNS | {"PRON"}  # "someone"
-# what may stand between a trigger ("no", "statue of") and the noun it holds for
+# words allowed between a trigger ("no", "statue of") and the noun it holds for
 CHUNK = frozenset({"DET", "ADJ", "NUM", "NOUN", "PROPN", "PRON", "PART", "ADV"})
 PREMODIFIER = frozenset({"ADJ", "NOUN", "PROPN", "NUM", "VERB"})
 
@@ -95,14 +95,14 @@ class NounFilter:
 
 
 def verdict_of(match: Match, words: list[Word], unreal: set[int]) -> Verdict:
-    """What a match says of the classes that its phrase names."""
+    """The verdict of a match on the classes that its phrase names."""
     if not unreal.isdisjoint(range(match.start, match.end)) or imitated(words, match.start):
         return "unknown"
     return "unknown" if modifies(words, match.end) else "positive"
 
 
 def is_noun(words: list[Word], at: int) -> bool:
-    """Whether word `at` is a noun: tagged as one, or where only a noun can stand (taggers err on captions)."""
+    """Whether word `at` is a noun: tagged as one, or where only a noun fits (taggers err on captions)."""
     word = words[at]
     if word.pos in NAMING:
         return True

@@ -34,7 +34,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A phrase found at words [start, end); `literal` where its last word stands as the phrase has it."""
+    """A phrase found at words [start, end); `literal` if its last word is spelled as in the phrase."""
 
     phrase: Phrase
     start: int

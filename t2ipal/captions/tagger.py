@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BATCH = 256  # captions tagged together
 KNOWN = 100_000  # words whose lemmas are kept in memory
 HYPHENS = frozenset({"-", "\N{EN DASH}"})
-# By rule and table from the word and its tag, so once per word and not once per place: a third of the time.
+# By rule and table from the word and its tag, so once per word and not once per occurrence: a third of the time.
 MORPHOLOGY = ("attribute_ruler", "lemmatizer")
 
 

@@ -4,7 +4,7 @@ Rule (guozix/TaI-DPT): lower-case, tokenise, lemmatise each token by its part of
 space are compounds; without their space they are single names too. First compounds, then singles: a name that occurs as
 whole words labels its class and is taken out. Absent classes are negative; no head, blocker or denial is looked at.
 
-One deviation: spaCy's tokens, tags and lemmas stand for nltk's word_tokenize, pos_tag and WordNet. The order of names,
+One deviation: spaCy's tokens, tags and lemmas replace nltk's word_tokenize, pos_tag and WordNet. The order of names,
 which the original leaves to Python's hashing, is fixed: longest first, then as in the list.
 """
 

@@ -12,7 +12,7 @@ from t2ipal.errors import UserError
 from t2ipal.version import VERSION
 
 ABOUT = """\
-T2I-PAL: image recognisers learned from captions and the images drawn of them.
+T2I-PAL: image recognisers learned from captions and the images generated from them.
 
 Training is Snakemake's: snakemake --cores all --configfile my.yaml
 (docs/own_data.md). The commands here need no Snakemake.

@@ -1,4 +1,4 @@
-"""`t2ipal classes`: the words that stand for each class."""
+"""`t2ipal classes`: the words of each class."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 ABOUT = """\
-Show which words of captions stand for each class, and where they are from.
+Show which words of captions name each class, and where they are from.
 
 A .txt list has one class name per line: the words of a class that the lists of
-this project know (VOC2007, COCO, NUS-WIDE) are proposed, any other class has
+this project have (VOC2007, COCO, NUS-WIDE) are proposed, any other class has
 its name alone. Plurals are found without being listed. "maybe" words leave a
 class open, "not" phrases hold one of its words and mean something else. A
-.yaml list says all itself; --yaml prints the proposal in that form, to be
+.yaml list is complete; --yaml prints the proposal in that form, to be
 saved, changed, and named in the config.
 """
 
@@ -30,7 +30,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     raw = argparse.RawDescriptionHelpFormatter
     classes = commands.add_parser(
         "classes",
-        help="show the words that stand for each class",
+        help="show the words of each class",
         description=ABOUT,
         epilog=MORE,
         formatter_class=raw,

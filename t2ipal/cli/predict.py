@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 ABOUT = """\
-Say what is in photos, by a recogniser that was trained with this project.
+Recognise the classes in photos, with a recogniser trained by this project.
 
-The file of a recogniser knows its classes, its settings and where its CLIP
+A recogniser file contains its classes, its settings and where its CLIP
 lies. Photos may be of any size and any format that Pillow reads; they are
 turned upright by their EXIF orientation, and read and scored a batch at a
 time. What cannot be read is listed with its reason and does not stop the rest.
@@ -33,7 +33,7 @@ examples:
 M.safetensors is a file of results/{name}/recognisers/{dataset}/.
 
 exit code: 0 if at least one photo could be read, 1 if none could or something
-else went wrong (one line says what), 2 for a wrong option
+else went wrong (one line of explanation), 2 for a wrong option
 """
 
 
@@ -41,7 +41,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     raw = argparse.RawDescriptionHelpFormatter
     predict = commands.add_parser(
-        "predict", help="say what is in photos", description=ABOUT, epilog=MORE, formatter_class=raw
+        "predict", help="recognise the classes in photos", description=ABOUT, epilog=MORE, formatter_class=raw
     )
     predict.add_argument("photos", metavar="PHOTO", nargs="+", type=Path, help="a photo, or a folder of them and below")
     predict.add_argument("--model", required=True, type=Path, metavar="FILE", help="the recogniser (.safetensors)")
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _bar(quiet: bool) -> Progress:
-    """A progress bar on standard error; silent where that is no terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -12,7 +12,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     show = commands.add_parser(
         "show",
         help="show what a recogniser is",
-        description="Show what a recogniser's file says of itself: classes, method, settings, CLIP, seeds.",
+        description="Show the contents of a recogniser file: classes, method, settings, CLIP, seeds.",
     )
     show.add_argument("model", type=Path, metavar="FILE", help="the recogniser, a .safetensors file")
     show.set_defaults(run=run)

@@ -1,7 +1,7 @@
-"""config.yaml: its schema, and one line for what may not stand there.
+"""config.yaml: its schema, and one line for each error.
 
 `load_config` turns the merged mapping that Snakemake read into a `Config` or raises a `UserError` of one line that
-names the key, what was found and what was expected. No heavy import here: `snakemake -n` pays for it.
+names the key, its value and what was expected. No heavy import here: `snakemake -n` pays for it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def load_config(data: Mapping[str, Any]) -> Config:
     text, are numbers.
 
     Raises:
-        UserError: one line that names the key, what was found and what was expected.
+        UserError: one line with the key, its value and what was expected.
     """
     data = {key: _without_dropped(value) if key in NAMED_TABLES else value for key, value in _numbers(data).items()}
     for ablation in (data.get("ablations") or {}).values():

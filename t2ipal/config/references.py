@@ -1,4 +1,4 @@
-"""Checks of the config that one key alone cannot settle: names that stand for each other, and names given twice."""
+"""Checks of the config that one key alone cannot settle: names that refer to each other, and names given twice."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _check_methods_of(config: Config) -> None:
 
 
 def _check_names(key: str, names: Sequence[str]) -> None:
-    """CLIP and the noun filter know no capitals: names that differ in them alone are one class twice."""
+    """CLIP and the noun filter ignore case: names that differ in case alone are one class twice."""
     seen: dict[str, str] = {}
     for name in names:
         plain = " ".join(name.lower().split())

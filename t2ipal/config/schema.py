@@ -1,4 +1,4 @@
-"""The models of config.yaml: what may stand there."""
+"""The models of config.yaml: its keys and their values."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Dataset(Part):
     test: Images | None = Field(None, description="labelled test images; null: no metrics, and `photos` instead")
     photos: Photos | None = Field(None, description="photos without labels, to be predicted")
     paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
-        None, description="the paper's data set whose values stand beside ours"
+        None, description="the paper's data set whose values are shown next to ours"
     )
     settings: dict[str, dict[str, Any]] = Field({}, description="settings of methods that differ on this data set")
 
 
 class TextToImage(GenerationSettings):
-    """A text-to-image model, how it draws, and how many images."""
+    """A text-to-image model, its generation settings, and the number of images."""
 
     samples: Count = Field(description="images per caption, a whole number >= 1 (the paper: 6)")
 
@@ -85,7 +85,7 @@ class Sweep(Part):
     key: str = Field(description="a setting of the method, or samples: images per caption")
     values: list[float | int | str | bool] = Field(min_length=2, description="at least two values")
     above: list[Annotated[list[float | int | str], Field(min_length=2, max_length=2)]] = Field(
-        [], description="what the paper says: pairs of a value and what it is above, a value or one of methods"
+        [], description="the paper's claims: pairs of a value and what it is above, a value or one of methods"
     )
 
 
@@ -131,7 +131,7 @@ class FewShot(_Protocol):
     """Table 4: a few labelled images per class, all classes being novel."""
 
     levels: list[Count] = Field(min_length=1, description="images per class, whole numbers >= 1")
-    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot draws")
+    methods: list[str] = Field(min_length=1, description="methods that learn from few-shot samples")
     fuse: Fuse | None = Field(None, description="fused rows")
 
 
@@ -141,7 +141,7 @@ class Novel(_Protocol):
     levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
     methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
     zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
-    classes: Count | list[str] = Field(description="the novel classes by name, or how many to draw by LaSO's rule")
+    classes: Count | list[str] = Field(description="the novel classes by name, or how many to sample by LaSO's rule")
 
 
 class Variation(Part):
@@ -153,7 +153,7 @@ class Variation(Part):
     use: UseInstead = Field(UseInstead(), description="models or captions that differ from those of `use`")
     scores: Literal["own", "sparc"] = Field("own", description="'sparc': standardised as SPARC does")
     labels: Percent | None = Field(None, description="percent of known labels, for a method of `partial`")
-    group: str = Field("", description="heading that rows of one group stand under")
+    group: str = Field("", description="heading above the rows of one group")
     against: list[str] = Field([], description="rows of the same table whose difference to this one is shown")
     paper: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(
         None, description="[method, setting] of the paper's value in resources/paper_results.csv"
@@ -174,9 +174,9 @@ class Ablation(Part):
 
 
 class Machine(Part):
-    """What `snakemake plan` reckons with."""
+    """The machine of the estimates of `snakemake plan`."""
 
-    gpu: str | None = Field(None, description="a kind of GPU that resources/unit_costs.yaml knows; null: CPU alone")
+    gpu: str | None = Field(None, description="a GPU kind of resources/unit_costs.yaml; null: CPU alone")
     gpus: Count = Field(1, description="number of these GPUs, a whole number >= 1")
     cores: Count = Field(2, description="CPU cores, a whole number >= 1")
 
@@ -195,7 +195,7 @@ class Config(Part):
     results_dir: Annotated[str, Field(min_length=1, pattern=r"^[^{}<>]+$")] = Field(
         "results", description="folder of all outputs, a path without braces or angle brackets"
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of every draw but training, >= 0")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random choices but training, >= 0")
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         [1, 2, 3], description="training seeds, at least one"
     )
@@ -219,6 +219,6 @@ class Config(Part):
         [101], description="seeds of searches: none of those of the runs"
     )
     metric: str = Field(DEFAULT, description="the metric of tables, figures and claims")
-    table_metrics: list[str] = Field([], description="metrics that tables show beside it")
+    table_metrics: list[str] = Field([], description="further metrics that tables show")
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
     machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")

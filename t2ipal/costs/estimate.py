@@ -43,7 +43,7 @@ class StageCost:
 
 
 def seconds_of(work: Work, units: Units, machine: Machine) -> float:
-    """Seconds of one job: what the GPU does, and what a core does beside."""
+    """Seconds of one job: GPU work, and the CPU work next to it."""
     return sum(units.of(name, on).seconds * amount for name, on, amount in _amounts(work, machine))
 
 
@@ -62,7 +62,7 @@ def estimate(works: Sequence[Work], units: Units, machine: Machine) -> list[Stag
     least that of the longest job; stages follow each other.
 
     Raises:
-        UserError: a kind of GPU that the table does not know.
+        UserError: a GPU kind that the table lacks.
     """
     if machine.gpu and machine.gpu not in units.gpus:
         raise UserError(f"config: machine.gpu: unknown GPU {machine.gpu!r} (expected one of: {', '.join(units.gpus)})")
@@ -87,7 +87,7 @@ def total(stages: Sequence[StageCost]) -> StageCost:
 
 
 def used_costs(works: Sequence[Work], units: Units, machine: Machine) -> list[tuple[Cost, float]]:
-    """The unit costs that an estimate stands on, and the hours that each accounts for, most first."""
+    """The unit costs behind an estimate, and the hours that each accounts for, most first."""
     hours: dict[tuple[str, str], float] = {}
     for work in works:
         for name, on, amount in _amounts(work, machine):

@@ -22,7 +22,7 @@ def cost_page(
     """Tables of stages and of the unit costs behind them, and what was assumed, in lines of at most `width`.
 
     Raises:
-        UserError: a kind of GPU that the table does not know.
+        UserError: a GPU kind that the table lacks.
     """
     from rich import box
     from rich.console import Console

@@ -21,7 +21,7 @@ class Cost:
 
     Attributes:
         work: what is done, a key of the table.
-        hardware: the device it was found on: CPU (one core) or a kind of GPU.
+        hardware: the device it was measured on: CPU (one core) or a kind of GPU.
         seconds: of one item.
         kind: measured (by this project), quoted (from a public source) or derived (from another row).
         source: where it is from, or how it follows from another row.
@@ -54,7 +54,7 @@ class Units:
 
     @property
     def gpus(self) -> list[str]:
-        """The kinds of GPU that the table knows."""
+        """The GPU kinds of the table."""
         return [name for name in self.hardware if name != CPU]
 
     def of(self, work: str, hardware: str) -> Cost:

@@ -97,7 +97,7 @@ class Workload:
     def _kept(self, pool: str, dataset: str) -> int:
         return self._note(kept_of(self.config, pool, dataset, queries.labels_name(self.config, dataset), self.results))
 
-    def _drawn(self, pool: str) -> int:
+    def _selected(self, pool: str) -> int:
         """Captions that any data set keeps: at least those of the one that keeps most, which is what is counted."""
         return max((self._kept(pool, dataset) for dataset in queries.readers(self.config, self.plan, pool)), default=0)
 
@@ -113,13 +113,13 @@ class Workload:
             }
             for name in sorted(lists):
                 yield Work(STAGES[0], f"nouns of {name}", 1, {}, {"start": 1, "noun_filter": every}, every * 60)
-            yield Work(STAGES[0], f"list {pool}", 1, {}, {"start_light": 1}, self._drawn(pool) * 40)
+            yield Work(STAGES[0], f"list {pool}", 1, {}, {"start_light": 1}, self._selected(pool) * 40)
 
     def _images(self) -> Iterator[Work]:
         for pool in queries.pools(self.config, self.plan):
             for t2i, samples in queries.images_to_generate(self.plan, pool):
                 model, shards = self.config.text_to_image[t2i], self.config.pools[pool].shards
-                images = self._drawn(pool) / shards
+                images = self._selected(pool) / shards
                 passes = model.steps * (2 if model.guidance > 1 else 1)
                 if is_micro(model.model):  # any other counts as Stable Diffusion 1.5
                     items, size = {"micro_pass": images * passes}, self.sizes["micro_image"]
@@ -127,7 +127,7 @@ class Workload:
                     area = (model.width or 512) * (model.height or 512) / 512**2
                     items = {"unet_pass": images * passes * area, "vae_decode": images * area}
                     size = self.sizes[model.encoding] * area
-                what = f"draw {pool} with {t2i}"
+                what = f"generate {pool} with {t2i}"
                 yield Work(STAGES[1], what, samples * shards, items, {"start": 1}, images * size, gpu=True)
         for part, dataset in queries.labelled_images(self.config, self.plan):
             rows = self._rows(dataset, part)
@@ -152,18 +152,18 @@ class Workload:
     def _features(self) -> Iterator[Work]:
         trained = [run for run in self.plan.runs.values() if not run.sources]
         for clip, pool in sorted({(run.clip, run.pool) for run in trained if _reads(run, "captions")}):
-            yield self._texts(f"captions of {pool} by {clip}", clip, self._drawn(pool))
+            yield self._texts(f"captions of {pool} by {clip}", clip, self._selected(pool))
         wanted = [run for run in trained if _reads(run, "templates")]
         for clip, classes in sorted({(run.clip, self.config.datasets[run.dataset].classes) for run in wanted}):
             texts = 89 * len(load_classes(classes).names)
             yield self._texts(f"templates of {Path(classes).stem} by {clip}", clip, texts)
-        drawn = {(run.clip, run.pool, run.t2i) for run in trained if run.samples}
-        for clip, pool, t2i in sorted(drawn):
+        image_sets = {(run.clip, run.pool, run.t2i) for run in trained if run.samples}
+        for clip, pool, t2i in sorted(image_sets):
             most = max(run.samples for run in trained if (run.clip, run.pool, run.t2i) == (clip, pool, t2i))
             shards = self.config.pools[pool].shards
             micro = is_micro(self.config.text_to_image[t2i].model)
-            what = f"drawn images of {pool} ({t2i}) by {clip}"
-            work = self._encode(what, most * shards, clip, self._drawn(pool) / shards, photographs=False)
+            what = f"generated images of {pool} ({t2i}) by {clip}"
+            work = self._encode(what, most * shards, clip, self._selected(pool) / shards, photographs=False)
             yield work if not micro else _without_reading(work)
         for clip, part, dataset in sorted(self._labelled(trained)):
             source = getattr(self.config.datasets[dataset], part)
@@ -181,7 +181,7 @@ class Workload:
     def _runs(self) -> Iterator[Work]:
         protocols = {(run.dataset, run.protocol) for run in self.plan.runs.values() if run.protocol and not run.sources}
         for dataset, protocol in sorted(protocols):
-            yield Work(STAGES[3], f"draw {protocol} of {dataset}", 1, {}, {"start": 1}, 1e5)
+            yield Work(STAGES[3], f"sample {protocol} of {dataset}", 1, {}, {"start": 1}, 1e5)
         for run in self.plan.runs.values():
             if not run.sources:
                 yield self._training(run)

@@ -1,7 +1,7 @@
 """Where features are kept while a job works on them: on a GPU, in memory, or in a scratch file mapped into memory.
 
 Where they are changes no number, so size alone decides. A scratch file is read by the pages that a batch needs; the
-operating system keeps the others in memory as long as nobody else wants it, and takes them back from a job that is at
+operating system keeps the others in memory as long as nobody else needs it, and takes them back from a job that is at
 its limit instead of ending it.
 """
 

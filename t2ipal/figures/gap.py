@@ -63,7 +63,7 @@ def gap_figure(
     """The modality gap: the features, the distances of their means, and what the gap costs.
 
     Where there are `prompts`, a panel "before and after" shows how far the class prompts lie from the test images in
-    CLIP as it is and after training, beside the distances of the data that methods learn from.
+    CLIP as it is and after training, next to the distances of the data that methods learn from.
 
     Args:
         features: name -> [n, D] global features, such as captions, synthetic images and test images. They are projected
@@ -125,7 +125,7 @@ def _projection(axes: Axes, features: Mapping[str, np.ndarray]) -> list[Artist]:
 def _directions(centred: np.ndarray, gap: np.ndarray) -> np.ndarray:
     """Two orthonormal directions [2, D]: that of the gap, and the first principal one of what is left.
 
-    The first two principal directions would tell classes apart, and means that are far from each other may coincide
+    The first two principal directions would separate classes, and means that are far from each other may coincide
     there.
     """
     gap = gap / max(np.linalg.norm(gap), 1e-12)

@@ -33,7 +33,7 @@ class Curve:
 
     Attributes:
         title: its name in tables.
-        role: "label": trained from labels; "fused": with a text-trained partner; "zero-shot": knows no label, a
+        role: "label": trained from labels; "fused": with a text-trained partner; "zero-shot": without labels, a
             horizontal line.
         points: (level, result): percent of the labels that are known, or shots. For "zero-shot" one point, whose level
             does not matter.

@@ -1,6 +1,6 @@
 """What all figures share: sizes and fonts, the look of each method, and `save`.
 
-Sizes are those of print: a figure is as wide as a column or as a page, so its letters are as large as it says here.
+Sizes are those of print: a figure is as wide as a column or as a page, so its letters are as large as given here.
 Colours are Okabe and Ito's, which people with colour-blindness can tell apart; their yellow is left out, too light for
 a line on white, and the grey of R's palette of that name joins. Each method has a marker and a hatch of its own as
 well, so no figure needs its colours.
@@ -131,7 +131,7 @@ def look(title: str, others: Sequence[str] = ()) -> Look:
     """The look of a method among `others`: its own, that of a fusion's text-trained part, or the next spare one.
 
     Args:
-        title: as tables or as the config call it, "T2I-PAL" or "t2i_pal"; what stands in brackets behind it does not
+        title: as tables or as the config call it, "T2I-PAL" or "t2i_pal"; what follows it in brackets does not
             matter. "A+B" is the fusion of A and B.
         others: titles of the figure, in its order, for those that have no look of their own.
     """

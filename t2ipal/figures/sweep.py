@@ -148,7 +148,7 @@ def _paper(axes: Axes, paper: Mapping[float, float], what: str, metric: str) -> 
     (handle,) = axes.plot(x, y, **look_of, label="quoted in the text")
     left, right = axes.get_xlim()
     for value, level in zip(x, y, strict=True):
-        side = 1 if value <= (left + right) / 2 else -1  # beside the marker: above it runs the line of the default
+        side = 1 if value <= (left + right) / 2 else -1  # next to the marker: above it runs the line of the default
         style = {"textcoords": "offset points", "ha": "left" if side > 0 else "right", "va": "center", "fontsize": 7}
         axes.annotate(f"{level:g}", (value, level), (6 * side, 0), **style)
     margin = max(0.7, 0.35 * (max(y) - min(y)))

@@ -1,4 +1,4 @@
-"""Are drawn images images? On the device that drew them: bytes travel from it, a quarter of the floats."""
+"""Are generated images valid? Checked on the device that made them: bytes travel from it, a quarter of the floats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking a model folder against the manifest that lies in it or beside it."""
+"""Checking a model folder against the manifest in it or next to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def verify(folder: str | Path) -> dict[str, str]:
     one, or where it lists nothing of the folder, there is nothing to check and the answer is empty.
 
     Raises:
-        UserError: a listed file is missing, or differs from what the manifest says.
+        UserError: a listed file is missing, or differs from the manifest.
     """
     folder = Path(folder)
     for root in (folder, folder.parent):

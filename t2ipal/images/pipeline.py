@@ -223,7 +223,7 @@ def _read(settings: GenerationSettings, dtype: torch.dtype) -> Any:
         return _from_pretrained(settings, dtype, local=True)
     if model.count("/") != 1 or model.startswith((".", "/", "~", "resources/")):
         raise UserError(
-            f"text_to_image.model: no folder {model}: place a diffusers pipeline there (model_index.json and its parts"
+            f"text_to_image.model: no folder {model}: put a diffusers pipeline there (model_index.json and its parts"
             " as safetensors), or give a model's name on the Hugging Face hub"
         )
     try:

@@ -26,7 +26,7 @@ Tensors = dict[str, "Tensor"]
 
 
 class MethodSettings(BaseModel):
-    """Settings of one method: unknown keys are errors, each key says what it is and what the paper uses."""
+    """Settings of one method: unknown keys are errors, each key describes itself and the paper's value."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -39,17 +39,19 @@ class TrainingSettings(MethodSettings):
     lr: float = Field(1e-4, gt=0, description="Learning rate of the prompts after warm-up. Paper: 1e-4.")
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="Paper: SGD (it cites Adam and AdamW).")
     momentum: float = Field(
-        0.9, ge=0, lt=1, description="Momentum of SGD, beta 1 of AdamW. Paper: silent; TaI-DPT 0.9."
+        0.9, ge=0, lt=1, description="Momentum of SGD, beta 1 of AdamW. Paper: not stated; TaI-DPT 0.9."
     )
-    weight_decay: float = Field(5e-4, ge=0, description="Paper: silent; TaI-DPT 5e-4.")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="Per epoch. Paper: silent; TaI-DPT cosine.")
+    weight_decay: float = Field(5e-4, ge=0, description="Paper: not stated; TaI-DPT 5e-4.")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="Per epoch. Paper: not stated; TaI-DPT cosine."
+    )
     warmup_epochs: int = Field(1, ge=0, description="First epochs at the constant rate `warmup_lr`. TaI-DPT: 1.")
     warmup_lr: float = Field(1e-5, gt=0, description="Learning rate of the warm-up epochs. TaI-DPT: 1e-5.")
     drop_last: bool = Field(True, description="Leave out an epoch's last, smaller batch. TaI-DPT: yes.")
 
 
 class Method(ABC):
-    """One system of the paper's tables. Class attributes are what tables and the plan need to know of it.
+    """One system of the paper's tables. Class attributes are what tables and the plan need of it.
 
     Attributes:
         name: key in the config and in result paths.
@@ -77,7 +79,7 @@ class Method(ABC):
 
     @classmethod
     def seeds(cls, seeds: Sequence[int]) -> tuple[int, ...]:
-        """The seeds worth running: all, or the first alone for a method that draws nothing."""
+        """The seeds worth running: all, or only the first for a method without random choices."""
         return tuple(seeds) if cls.uses else tuple(seeds[:1])
 
     @classmethod
@@ -91,7 +93,7 @@ class Method(ABC):
         return cls.uses
 
     def rows(self) -> RowRequest:
-        """The rows this method wants in its batches."""
+        """The rows this method needs in its batches."""
         return RowRequest(self.kinds(self.settings))
 
     @abstractmethod
@@ -105,7 +107,7 @@ class Method(ABC):
         """Called before each epoch (from 0), for methods whose loss changes over them."""
 
     def start(self, seeds: Sequence[int]) -> Tensors:
-        """The tensors to learn, as drawn for each seed: [S, ...] each."""
+        """The tensors to learn, as initialised for each seed: [S, ...] each."""
         return {}
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:

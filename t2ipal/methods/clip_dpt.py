@@ -1,7 +1,7 @@
 """CLIP-DPT: CLIP as it is, global and local features against one prompt per class. Not in the paper's Table 1.
 
 TaI-DPT's repository calls it zero-shot dense CLIP. The paper's ZSCLIP is its global half, which papers that build on
-TaI-DPT tell apart from this one (RN50: 47.3 against 57.1 mAP on COCO), and its other tables have no such row either.
+TaI-DPT distinguish from this one (RN50: 47.3 against 57.1 mAP on COCO), and its other tables have no such row either.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Settings(TrainingSettings):
 class CoMC(Method):
     """Captions train W by the ranking loss on W (x + noise); an image is scored by W at 0.7 x + 0.3 t.
 
-    t is the L2-normalised mean of the class texts under softmax(cosine / tau) with the feature x. It stands for x on
+    t is the L2-normalised mean of the class texts under softmax(cosine / tau) with the feature x. It replaces x on
     the texts' side of the modality gap. The local score of a class is the highest of the cells'.
     """
 
@@ -82,7 +82,7 @@ class CoMC(Method):
         return {"weight": linear_start(seeds, "weight", self.texts.shape[-1], self.texts.shape).to(self.device)}
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
-        """Each seed draws its noise by itself, the same whoever shares the job."""
+        """Each seed samples its own noise, the same whoever shares the job."""
         from t2ipal.rows.randomness import epoch_generators
 
         self.generators = epoch_generators(self.seeds, "noise", epoch)

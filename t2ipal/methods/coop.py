@@ -1,4 +1,4 @@
-"""CoOp: one shared context, learned from the few labelled images of a draw."""
+"""CoOp: one shared context, learned from the few labelled images of a sample."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Settings(AsymmetricSettings):
     loss: Literal["rank", "asl", "bce"] = Field(
         "rank",
         description="Ranking loss of TaI-DPT; asymmetric loss of DualCoOp; binary cross-entropy, its mean over classes "
-        "(hinted at in TaI-DPT's code). CoOp: softmax, for one class per image. Paper: silent.",
+        "(hinted at in TaI-DPT's code). CoOp: softmax, for one class per image. Paper: not stated.",
     )
     logit_scale: float = Field(
         4.0,
         gt=0,
-        description="Start of the learned factor on the cosines. Paper: silent; TaI-DPT 4 to rank, 50 for asl.",
+        description="Start of the learned factor on the cosines. Paper: not stated; TaI-DPT 4 to rank, 50 for asl.",
     )
     eta: float = Field(1.0, gt=0, description="Margin of the ranking loss. TaI-DPT: 1.")
     global_feature: Literal["nopos", "pos"] = Field(
-        "nopos", description="Global image feature without or with positional embedding. Paper: silent."
+        "nopos", description="Global image feature without or with positional embedding. Paper: not stated."
     )
 
 

@@ -35,7 +35,7 @@ class Settings(AsymmetricSettings):
     )
     variant: Literal["tai", "official"] = Field(
         "tai",
-        description="TaI-DPT's re-implementation (learned factors, mean over rows), which '+TaI-DPT' stands on; or the "
+        description="TaI-DPT's re-implementation (learned factors, mean over rows), which '+TaI-DPT' builds on; or the "
         "official code (fixed factors, sum over rows times `loss_weight`).",
     )
     loss_weight: float = Field(

@@ -28,7 +28,7 @@ class Settings(WordSettings):
     )
     threshold: float = Field(0.4, gt=0, le=1, description="P_ij from which on j follows i in the graph. Paper: 0.4.")
     neighbours: float = Field(
-        0.25, ge=0, description="What a class takes from its neighbours together, beside 1 from itself. Code: 0.25."
+        0.25, ge=0, description="What a class takes from its neighbours together, next to 1 from itself. Code: 0.25."
     )
     slope: float = Field(0.2, ge=0, lt=1, description="Of the leaky ReLU between the graph layers. Paper: 0.2.")
 
@@ -53,7 +53,7 @@ class GCNML(WordLearning):
         self.graph = gcn_adjacency(self.conditional, self.settings.threshold, self.settings.neighbours)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
-        """The first layer is drawn, the second is 0, and with it the classifiers: they start from no opinion."""
+        """The first layer is random, the second is 0, and with it the classifiers: they start from no opinion."""
         import torch
 
         words, hidden = self.words.shape[1], max(1, round(self.settings.hidden * self.dim))

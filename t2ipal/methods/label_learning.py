@@ -1,7 +1,7 @@
 """What the methods of Table 2 that learn from labels share: frozen features, scaled, under a head that is trained.
 
 The originals tune (a part of) a ResNet-101 along with their head. Here the features are CLIP's and stay as they are, so
-learning rates are higher than the originals', and the features are centred and scaled in the place of a backbone that
+learning rates are higher than the originals', and the features are centred and scaled instead of a backbone that
 learns to.
 """
 
@@ -141,7 +141,7 @@ def linear_start(seeds: Sequence[int], name: str, inputs: int, outputs: Sequence
 
 
 class WordSettings(LabelSettings):
-    """Settings of the methods that know a class by its word vector and by the classes it appears with."""
+    """Settings of the methods that use a class's word vector and the classes it appears with."""
 
     word_vectors: str | None = Field(
         None,
@@ -151,7 +151,7 @@ class WordSettings(LabelSettings):
 
 
 class WordLearning(LabelLearning):
-    """A head that is told the classes' word vectors and their co-occurrence."""
+    """A head that gets the classes' word vectors and their co-occurrence."""
 
     settings: WordSettings
 

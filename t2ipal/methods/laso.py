@@ -134,7 +134,7 @@ class LaSO(NovelLearning):
 
         branch = batch[TRAIN]
         a, labels_a = on_sphere(branch.pooled), branch.labels[..., self.data.base_classes]
-        partner = self.partners.draw(labels_a, self._uniform(a.shape[1], 2))
+        partner = self.partners.sample(labels_a, self._uniform(a.shape[1], 2))
         b, labels_b = self.base[partner], self.data.base_labels[partner]
         results = all_operations(learned, self.statistics, a, b)
         # the classifier learns from real features alone, so that it cannot give way to what the operations make
@@ -155,7 +155,7 @@ class LaSO(NovelLearning):
         x = on_sphere(branch.pooled[:, : self.settings.real])
         labels = branch.labels[:, : self.settings.real, self.data.novel]
         if count:
-            pairs = draw_pairs(self.data.counts, self._uniform(count, 2))
+            pairs = sample_pairs(self.data.counts, self._uniform(count, 2))
             each = torch.arange(len(x), device=x.device)[:, None]
             (a, b), (labels_a, labels_b) = (
                 [values[each, rows] for rows in pairs] for values in (self.support, self.data.support_labels)
@@ -163,12 +163,12 @@ class LaSO(NovelLearning):
             with torch.no_grad():
                 union = operate(learned, self.statistics, "union", a, b, False)
             x = torch.cat([x, union], 1)
-            # both orders stand in the labels of an operation: the first half is that of (a, b)
+            # both orders are in the labels of an operation: the first half is that of (a, b)
             labels = torch.cat([labels, operation_labels(labels_a, labels_b)["union"][:, :count]], 1)
         return soft_margin(self._classify(learned, self.statistics, x, self.generators), labels).mean(-1)
 
     def _uniform(self, rows: int, columns: int) -> Tensor:
-        """Draws in [0, 1) of each seed's own generator: [S, rows, columns]."""
+        """Uniform numbers in [0, 1) of each seed's own generator: [S, rows, columns]."""
         import torch
 
         return torch.stack([torch.rand(rows, columns, generator=g) for g in self.generators]).to(self.device)
@@ -217,29 +217,29 @@ class Partners:
         # the rows of each class first, in ascending order
         self.rows = torch.argsort((~positive).int(), dim=0, stable=True).T[:, : int(self.counts.max())]
 
-    def draw(self, labels: Tensor, draws: Tensor) -> Tensor:
-        """Rows [S, R] of the partners of images with `labels` [S, R, B], by `draws` [S, R, 2] in [0, 1).
+    def sample(self, labels: Tensor, uniforms: Tensor) -> Tensor:
+        """Rows [S, R] of the partners of images with `labels` [S, R, B], by `uniforms` [S, R, 2] in [0, 1).
 
-        A label of the image is drawn, then an image with that label. An image without label gets any.
+        A label of the image is sampled, then an image with that label. An image without label gets any.
         """
         from t2ipal.rows.randomness import pick_valid
 
         positive = labels == 1
         positive = positive | (~positive.any(-1, keepdim=True) & (self.counts > 0))
-        shared = pick_valid(positive, draws[..., 0])
-        return self.rows[shared, below(self.counts[shared], draws[..., 1])]
+        shared = pick_valid(positive, uniforms[..., 0])
+        return self.rows[shared, below(self.counts[shared], uniforms[..., 1])]
 
 
-def draw_pairs(counts: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs of different rows below `counts` [S], by `draws` [S, R, 2] in [0, 1): two of [S, R], each pair as likely.
+def sample_pairs(counts: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs of different rows below `counts` [S], by `uniforms` [S, R, 2] in [0, 1): [S, R] twice, all equally likely.
 
     Where there is one row, it is its own partner.
     """
     counts = counts[:, None]
-    first = below(counts, draws[..., 0])
-    return first, (first + 1 + below(counts - 1, draws[..., 1])) % counts
+    first = below(counts, uniforms[..., 0])
+    return first, (first + 1 + below(counts - 1, uniforms[..., 1])) % counts
 
 
-def below(counts: Tensor, draws: Tensor) -> Tensor:
-    """Whole numbers from 0 to `counts` - 1 by draws in [0, 1); 0 where there is no such number."""
-    return (draws * counts).long().minimum(counts - 1).clamp(min=0)  # a product may round up to the count
+def below(counts: Tensor, uniforms: Tensor) -> Tensor:
+    """Whole numbers from 0 to `counts` - 1 by uniforms in [0, 1); 0 if there is no such number."""
+    return (uniforms * counts).long().minimum(counts - 1).clamp(min=0)  # a product may round up to the count

@@ -37,7 +37,7 @@ class Settings(TrainingSettings):
     episodes: int = Field(4, ge=1, description="Episodes per step. ML-FSL: 1.")
     way: int = Field(10, ge=2, description="Classes of an episode, all base classes if they are fewer. ML-FSL: 10.")
     episode_shots: int = Field(
-        0, ge=0, description="Support images per class in an episode; 0: as in the few-shot draw. ML-FSL: as at test."
+        0, ge=0, description="Support images per class in an episode; 0: as in the few-shot sample. ML-FSL: as at test."
     )
     head: Literal["linear", "mlp"] = Field(
         "linear", description="What is learned on frozen features: a linear map, or two layers added to the features."
@@ -212,14 +212,14 @@ def embed(tensors: Tensors, features: Tensor) -> Tensor:
 
 
 def shots_of(data: NovelData) -> int:
-    """Shots of the few-shot draw: images of its rarest novel class, at least 1.
+    """Shots of the few-shot sample: images of its rarest novel class, at least 1.
 
     Raises:
-        UserError: the draws of the seeds differ in it.
+        UserError: the samples of the seeds differ in it.
     """
     counts = (data.support_labels == 1).sum(1).min(-1).values.clamp(min=1)
     if len(set(counts.tolist())) > 1:
         raise UserError(
-            f"ml_fsl: few-shot draws with {counts.tolist()} images of their rarest class; expected one number"
+            f"ml_fsl: few-shot samples with {counts.tolist()} images of their rarest class; expected one number"
         )
     return int(counts[0])

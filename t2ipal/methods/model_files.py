@@ -1,4 +1,4 @@
-"""The file of a trained run: what its method learned, and in the header what scoring needs to know."""
+"""The file of a trained run: what its method learned, and in the header what scoring needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _padded(values: Sequence[Tensor]) -> list[Tensor]:
 
 
 def write_model(path: str | Path, tensors: Tensors, method: str, settings: Mapping[str, Any], **header: object) -> None:
-    """Save what a method learned; the header says what scoring needs: method, settings, classes, levels, seeds."""
+    """Save what a method learned; the header has what scoring needs: method, settings, classes, levels, seeds."""
     store.write_tensors(path, tensors, {"method": method, "settings": dict(settings), **header})
 
 

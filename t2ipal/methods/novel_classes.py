@@ -63,7 +63,7 @@ class NovelData:
 
 
 def novel_data(data: TrainingData, variant: str, method: str, device: torch.device) -> NovelData:
-    """Take from `data` what the protocol tells; `variant` is the global feature, "pos" or "nopos".
+    """Take from `data` what the protocol reveals; `variant` is the global feature, "pos" or "nopos".
 
     Raises:
         UserError: there are no novel classes, no few-shot images, or no labelled images; `method` is named.

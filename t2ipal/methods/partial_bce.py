@@ -44,7 +44,7 @@ class PartialBCE(LabelLearning):
         return RowRequest(self.kinds(self.settings), global_feature=self.settings.global_feature)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
-        """Classifiers of 0: the loss is convex, so a seed draws nothing but the order of the images."""
+        """Classifiers of 0: the loss is convex, so a seed decides nothing but the order of the images."""
         import torch
 
         learned = super().start(seeds)

@@ -1,6 +1,6 @@
 """What TaI-DPT, T2I-PAL and their relatives share: global and local prompts, and an optional class-prototype adapter.
 
-Section and equation numbers are those of the T2I-PAL paper; "silent" says that the paper gives no value.
+Section and equation numbers are those of the T2I-PAL paper; "not stated" means that the paper gives no value.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ class PromptSettings(ContextSettings):
 
     tau_text: float = Field(0.02, gt=0, description="Temperature of eqs. 3 and 4 on captions. Paper: 0.02.")
     tau_image: float = Field(0.02, gt=0, description="Temperature of eqs. 3 and 4 on images. Paper: 0.02.")
-    logit_scale: float = Field(4.0, gt=0, description="Factor on the cosines s and s'. Paper: silent; TaI-DPT 4.")
-    merge: float = Field(0.5, ge=0, le=1, description="Share of the global score at test. Paper: silent; TaI-DPT 0.5.")
+    logit_scale: float = Field(4.0, gt=0, description="Factor on the cosines s and s'. Paper: not stated; TaI-DPT 4.")
+    merge: float = Field(
+        0.5, ge=0, le=1, description="Share of the global score at test. Paper: not stated; TaI-DPT 0.5."
+    )
     mask: Literal["pad", "special"] = Field(
         "pad", description="Text positions left out of eq. 3: padding, or start and end too. TaI-DPT: padding."
     )
     global_feature: Literal["nopos", "pos"] = Field(
-        "nopos", description="Global image feature without or with positional embedding. Paper: silent; TaI-DPT nopos."
+        "nopos",
+        description="Global image feature without or with positional embedding. Paper: not stated; TaI-DPT nopos.",
     )
     templates: int = Field(
         89, ge=0, description="Class templates that join the captions, so many of each class; 0: none. TaI-DPT: 89."
@@ -54,12 +57,15 @@ class AdapterSettings(PromptSettings):
         "local", description="Features that query the adapter, Table 6; `both` has one adapter each. Paper: local."
     )
     adapter_init: Literal["text", "normal"] = Field(
-        "text", description=f"Start of the prototypes: embeddings of {NAME_TEMPLATE!r}, or N(0, 0.02). Paper: silent."
+        "text",
+        description=f"Start of the prototypes: embeddings of {NAME_TEMPLATE!r}, or N(0, 0.02). Paper: not stated.",
     )
     adapter_lr_mult: float = Field(1.0, gt=0, description="Factor on lr for the adapter. Paper: one lr for all.")
     alpha: float = Field(1.0, ge=0, description="Weight of the affinity q in eq. 6. Paper: 1.")
     beta: float = Field(3.5, gt=0, description="Sharpness of the affinity q in eq. 5. Paper: 3.5.")
-    normalise_query: bool = Field(True, description="L2-normalise the query of eq. 5. Paper: silent; Tip-Adapter yes.")
+    normalise_query: bool = Field(
+        True, description="L2-normalise the query of eq. 5. Paper: not stated; Tip-Adapter yes."
+    )
     normalise_adapter: bool = Field(True, description="L2-normalise the prototypes of eq. 5. Tip-Adapter: yes.")
 
 
@@ -108,7 +114,7 @@ class PromptLearning(ContextLearning):
 
     @classmethod
     def weights(cls, settings: PromptSettings) -> Mapping[str, float]:
-        """Weight of each kind of rows in the loss; a kind of weight 0 is not even drawn."""
+        """Weight of each kind of rows in the loss; a kind of weight 0 is not even sampled."""
         raise NotImplementedError
 
     @classmethod

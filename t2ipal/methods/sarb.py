@@ -1,4 +1,4 @@
-"""SARB: SSGRL whose class features are blended, to learn from unknown labels what other images know."""
+"""SARB: SSGRL whose class features are blended, to fill unknown labels from other images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SARB(DecoupledLearning):
     1 - beta). Alpha and beta are learned, one number each, and kept in [0, 1]. The contrastive loss grows from 0 to its
     weight over the first epoch.
 
-    Where the publication leaves it open or the code differs: the centre is drawn for each image, not once per step; a
+    Where the publication leaves it open or the code differs: the centre is sampled for each image, not once per step; a
     class with fewer known positives than prototypes has those as prototypes; an image without unknown labels is not
     blended (the code overwrites a label of its first class); the projection has a bias and scaled features in the place
     of batch normalisation.
@@ -72,7 +72,7 @@ class SARB(DecoupledLearning):
         return super().start(seeds) | {"alpha": half, "beta": half.clone()}
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
-        """Start the epoch's draws and, where it is time, compute the prototypes."""
+        """Start the epoch's samples and, where it is time, compute the prototypes."""
         self._begin(epoch)
         since = epoch - self.settings.blend_from
         if since >= 0 and since % self.settings.prototypes_every == 0:
@@ -134,8 +134,8 @@ class SARB(DecoupledLearning):
             for value in (alpha, beta):
                 value.clamp_(0, 1)
         rows, classes = labels.shape[1:]
-        draws = torch.stack([torch.rand(rows, classes + 1, generator=generator) for generator in self.generators])
-        by_class, by_centre = draws.to(self.device).split((classes, 1), -1)
+        uniforms = torch.stack([torch.rand(rows, classes + 1, generator=generator) for generator in self.generators])
+        by_class, by_centre = uniforms.to(self.device).split((classes, 1), -1)
         return [
             blend_instances(features, labels, alpha),
             blend_prototypes(features, labels, beta, self.prototypes, by_class, by_centre[..., 0]),

@@ -1,4 +1,4 @@
-"""T2I-PAL: prompts and a shared adapter, learned from captions and from the images drawn from them."""
+"""T2I-PAL: prompts and a shared adapter, learned from captions and from the images generated from them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ Template = Annotated[str, AfterValidator(one_slot)]
 class Settings(MethodSettings):
     """Settings of ZSCLIP."""
 
-    template: Template = Field("a photo of a {}.", description="Prompt of a class, {} its name. Paper: silent.")
+    template: Template = Field("a photo of a {}.", description="Prompt of a class, {} its name. Paper: not stated.")
     global_feature: Literal["nopos", "pos"] = Field(
         "pos", description="Global image feature without or with positional embedding. CLIP: pos."
     )

@@ -1,6 +1,6 @@
 """The paired bootstrap over test images: how far a difference of two systems would move with other test images.
 
-A resample draws as many images as there are, with replacement. Every run of a data set is measured on the same
+A resample has as many images as there are, with replacement. Every run of a data set is measured on the same
 resamples, so a difference of two runs is taken resample by resample, and what is hard or easy in a resample cancels.
 """
 
@@ -52,10 +52,10 @@ def resample_counts(images: int, replicates: int, seed: int) -> np.ndarray:
     """
     if images < 1 or replicates < 0:
         raise UserError(f"bootstrap: {images} images, {replicates} replicates; expected at least 1 and at least 0")
-    draw = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     counts = np.empty((replicates, images), dtype=np.int32)
     for row in counts:
-        row[:] = np.bincount(draw.integers(images, size=images), minlength=images)
+        row[:] = np.bincount(generator.integers(images, size=images), minlength=images)
     return counts
 
 

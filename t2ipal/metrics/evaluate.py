@@ -122,7 +122,7 @@ def f1_of(predicted: np.ndarray, labels: ArrayLike) -> F1:
 def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
     """The one threshold, for all classes, of the greatest OF1 on (held-out) scores and labels [N, C].
 
-    It lies half way between two neighbouring scores; of equal ones the highest threshold is taken.
+    It is half way between two neighbouring scores; of equal ones the highest threshold is taken.
     """
     scores, labels = _checked(scores, labels)
     order = np.argsort(-scores, axis=None, kind="stable")

@@ -55,7 +55,7 @@ def labels_by_part(scores: Scores, tables: Mapping[str, Any]) -> dict[str, np.nd
 
     Args:
         scores: whose images are meant.
-        tables: by part, the path of the table, or a list with it; empty where there is none.
+        tables: by part, the path of the table, or a list with it; empty if it has none.
     """
     paths = {part: [table] if isinstance(table, str | Path) else list(table) for part, table in tables.items()}
     return {part: read_image_labels(paths[part][0], ids).numpy() for part, ids in scores.ids.items()}

@@ -14,16 +14,16 @@ from t2ipal.errors import UserError
 from t2ipal.metrics.evaluate import average_precision
 
 
-def class_balanced_rows(labels: ArrayLike, draws: int | None = None, seed: int = 0) -> np.ndarray:
-    """Test images as LaSO draws them, rows [draws]: the n-th is one of the class that was drawn least so far.
+def class_balanced_rows(labels: ArrayLike, size: int | None = None, seed: int = 0) -> np.ndarray:
+    """Test images as LaSO samples them, rows [size]: the n-th is one of the class that was sampled least so far.
 
-    Of that class it is the n-th image, counted round and round. A drawn image counts for every class it contains.
-    Images without any of the classes are never drawn. Source: CocoDatasetAugmentation of github.com/leokarlin/LaSO.
+    Of that class it is the n-th image, counted round and round. A sampled image counts for every class it contains.
+    Images without any of the classes are never sampled. Source: CocoDatasetAugmentation of github.com/leokarlin/LaSO.
 
     Args:
         labels: [N, C]; 1 is a class that the image contains.
-        draws: how many; None: N, as there.
-        seed: among classes drawn equally rarely, a random first choice is kept; it falls to the first of them else.
+        size: how many; None: N, as there.
+        seed: among classes sampled equally rarely, a random first choice is kept; it falls to the first of them else.
 
     Raises:
         UserError: a class without an image.
@@ -43,14 +43,14 @@ def class_balanced_rows(labels: ArrayLike, draws: int | None = None, seed: int =
     return rows
 
 
-def laso_average_precision(scores: ArrayLike, labels: ArrayLike, draws: int | None = None, seed: int = 0) -> np.ndarray:
-    """Average precision of each class over class-balanced draws of the test images, as LaSO reports it: [C].
+def laso_average_precision(scores: ArrayLike, labels: ArrayLike, size: int | None = None, seed: int = 0) -> np.ndarray:
+    """Average precision of each class over class-balanced samples of the test images, as LaSO reports it: [C].
 
     Args:
         scores, labels: [N, C] of the classes in question alone (LaSO: the 16 novel ones).
-        draws, seed: as in `class_balanced_rows`.
+        size, seed: as in `class_balanced_rows`.
     """
-    rows = class_balanced_rows(labels, draws, seed)
+    rows = class_balanced_rows(labels, size, seed)
     return average_precision(np.asarray(scores)[rows], np.asarray(labels)[rows])
 
 
@@ -97,7 +97,7 @@ def voc2012_average_precision(scores: ArrayLike, labels: ArrayLike) -> np.ndarra
 
 
 PUBLISHED: Mapping[str, tuple[str, Callable[[ArrayLike, ArrayLike], float]]] = {
-    "laso": ("AP over class-balanced draws of the images", lambda s, y: float(np.mean(laso_average_precision(s, y)))),
+    "laso": ("AP over class-balanced samples of the images", lambda s, y: float(np.mean(laso_average_precision(s, y)))),
     "label_ranking": ("precision of each image's label ranking", label_ranking_precision),
     "voc2012": ("interpolated AP of VOC2012", lambda s, y: float(np.mean(voc2012_average_precision(s, y)))),
 }

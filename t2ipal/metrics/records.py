@@ -1,4 +1,4 @@
-"""Metric records: one row per run and seed, all that a table or a figure needs to know of it."""
+"""Metric records: one row per run and seed, all that a table or a figure needs of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = Mapping[str, Any]
 KEY = ("dataset", "method", "variant", "level")
 """What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
 READ = (*KEY, "seed", "ap", "own_metric", "own", "settings")
-"""The columns that tables and figures need beside those of their metric."""
+"""The columns that tables and figures need besides those of their metric."""
 RunKey = tuple[str, str, str, int]
 
 PACKAGES = ("torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")

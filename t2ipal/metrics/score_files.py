@@ -91,7 +91,7 @@ def read_scores(path: str | Path) -> Scores:
 
 
 def align(scores: Scores, members: Sequence[Member], what: str) -> Scores:
-    """The scores for `members`: by level and seed, a model without labels (level 0) or without draws standing for all.
+    """The scores for `members`: by level and seed, one of level 0 or without random choices repeated for all.
 
     Raises:
         UserError: a member for which there is no model.

@@ -29,7 +29,7 @@ def fuse(text: np.ndarray, label: np.ndarray, weight: float, norm: Norm = "globa
         weight: r, the share of `label`, 0 to 1. Never to be chosen on test labels.
         norm: "global_minmax": to [0, 1], one minimum and one maximum for a seed's whole N x C matrix;
             "per_class_minmax": the same for each class; "zscore": mean 0 and deviation 1 of a seed's whole matrix. What
-            has no spread (a matrix, or a class, of one value) becomes 0 and has no say.
+            has no spread (a matrix, or a class, of one value) becomes 0 and has no influence.
 
     Raises:
         UserError: shapes that do not match, scores that are not finite, a weight outside 0 to 1, an unknown norm.

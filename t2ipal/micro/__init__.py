@@ -1,1 +1,1 @@
-"""The micro world: drawn scenes, their captions, and the small models trained on them."""
+"""The micro world: rendered scenes, their captions, and the small models trained on them."""

@@ -1,11 +1,11 @@
 """Captions of micro scenes: a small grammar of English with synonyms, plurals, numbers, relations and settings.
 
-What a sentence says of colour, number, place and setting is true of the picture. Sometimes a thing is left unsaid, as
+What a sentence states about colour, number, position and setting is true. Sometimes a thing is left unnamed, as
 people do, and sometimes a phrase is woven in that holds a class word but names no such thing ("a hot dog", "the bus
-stop"): the noun filter must not fall for it, and nothing of it is drawn.
+stop"): the noun filter must not fall for it, and nothing of it is rendered.
 
 Pre-training reads the alt-texts of the web instead: short, of the largest thing and some of the others, in words that
-no class list knows ("vehicle", "decor"), with praise that is not true of the picture and words that sell; some are of
+no class list has ("vehicle", "decor"), with praise that is not true of the picture and words that sell; some are of
 another picture or of none.
 """
 
@@ -130,7 +130,7 @@ class SceneCaption:
 
 
 def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[SceneCaption]:
-    """`n` captions of the scene at a place of a stream.
+    """`n` captions of the scene at an index of a stream.
 
     The pre-training stream mixes alt-texts and prompt-like captions, and after the first `ALT_TEXTS` of a scene come
     sentences, as the re-captioned images that text-to-image models are tuned on; the others speak as COCO does.
@@ -148,7 +148,7 @@ def captions_of(stream: str, index: int, n: int = 2, seed: int = 0) -> list[Scen
 
 
 def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> SceneCaption:
-    """Say what is in a scene: "coco" full sentences, "web" alt-texts, "prompt" the usual CLIP templates."""
+    """Describe a scene: "coco" full sentences, "web" alt-texts, "prompt" the usual CLIP templates."""
     groups = _groups(scene.things)
     if style == "web":
         return _alt_text(groups, scene, rng)
@@ -159,7 +159,7 @@ def caption(scene: Scene, rng: np.random.Generator, style: str = "coco") -> Scen
 
 
 def _groups(things: Sequence[Thing]) -> list[list[Thing]]:
-    """Things of one class and kind are said together, in the order of their first one."""
+    """Things of one class and kind are named together, in the order of their first one."""
     groups: dict[tuple[int, str], list[Thing]] = {}
     for thing in things:
         groups.setdefault((thing.cls, thing.kind), []).append(thing)
@@ -238,7 +238,7 @@ def _sentence(groups: list[list[Thing]], scene: Scene, rng: np.random.Generator)
 
 
 def _relation(first: list[Thing], second: list[Thing], rng: np.random.Generator) -> str:
-    """How the first group stands to the second; left and right only when it is so of every pair."""
+    """The relation of the first group to the second; left and right only when it is so of every pair."""
     options = [" and ", " next to ", " beside ", " with ", " near "]
     if max(t.x + t.size / 2 for t in first) < min(t.x + t.size / 2 for t in second):
         options += [" to the left of ", " left of "]

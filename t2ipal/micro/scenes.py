@@ -3,7 +3,7 @@
 Three domains: the images of the web that CLIP learns from have few, large things, where they usually are; the curated
 ones of a text-to-image model show each thing whole; those that both are used on have more things, smaller, half hidden,
 anywhere, also in places never seen before.
-A scene is drawn from (stream, index, seed) alone, and its pixels from the scene alone.
+A scene is sampled from (stream, index, seed) alone, and its pixels from the scene alone.
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ class Domain:
 
     Attributes:
         counts: chance of one, two, ... things.
-        sizes: least and greatest side of a thing as fractions of the picture's, drawn evenly in their logarithm.
+        sizes: least and greatest side of a thing as fractions of the picture's, sampled evenly in their logarithm.
         settings: where things may be.
         habit: chance that the largest thing is where it usually is.
         company: chance that a further thing is a companion of the first.
         typical: chance that a thing has the typical colour of its class; else it is any of its palette.
         shared: whether things share the picture: their sides are divided by the square root of their number.
-        cover: share of the smaller of two things that may be hidden, if a place is found in `tries`.
+        cover: share of the smaller of two things that may be hidden, if `tries` give a position.
         tries: places tried for a thing.
         clutter: most shapes that are no thing.
     """
@@ -143,7 +143,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Thing:
-    """One drawn object. `x`, `y`: left and top edge, `size`: side, all as fractions of the picture's side."""
+    """One rendered object. `x`, `y`: left and top edge, `size`: side, all as fractions of the picture's side."""
 
     cls: int
     colour: str
@@ -172,23 +172,23 @@ class Scene:
 
     @cached_property
     def labels(self) -> tuple[int, ...]:
-        """Ids of the classes drawn, ascending."""
+        """Ids of the classes rendered, ascending."""
         return tuple(sorted({thing.cls for thing in self.things}))
 
 
 def scene_of(stream: str, index: int, seed: int = 0) -> Scene:
-    """The scene at a place of a stream; the streams (`STREAMS`) never share a random state.
+    """The scene at an index of a stream; the streams (`STREAMS`) never share a random state.
 
     Raises:
         ValueError: no such stream.
     """
     if stream not in STREAMS:
         raise ValueError(f"no stream {stream!r}; there are {', '.join(STREAMS)}")
-    return draw_scene(np.random.default_rng(seed_of("micro", stream, index, seed)), DOMAINS.get(stream, DAILY))
+    return sample_scene(np.random.default_rng(seed_of("micro", stream, index, seed)), DOMAINS.get(stream, DAILY))
 
 
-def draw_scene(rng: np.random.Generator, domain: Domain) -> Scene:
-    """Draw what is in a scene."""
+def sample_scene(rng: np.random.Generator, domain: Domain) -> Scene:
+    """Sample the contents of a scene."""
     count = int(rng.choice(len(domain.counts), p=domain.counts)) + 1
     chosen = [int(rng.integers(len(CLASSES)))]
     while len(chosen) < count:
@@ -270,21 +270,21 @@ def _tinted(colour: Colour, tint: tuple[int, int, int]) -> Colour:
 
 
 def render(scene: Scene, size: int = 64) -> np.ndarray:
-    """Pixels of a scene, uint8 [size, size, 3]; drawn at twice the size and reduced."""
+    """Pixels of a scene, uint8 [size, size, 3]; rendered at twice the size and reduced."""
     side = size * OVERSAMPLING
     above, below = (_tinted(c, t) for c, t in zip(SETTINGS[scene.setting], scene.tints, strict=True))
     picture = Image.new("RGB", (side, side), above)
     draw = ImageDraw.Draw(picture)
     draw.rectangle([0, round(side * scene.horizon), side, side], fill=below)
     for shape in scene.clutter:
-        _draw_shape(draw, shape, side)
+        _render_shape(draw, shape, side)
     for thing in sorted(scene.things, key=lambda t: t.y + t.size):
         pen = Pen(draw, thing.x * side, thing.y * side, thing.size * side, thing.flip)
         GLYPHS[thing.cls](pen, _tinted(COLOURS[thing.colour], thing.tint), thing.shape, thing.kind)
     return np.asarray(picture.reduce(OVERSAMPLING))
 
 
-def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, side: int) -> None:
+def _render_shape(draw: ImageDraw.ImageDraw, shape: Shape, side: int) -> None:
     left, right = ((shape.x + sign * shape.width) * side for sign in (-1, 1))
     top, bottom = ((shape.y + sign * shape.height) * side for sign in (-1, 1))
     if shape.form == "ellipse":

@@ -11,7 +11,7 @@ def affinity(query: Tensor, prototypes: Tensor, beta: float, normalise: bool = F
 
     Args:
         query: H, [..., B, C, D], or [..., B, 1, D] where all classes share it.
-        prototypes: A, [..., C, D]. Where both are L2-normalised, q lies in [exp(-2 beta), 1].
+        prototypes: A, [..., C, D]. Where both are L2-normalised, q is in [exp(-2 beta), 1].
         beta: sharpness.
         normalise: take `query` as L2-normalised: the products are divided by its lengths, a number per class and not D.
     """

@@ -44,7 +44,7 @@ class Prototypes(NamedTuple):
 
 
 def blend_instances(features: Tensor, labels: Tensor, alpha: Tensor) -> Blended:
-    """Blend each row with its partner, the row at the same place from the other end of the batch.
+    """Blend each row with its partner, the row at the same distance from the other end of the batch.
 
     Where a class is unknown in a row and positive in its partner, the row's class feature becomes
     alpha f + (1 - alpha) f_partner and its target 1 - alpha, which counts unless it is 0. All else stays.
@@ -62,9 +62,9 @@ def blend_instances(features: Tensor, labels: Tensor, alpha: Tensor) -> Blended:
 
 
 def blend_prototypes(
-    features: Tensor, labels: Tensor, beta: Tensor, prototypes: Prototypes, draws: Tensor, centre_draws: Tensor
+    features: Tensor, labels: Tensor, beta: Tensor, prototypes: Prototypes, uniforms: Tensor, centre_uniforms: Tensor
 ) -> Blended:
-    """Blend one class of each row, drawn from the unknown ones that have prototypes, with one of its centres.
+    """Blend one class of each row, sampled from the unknown ones that have prototypes, with one of its centres.
 
     The class feature becomes beta f + (1 - beta) centre and its target 1 - beta, which counts unless it is 0. A row
     without such a class stays as it is.
@@ -74,15 +74,15 @@ def blend_prototypes(
         labels: [S, R, C].
         beta: [S] in [0, 1].
         prototypes: those of the seeds' class features.
-        draws: uniform in [0, 1), [S, R, C]; the largest decides the class.
-        centre_draws: uniform in [0, 1), [S, R]; decides the centre.
+        uniforms: uniform in [0, 1), [S, R, C]; the largest decides the class.
+        centre_uniforms: uniform in [0, 1), [S, R]; decides the centre.
     """
     targets, known = targets_of(labels)
     eligible = (labels < 0) & (prototypes.counts > 0)[:, None]
-    chosen = (draws + 1).masked_fill(~eligible, 0).argmax(-1)
+    chosen = (uniforms + 1).masked_fill(~eligible, 0).argmax(-1)
     seeds = torch.arange(len(labels), device=labels.device)[:, None]
     counts = prototypes.counts[seeds, chosen]
-    centre_index = (centre_draws * counts).long().minimum(counts - 1)
+    centre_index = (centre_uniforms * counts).long().minimum(counts - 1)
     centre = prototypes.centres[seeds, chosen, centre_index]
     blends = torch.zeros_like(eligible).scatter_(-1, chosen[..., None], True) & eligible
     taken = (1 - beta)[:, None, None] * blends
@@ -116,8 +116,8 @@ def contrastive(features: Tensor, labels: Tensor) -> Tensor:
     """Similar class features for two positives, opposite ones for a positive and an absent and for two absents: [S].
 
     Over pairs of rows and all classes: 1 - cos where both are positive, 1 + cos for the other two kinds, averaged. With
-    n pairs of positives there are 2 n of each other kind drawn at random and its n largest, fewer where it has fewer;
-    without any, all pairs count. The random draw is replaced by its mean here: the same expectation, without its noise.
+    n pairs of positives there are 2 n of each other kind sampled at random and its n largest, fewer where it has fewer;
+    without any, all pairs count. The random sample is replaced by its mean here: the same expectation, without noise.
     Source: loss/SARB.py.
 
     Args:
@@ -136,11 +136,11 @@ def contrastive(features: Tensor, labels: Tensor) -> Tensor:
     for kind in kinds:
         kind = kind & upper
         size = kind.sum((1, 2, 3))
-        drawn, hard = torch.where(number > 0, size.minimum(2 * number), size), size.minimum(number)
+        sampled, hard = torch.where(number > 0, size.minimum(2 * number), size), size.minimum(number)
         values = 1 + cosine
         mean = (values * kind).sum((1, 2, 3)) / size.clamp_min(1)
         largest = values.masked_fill(~kind, -1).flatten(1).topk(int(hard.max()), -1).values
         counted = torch.arange(largest.shape[1], device=labels.device) < hard[:, None]
-        total = total + drawn * mean + (largest * counted).sum(-1)
-        pairs = pairs + drawn + hard
+        total = total + sampled * mean + (largest * counted).sum(-1)
+        pairs = pairs + sampled + hard
     return total / pairs.clamp_min(1)

@@ -109,7 +109,7 @@ def count_logits(parameters: dict[str, Tensor], query: Tensor, support: Tensor, 
 def vote_counts(logits: Tensor, support_counts: Tensor, present: Tensor) -> Tensor:
     """How many labels each query has: [..., Q], at least 1, the most frequent answer of its support images.
 
-    Each support image says its likeliest joint count less its own; of answers as frequent, the smaller wins.
+    Each support image votes for its likeliest joint count less its own; of answers as frequent, the smaller wins.
 
     Args:
         logits: [..., Q, K, counts].

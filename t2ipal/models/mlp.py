@@ -22,7 +22,7 @@ def start_linear(seeds: Sequence[int], name: str, inputs: int, outputs: int, bia
     """Weights [S, inputs, outputs] with the variance of a fresh `torch.nn.Linear`, and biases [S, 1, outputs] of 0.
 
     A layer in front of a batch normalisation has no bias: it would be taken out at once, and its gradient, of rounding
-    errors alone, would be blown up by Adam, so that a seed's result depended on the seeds beside it.
+    errors alone, would be blown up by Adam, so that a seed's result depended on the other seeds of the job.
     """
     weight = {f"{name}.weight": normal_start(seeds, name, (inputs, outputs), (3 * inputs) ** -0.5)}
     return weight | ({f"{name}.bias": torch.zeros(len(seeds), 1, outputs)} if bias else {})

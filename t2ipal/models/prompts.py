@@ -38,7 +38,7 @@ class PromptEncoder(nn.Module):
         """
         Args:
             backbone: the frozen model.
-            class_names: names as they stand in the prompt.
+            class_names: names as in the prompt.
             n_ctx: number M of context vectors.
             class_specific: whether each class has a context of its own.
             dtype: of the products with the blocks' weights while gradients are recorded; without, it is float32.

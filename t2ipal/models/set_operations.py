@@ -38,7 +38,7 @@ class Results(NamedTuple):
 
     Attributes:
         again: a as the union of what it has alone and what both have.
-        subtract: S(a, b); the others are ways to say the same.
+        subtract: S(a, b); the others are other ways to compute the same.
         subtract_twice: S(S(a, b), b).
         subtract_both: S(a, I(a, b)).
         subtract_both_swapped: S(a, I(b, a)).
@@ -130,7 +130,7 @@ def agreement(results: Results) -> Tensor:
     union, intersect = (_distance(part, swap(part)) for part in (results.union, results.intersect))
     others = (results.subtract_twice, results.subtract_both, results.subtract_both_swapped)
     subtract = sum(_distance(results.subtract, other) for other in others)
-    # symmetry is one difference per pair, which stands here twice; a tautology has one for each order
+    # symmetry is one difference per pair, which is here twice; a tautology has one for each order
     return _per_pair((union + intersect) / 2 + subtract)
 
 

@@ -25,7 +25,7 @@ def captions_page(
         rows: of labelled.parquet: text, and spans with class, term, start, end, verdict.
         class_names: names by class index.
         rejects: of rejects.parquet: text, reason.
-        counts: what to say in numbers above the lists, such as {"captions kept": 1500}.
+        counts: numbers above the lists, such as {"captions kept": 1500}.
     """
     return render(
         "captions.html.j2",

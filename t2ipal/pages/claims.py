@@ -1,4 +1,4 @@
-"""Every claim of the paper beside ours: the page "Paper and this run", to be judged in one look, and a CSV file."""
+"""Every claim of the paper next to ours: the page "Paper and this run", to be judged in one look, and a CSV file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPLAINED: Mapping[str, str] = {
 LEAD = (
     "Each line is a difference of {metric} that the paper claims, in the paper's direction: right of the zero line is "
     "as in the paper, left of it is against it. Only the direction is judged, for the paper prints no intervals; of "
-    "its figures it prints few numbers, so that + stands for the others."
+    "its figures it prints few numbers, so that + marks the others."
 )
 WIDTH, MARGIN = 300, 16
 """Of a plot, in pixels; the margin keeps marks and numbers at its ends whole."""
@@ -87,7 +87,7 @@ def _counts(claims: Sequence[Claim]) -> list[dict[str, Any]]:
 
 
 def _by_level(levels: Sequence[Claim]) -> str:
-    """The counts of the claims that stand below those on averages."""
+    """The counts of the claims below those on averages."""
     if not levels:
         return ""
     counts = ", ".join(f"{number} {COUNTED[name]}" for name, number in count(levels).items())
@@ -138,7 +138,7 @@ def _row(claim: Claim, scale: Scale) -> dict[str, Any]:
 
 
 def _plot(claim: Claim, scale: Scale) -> dict[str, Any]:
-    """Where the marks of a claim stand, in pixels."""
+    """The positions of a claim's marks, in pixels."""
     ours = claim.ours
     ends = (ours.low, ours.high)
     return {
@@ -181,7 +181,7 @@ class Scale:
         return cls(min(ends), max(ends))
 
     def x(self, value: float) -> float:
-        """Where a difference stands, in pixels."""
+        """The position of a difference, in pixels."""
         return round(MARGIN + (WIDTH - 2 * MARGIN) * (value - self.low) / (self.high - self.low), 1)
 
     def ticks(self) -> Iterator[float]:

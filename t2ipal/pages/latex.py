@@ -91,7 +91,7 @@ def _label(line: Line) -> str:
 
 
 def _cell(text: Text | None) -> str:
-    """A number and what follows it, in a column each, so that numbers stand below each other."""
+    """A number and what follows it, in a column each, so that numbers are aligned."""
     if text is None:
         return r"\multicolumn{2}{c}{--}"
     extra = rf"{{\scriptsize ${text.extra.replace('± ', chr(92) + 'pm ')}$}}" if text.extra else ""

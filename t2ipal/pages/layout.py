@@ -1,7 +1,7 @@
-"""Where everything stands in a printed table, whatever the format: heads, sections, lines and texts of cells.
+"""The layout of a printed table, whatever the format: heads, sections, lines and texts of cells.
 
 Columns that are data sets have ours and the paper's side by side, and the differences follow the systems. Columns that
-are levels are many: ours, the paper's and the differences of a system stand below each other.
+are levels are many: ours, the paper's and the differences of a system are below each other.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Line:
     Attributes:
         title: of the system or the difference; "" where it continues the line above.
         remark: on the system.
-        label: what the line holds, where lines of several kinds stand below each other.
+        label: what the line holds, where lines of several kinds are below each other.
         texts: per column; None where the column does not apply.
         difference: whether the line belongs to a difference.
         first: whether a system begins here.
@@ -161,7 +161,7 @@ def _below(cells: Cells, text: Callable[[Cell], Text | None]) -> tuple[Text | No
 
 
 def _if_any(title: str, label: str, texts: tuple[Text | None, ...], difference: bool) -> Iterator[Line]:
-    """The line, unless nothing stands in it."""
+    """The line, unless it is empty."""
     if any(texts):
         yield Line(title, "", label, texts, difference)
 

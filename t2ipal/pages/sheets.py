@@ -1,4 +1,4 @@
-"""Pictures of examples: captions beside their images, and test images beside their heat maps."""
+"""Pictures of examples: captions next to their images, and test images next to their heat maps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_image(image: Mapping[str, Any]) -> Image.Image:
 
 
 def contact_sheet(rows: Sequence[CaptionExample], size: int = 128, columns: int = 2) -> Image.Image:
-    """Captions with their labels, and beside each its generated images, in `columns` columns.
+    """Captions with their labels, and next to each its generated images, in `columns` columns.
 
     Args:
         rows: at least one.
@@ -151,7 +151,7 @@ def cropped(image: Image.Image, crop: str) -> Image.Image:
 
 
 def heat_sheet(rows: Sequence[ImageExample], size: int = 150, columns: int = 2) -> Image.Image:
-    """Test images, and beside each the heat maps of some classes with scores; true classes are bold and ticked."""
+    """Test images, and next to each the heat maps of some classes with scores; true classes are bold and ticked."""
     if not rows:
         raise UserError("heat maps: no images; expected at least one")
     gap, head = 8, 20

@@ -32,7 +32,7 @@ def print_table(table: Table, width: int = 100) -> str:
 
 
 def _parts(sheet: Sheet, width: int) -> list[list[int]]:
-    """Indices of the columns that stand beside each other: as many as fit, a group of columns never torn."""
+    """Indices of the columns that are next to each other: as many as fit, a group of columns never torn."""
     indices = iter(range(len(sheet.heads)))
     units = [[next(indices) for _ in range(size)] for name, count in sheet.groups
              for size in ([count] if name else [1] * count)]  # fmt: skip

@@ -146,7 +146,7 @@ def sweep_runs(plan: Plan, sweep: str, dataset: str) -> list[Run]:
 
 
 def claims_runs(config: Config, plan: Plan) -> list[Run]:
-    """The runs of all tables, and the points of sweeps of which the paper says something."""
+    """The runs of all tables, and the points of sweeps about which the paper makes a claim."""
     points = [plan.runs[point.run] for sweep in _claimed_sweeps(config, plan) for point in sweep.points]
     return list({run.key: run for run in (*table_runs(plan, plan.tables.values()), *points)}.values())
 
@@ -234,7 +234,7 @@ def sweep_spec(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec
 
 
 def claims_spec(config: Config, plan: Plan) -> ClaimsSpec:
-    """Where the paper's claims are found."""
+    """The systems and levels of the paper's claims."""
     sweeps = _claimed_sweeps(config, plan)
     return ClaimsSpec(tables=tuple(plan.tables.values()), sweeps=sweeps, metric=config.metric)
 
@@ -313,7 +313,7 @@ def _sweep(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec:
 
 
 def _claimed_sweeps(config: Config, plan: Plan) -> tuple[SweepSpec, ...]:
-    """The sweeps of which the paper says something, with what it says and the points that it names."""
+    """The sweeps about which the paper makes a claim, with the claim and the points that it names."""
     claimed = []
     for name, by_dataset in plan.sweeps.items():
         above = tuple((upper, lower) for upper, lower in config.sweeps[name].above)

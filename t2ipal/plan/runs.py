@@ -35,7 +35,7 @@ class Run:
 
     Attributes:
         dataset: a key of the config's datasets.
-        method: a name that `t2ipal.methods.get` knows; for scores made from scores "{method}+{what}".
+        method: a name for `t2ipal.methods.get`; for scores made from scores "{method}+{what}".
         variant: "base", a protocol, "{key}={value}" for each change, or both, joined by commas.
         seeds: the training seeds worth running.
         kinds: kinds of rows the loss uses, keys of `t2ipal.rows.KINDS`.
@@ -311,7 +311,7 @@ def _check_method(key: str, name: str, protocol: str) -> None:
             f"config: {key}: {name} does not learn from {PROTOCOLS[protocol]} rows (expected one that does)"
         )
     if not protocol and SHOTS in method.uses:
-        raise UserError(f"config: {key}: {name} learns from few-shot draws (expected it in few_shot or novel)")
+        raise UserError(f"config: {key}: {name} learns from few-shot samples (expected it in few_shot or novel)")
 
 
 def check_classes(config: Config) -> None:

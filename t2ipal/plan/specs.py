@@ -57,7 +57,7 @@ class DatasetSpec(Spec):
     Attributes:
         name: its key in the config and in records.
         title: its name for readers.
-        paper: the paper's data set whose numbers are shown beside ours, if any.
+        paper: the paper's data set whose numbers are shown next to ours, if any.
     """
 
     name: str
@@ -75,7 +75,7 @@ class CellSpec(Spec):
         run: the run.
         level: percent of known labels, or shots; 0 without a protocol.
         metric: the metric that is shown.
-        paper: the number of the paper that is shown beside ours, if any.
+        paper: the number of the paper that is shown next to ours, if any.
     """
 
     run: RunKey
@@ -170,7 +170,7 @@ class TableSpec(Spec):
         blocks: the systems.
         stacked: whether columns are levels, with ours and the paper's below each other.
         average: whether a column with the mean over the columns follows.
-        trend: of a stacked table: what the paper says of the last column of a system against its first; "" for nothing.
+        trend: of stacked tables: the paper's claim on the last column of a system against its first; "" for nothing.
         notes: sentences to add below the table.
     """
 
@@ -288,11 +288,11 @@ class GapSpec(Spec):
 
 
 class ClaimsSpec(Spec):
-    """Where the paper's claims are found.
+    """The systems and levels of the paper's claims.
 
     Attributes:
         tables: all tables.
-        sweeps: those of which the paper says something.
+        sweeps: those about which the paper makes a claim.
         metric: the metric of the config.
     """
 

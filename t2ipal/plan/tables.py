@@ -187,7 +187,7 @@ def _table3(planner: Planner) -> TableSpec | None:
         trend=MORE_SHOTS,
         notes=(
             *chosen,
-            "The paper has this table for 16 classes of COCO; its values stand beside ours for all data sets.",
+            "The paper has this table for 16 classes of COCO; its values are shown next to ours for all data sets.",
             "AP of all test images for every row; LaSO's and ML-FSL's papers measure otherwise "
             "(see docs/deviations.md).",
         ),

@@ -44,7 +44,7 @@ class Counts:
 
 
 def prediction_schema(classes: Sequence[str]) -> pa.Schema:
-    """Columns of a Parquet file of predictions; the classes stand in its metadata, as in files of scores."""
+    """Columns of a Parquet file of predictions; the classes are in its metadata, as in files of scores."""
     import pyarrow as pa
 
     columns = [("photo", pa.string()), ("problem", pa.string()), ("width", pa.int32()), ("height", pa.int32())]

@@ -27,11 +27,11 @@ SIDE = 224
 
 QUALITY = 78
 EMBEDDED = 1000
-"""Photos up to which thumbnails are in the page itself, which then has less than 20 MB; of more they lie beside it."""
+"""Photos up to which thumbnails are in the page itself, which then has less than 20 MB; of more they are next to it."""
 
 
 def thumbnail_folder(page: str | Path) -> Path:
-    """Where the thumbnails of many photos lie, beside the page."""
+    """The folder of the thumbnails of many photos, next to the page."""
     page = Path(page)
     return page.with_name(f"{page.stem}-thumbnails")
 

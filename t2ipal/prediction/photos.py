@@ -20,7 +20,7 @@ NO_PHOTOS = (
     *(".csv", ".doc", ".docx", ".htm", ".html", ".json", ".jsonl", ".log", ".md", ".parquet", ".pdf", ".tsv", ".txt"),
     *(".aae", ".db", ".ini", ".py", ".safetensors", ".sh", ".thm", ".url", ".xml", ".xmp", ".yaml", ".yml", ".zip"),
 )
-"""Endings of what lies beside photos in folders and is none: passed over. A file that is named is read."""
+"""Endings of other files next to photos in folders: skipped. A file that is named is read."""
 
 LARGE = 40_000_000
 """Pixels from which a photo is made smaller before anything else, one at a time: 10,000 x 10,000 pixels are 300 MB."""
@@ -48,7 +48,7 @@ class Photo:
 def find_photos(paths: Iterable[str | Path]) -> list[Path]:
     """The files named, and those in the folders named and below; each once, those of a folder by name.
 
-    Hidden files, and files whose ending says that they are no photos, are passed over in folders.
+    Hidden files, and files whose ending is not that of a photo, are skipped in folders.
 
     Raises:
         UserError: a path that does not exist, or a folder without any.

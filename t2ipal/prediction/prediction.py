@@ -1,4 +1,4 @@
-"""What a recogniser says of one photo."""
+"""A recogniser's prediction for one photo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a recogniser says of one photo.
+    """A recogniser's prediction for one photo.
 
     Attributes:
         path: the file.

@@ -1,6 +1,6 @@
-"""A recogniser: one safetensors file that knows all that predicting needs, and where its CLIP is.
+"""A recogniser: one safetensors file with all that predicting needs, and where its CLIP is.
 
-Tensors are what a run learned, seeds first. The header has, beside what a run's own has (method, settings, classes,
+Tensors are what a run learned, seeds first. The header has, besides what a run's own has (method, settings, classes,
 seeds, levels, clip_sha256): `clip` {name, kind, path, relative, image_size, crop, batch}, `threshold` and `scores`.
 """
 
@@ -52,7 +52,7 @@ def write_recogniser(
 
     Args:
         path: of the new file.
-        run: the model of a run that knew all labels or none.
+        run: the model of a run with all labels or none.
         clip: model (a path or a name of OpenAI's), image_size, crop and batch, as the run's features were made.
         threshold: scores from here on mean that a class is there; None: not known.
         version: of t2ipal.
@@ -62,7 +62,7 @@ def write_recogniser(
     """
     tensors, header = store.read_tensors(run)
     if header.get("levels") != [0]:
-        raise UserError(f"{run}: models of label levels {header.get('levels')}; expected a run that knows one ([0])")
+        raise UserError(f"{run}: models of label levels {header.get('levels')}; expected a run with one ([0])")
     model = backbones.location(clip["model"])
     where: dict[str, Any] = {"path": None, "relative": None}
     if model is not None and model.exists():

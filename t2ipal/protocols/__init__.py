@@ -1,4 +1,4 @@
-"""Protocols: which labels of the labelled images a method may know. All of them, a share, or a few images per class.
+"""Protocols: which labels of the labelled images a method may use. All of them, a share, or a few images per class.
 
 Samples come from generators whose streams are frozen (`numpy.random.RandomState`, `random.Random`), so that any later
 version can repeat them. Images are always taken in ascending order of their ids.

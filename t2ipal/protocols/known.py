@@ -1,4 +1,4 @@
-"""The training data with the labels that a protocol lets a method know."""
+"""The training data with the labels that a protocol reveals."""
 
 from __future__ import annotations
 

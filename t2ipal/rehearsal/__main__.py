@@ -1,4 +1,4 @@
-"""Write a rehearsal: `python -m t2ipal.rehearsal --out FOLDER --data COCO_ROOT`, then run what it says."""
+"""Write a rehearsal: `python -m t2ipal.rehearsal --out FOLDER --data COCO_ROOT`, then run what it prints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the models, 4.6 GB, and the config")
     parser.add_argument("--data", type=Path, required=True, help="COCO in the official layout, or a part of it")
     parser.add_argument("--clip", choices=sorted(VARIANTS), default="RN101", help="OpenAI's model to be as large as")
-    parser.add_argument("--captions", type=int, default=4, help="captions, and images to draw")
+    parser.add_argument("--captions", type=int, default=4, help="captions, and images to generate")
     parser.add_argument("--steps", type=int, default=2, help="solver steps of an image")
     arguments = parser.parse_args()
     try:
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def write(out: Path, data: Path, variant: str, captions: int, steps: int) -> None:
-    """Write models, caption ids and config; say what to run.
+    """Write models, caption ids and config; print what to run.
 
     Raises:
         UserError: no captions at `data`.

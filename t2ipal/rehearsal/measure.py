@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder
 
 MICRO = resource("zoo/clip.safetensors")
-PARTS = ("reading", "captions", "encoding", "training", "heads", "micro", "drawing", "files")
+PARTS = ("reading", "captions", "encoding", "training", "heads", "micro", "generation", "files")
 PROMPT = "A man rides a wave on a surfboard while a dog watches from the beach."
 SEEDS = 3
 BATCH = 64
@@ -37,7 +37,7 @@ def seconds(work: Callable[[], object], repeat: int = 3) -> float:
     return statistics.median(times)
 
 
-def drawing(folder: Path, batch: int = 2) -> Iterator[tuple[str, float]]:
+def generation(folder: Path, batch: int = 2) -> Iterator[tuple[str, float]]:
     """Seconds of an image's U-Net pass, of decoding it, and of encoding its prompt, at 512 pixels."""
     import torch
 
@@ -72,7 +72,7 @@ def encoding(backbone: ImageTextEncoder) -> Iterator[tuple[str, float]]:
 
 
 def reading(data: Path, backbone: ImageTextEncoder) -> Iterator[tuple[str, float]]:
-    """Seconds of reading a photograph for a backbone, and the bytes of photographs stored as drawn images are."""
+    """Seconds of reading a photograph for a backbone, and the bytes of photographs stored as generated images are."""
     import numpy as np
     from PIL import Image, ImageOps
 
@@ -147,8 +147,8 @@ def heads(backbone: ImageTextEncoder, rows: int = 128, cells: int = 196) -> Iter
     from t2ipal.training.train import fit
 
     generator = torch.Generator().manual_seed(0)
-    drawn = (torch.randn(*shape, backbone.dim, generator=generator) for shape in ((rows,), (rows, cells)))
-    pooled, local = (torch.nn.functional.normalize(values, dim=-1).half() for values in drawn)
+    features = (torch.randn(*shape, backbone.dim, generator=generator) for shape in ((rows,), (rows, cells)))
+    pooled, local = (torch.nn.functional.normalize(values, dim=-1).half() for values in features)
     ids = tuple(f"{row:04d}" for row in range(rows))
     images = ImageFeatures(ids, pooled, pooled, local, (14, 14), backbone.sha256)
     names = load_classes("coco").names
@@ -203,7 +203,7 @@ def main() -> None:
         "training": lambda: training(backbone),
         "heads": lambda: heads(backbone),
         "micro": lambda: training(load_backbone(MICRO), "voc2007"),
-        "drawing": lambda: drawing(out / "random-stable-diffusion-v1-5"),
+        "generation": lambda: generation(out / "random-stable-diffusion-v1-5"),
         "files": lambda: sizes(out, (".pt", ".safetensors")),
     }
     parts = [made[name]() for name in arguments.parts]

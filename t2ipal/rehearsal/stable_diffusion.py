@@ -56,7 +56,7 @@ SCHEDULER: dict[str, Any] = {
     "steps_offset": 1,
 }
 CONTRAST = 30.0
-"""Factor on the decoder's last layer: untrained, it paints a near-uniform grey, not to be told from a flat image."""
+"""Factor on the decoder's last layer: untrained, it generates a near-uniform grey, like a flat image."""
 
 
 def unet() -> UNet2DConditionModel:

@@ -51,7 +51,7 @@ Batch = Mapping[str, Branch]
 
 @dataclass(frozen=True)
 class RowRequest:
-    """Which training rows a method wants in its batches.
+    """Which training rows a method needs in its batches.
 
     Attributes:
         kinds: the kinds that have a part in the loss.
@@ -108,7 +108,7 @@ class RowKind(ABC):
     @classmethod
     @abstractmethod
     def read(cls, files: TrainingFiles, data: TrainingData, classes: int, budget: MemoryBudget) -> TrainingData:
-        """`data` with these rows beside, read from a job's files and joined with the kinds that were read before.
+        """`data` with these rows added, read from a job's files and joined with the kinds that were read before.
 
         Raises:
             UserError: a file is missing or damaged, or rows do not match.

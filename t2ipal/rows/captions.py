@@ -1,4 +1,4 @@
-"""Captions with the noun filter's labels, and class templates beside them."""
+"""Captions with the noun filter's labels, and class templates with them."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class TrainingData:
 
     Attributes:
         rows: by kind. `data[kind]` are the rows of one.
-        novel: class indices that are to be scored, of which only the shots tell; None: all classes.
+        novel: class indices that are to be scored, which only the shots label; None: all classes.
         dropped: counts of the rows left out, by reason.
         mapped: whether features are in a scratch file, so that reading a batch may wait for the disk.
     """
@@ -67,7 +67,7 @@ class TrainingData:
         return self.rows[kind]
 
     def with_rows(self, *rows: RowKind, **changes: Any) -> TrainingData:
-        """The same with `rows` beside, or in the place of others of their kinds, and other changes."""
+        """The same with `rows` added, or replacing others of their kinds, and other changes."""
         return dataclasses.replace(self, rows={**self.rows, **{each.name: each for each in rows}}, **changes)
 
 

@@ -1,4 +1,4 @@
-"""Batches of rows, sampled for each seed by itself."""
+"""Batches of rows, sampled for each seed separately."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sampler:
     """Samples a method's batches for all seeds; what a seed gets is the same whoever shares the job.
 
     The kind that is first in `KINDS` leads: an epoch has its rows, in an order of each seed's own. Synthetic images
-    follow their captions ("paired") or an order of their own; other kinds beside have orders of their own, repeated as
+    follow their captions ("paired") or an order of their own; other kinds have orders of their own, repeated as
     often as an epoch needs.
 
     Attributes:
@@ -56,7 +56,7 @@ class Sampler:
         """The batches of an epoch."""
         random = EpochRandom(self.seeds, epoch)
         orders: dict[str, torch.Tensor] = {}
-        for kind, source in self.sources.items():  # of kinds that share an order, the first says how many rows it has
+        for kind, source in self.sources.items():  # of kinds that share an order, the first decides the number of rows
             if self.order_of[kind] not in orders:
                 orders[self.order_of[kind]] = random.permutations(self.order_of[kind], source.sizes, self.size)
         for step in range(self.steps):

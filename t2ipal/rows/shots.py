@@ -25,7 +25,7 @@ class ShotRows(RowKind):
 
     Attributes:
         images: features of labelled images.
-        labels: [M, C] int8, 1 positive, 0 absent, -1 unknown: all that a method may know of them.
+        labels: [M, C] int8, 1 positive, 0 absent, -1 unknown: all that a method may use of them.
         chosen: for each seed, the rows of its sample.
         per_epoch: rows of an epoch, the same for all seeds, so that none depends on another's sample; 0: as many as the
             largest sample has.
@@ -46,7 +46,7 @@ class ShotRows(RowKind):
 
     @classmethod
     def read(cls, files: TrainingFiles, data: TrainingData, classes: int, budget: MemoryBudget) -> TrainingData:
-        """Read the labelled images: which of them are shots is for the protocol to say, level by level."""
+        """Read the labelled images: the protocol decides which of them are shots, level by level."""
         return data if TRAIN in data.rows else TrainRows.read(files, data, classes, budget)
 
     def source(self, data: TrainingData, request: RowRequest, seeds: Sequence[int]) -> RowSource:

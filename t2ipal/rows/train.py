@@ -1,4 +1,4 @@
-"""Labelled images, with the labels that a protocol lets a method know."""
+"""Labelled images, with the labels that a protocol reveals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrainRows(RowKind):
 
     Attributes:
         images: their features.
-        labels: [M, C] int8, 1 positive, 0 absent, -1 unknown: all that a method may know of them.
+        labels: [M, C] int8, 1 positive, 0 absent, -1 unknown: all that a method may use of them.
         chosen: the rows to train on; None: all.
     """
 

@@ -1,7 +1,7 @@
 """Which files of code a script runs: Python, and templates.
 
 Snakemake compares inputs by content, but scripts by time alone (`rerun-triggers: code`), and never what they import.
-Declared as input, code decides reruns by what it says.
+Declared as input, code decides re-runs by its content.
 """
 
 from __future__ import annotations

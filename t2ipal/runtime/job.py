@@ -59,7 +59,7 @@ def _leave() -> NoReturn:
 
 
 def _remove_parts(outputs: Iterable[str]) -> None:
-    """Remove the unfinished files that a killed job left beside its outputs; Snakemake removes declared files alone."""
+    """Remove the unfinished files that a killed job left next to its outputs; Snakemake removes only declared ones."""
     for output in map(Path, outputs):
         for part in output.parent.glob(f".{output.name}.*.part"):
             part.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """One job at a time for the files it makes, on whatever machine it runs.
 
 Snakemake's own locks keep two runs apart, not a run and a job that a killed run left behind. A job locks a file that
-stands for its outputs while it works, and writes there who it is. The lock ends with the process, however it ends. In
+locks its outputs while it works, and writes there who it is. The lock ends with the process, however it ends. In
 Slurm's hands, more than the process belongs to a job: the Snakemake around it removes what a failed script made. So
-what a Slurm job left in the file counts until Slurm says that the job is gone.
+what a Slurm job left in the file counts until Slurm reports that the job is gone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def hold(outputs: Sequence[str], folder: Path = FOLDER, patience: float = 300.0,
     if not outputs:
         yield
         return
-    # The outputs of a job belong together: the first one stands for all.
+    # The outputs of a job belong together: the first one's lock covers all.
     path = folder / f"{hashlib.sha256(outputs[0].encode()).hexdigest()[:32]}.lock"
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -56,9 +56,9 @@ def _wait(file: IO[str], output: str, patience: float, wait: float) -> None:
         if holder.get("job"):
             who = f"Slurm job {holder['job']} ({who})"
         if time.monotonic() > end:
-            raise UserError(f"{output}: {who} is at work on it; expected no other job (wait for its end, or end it)")
+            raise UserError(f"{output}: {who} is still writing it; wait for it or cancel it")
         if not reported:
-            log.info("waiting for %s, which is at work on %s", who, output)
+            log.info("waiting for %s, which is still writing %s", who, output)
             reported = True
         time.sleep(wait)
 

@@ -1,4 +1,4 @@
-"""What a job tells of itself: lines for the log and the terminal, and how far it is."""
+"""A job's reports: lines for the log and the terminal, and its progress."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Progress:
             log.info("%s: %s %s%s (%.3g/s)", self.what, f"{done:,}", self.unit, left, rate)
 
     def warn(self, text: str) -> None:
-        """Report what a person should know of the outcome."""
+        """Report a warning about the outcome."""
         log.warning("%s: %s", self.what, text)
 
 

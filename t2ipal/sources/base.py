@@ -127,7 +127,7 @@ class ImageSource(Source):
             seed: the global seed, for such a world alone.
 
         Raises:
-            UserError: a missing or damaged file of annotations, or a class that the source does not know.
+            UserError: a missing or damaged file of annotations, or a class that the source lacks.
         """
 
     def listed(self) -> Iterator[tuple[str, Path]]:

@@ -79,7 +79,7 @@ class FolderImages(ImageSource):
 def _labelled(
     folder: Path, files: dict[str, Path], table: dict[str, tuple[int, ...]]
 ) -> Iterator[ImageRow | RejectedImage]:
-    # A listed image that is not there is checked like the others: its reject says so.
+    # A listed image that is not there is checked like the others and rejected.
     paths = files | {key: folder / key for key in table.keys() - files.keys()}
     for row in checked_images((key, paths[key], table.get(key)) for key in sorted(paths)):
         if isinstance(row, ImageRow) and row.labels is None:

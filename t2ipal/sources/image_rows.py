@@ -78,7 +78,7 @@ def image_set_schema(classes: Sequence[str] = ()) -> pa.Schema:
 
 
 def rejected_image_schema() -> pa.Schema:
-    """Columns of the rejects beside an image set."""
+    """Columns of the rejects of an image set."""
     import pyarrow as pa
 
     return pa.schema([(name, pa.string()) for name in ("image_id", "path", "reason")])

@@ -1,7 +1,7 @@
 """NUS-WIDE: lists of images, a file of 0 and 1 per concept, and the photographs, as far as Flickr still has them.
 
 Photographs are where the lists name them, `Flickr/{folder}/{number}_{flickr id}.jpg`, or flat under names of their own,
-`images/{index}_{flickr id}_{secret}_m.jpg`: the Flickr id tells which is which.
+`images/{index}_{flickr id}_{secret}_m.jpg`: the Flickr id identifies them.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class OpenImagesCaptions(CaptionSource):
         description="a .jsonl file of narratives, or the folder of it or of its shards, below data_dir"
     )
     split: Literal["train", "validation", "test"] = Field("train", description="which files of the folder")
-    captions: Literal["one", "all"] = Field("all", description="'one' drawn narrative per image, or 'all' of them")
+    captions: Literal["one", "all"] = Field("all", description="'one' sampled narrative per image, or 'all' of them")
 
     def files(self) -> list[RequiredFile]:
         return [RequiredFile("path", path, "openimages-captions") for path in narratives(Path(self.path), self.split)]

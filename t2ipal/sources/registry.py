@@ -27,7 +27,7 @@ IMAGE_SOURCES = (
 
 
 def union_of(paths: Iterable[str]) -> Any:
-    """The type of a block of the config that is any of the sources, told apart by its `source`."""
+    """The type of a block of the config that is any of the sources, distinguished by its `source`."""
     return Annotated[Union[tuple(_classes(paths).values())], Field(discriminator="source")]  # noqa: UP007
 
 

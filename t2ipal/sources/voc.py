@@ -35,7 +35,7 @@ NAMES = [
 # fmt: on
 
 _CODES = {"1": POSITIVE, "-1": NEGATIVE, "0": DIFFICULT}
-"""What the class lists say: 0 is a class of which all objects are difficult."""
+"""Marks of the class lists: 0 is a class of which all objects are difficult."""
 
 PUBLISHED = {"train": 2_501, "val": 2_510, "trainval": 5_011, "test": 4_952}
 """Images of VOC2007's splits."""
@@ -112,7 +112,7 @@ class VocImages(ImageSource):
 def _homes(root: Path, split: str) -> list[Path]:
     """Folders with `ImageSets/Main` at or below `root`, that of the split first, looking no deeper than needed.
 
-    Official: VOCdevkit/VOC2007. The test archive unpacked on its own: VOCtest*/VOCdevkit/VOC2007 beside it.
+    Official: VOCdevkit/VOC2007. The test archive unpacked on its own: VOCtest*/VOCdevkit/VOC2007 next to it.
     """
     homes: list[Path] = []
     for depth in range(DEPTH + 1):

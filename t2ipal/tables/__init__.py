@@ -1,4 +1,4 @@
-"""The paper's tables beside ours: pure functions of metric records and of the numbers the paper prints.
+"""The paper's tables next to ours: pure functions of metric records and of the numbers the paper prints.
 
 `make_table` makes a table from its specification, `claims_of` and `shape_claims` compare this run with what the paper
 claims. `t2ipal.pages` writes them.

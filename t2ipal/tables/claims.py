@@ -3,7 +3,7 @@
 A claim is a difference of which the paper prints both sides: one system above another, or more labels above fewer; or
 one that its text states of Figures 3 and 4 (`shapes`). It has the paper's direction, so that the paper's difference is
 positive. Only the direction is judged: the paper's numbers have no intervals and are mostly of other data than ours, so
-that the size of a difference can be shown beside ours but not tested.
+that the size of a difference can be shown next to ours but not tested.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Claim:
         text: the claim in words.
         minus: what is subtracted from what, in `paper` and in `ours`.
         at: the column or columns it holds for, "" where there is one.
-        paper: the paper's difference, positive; None where it prints none and its text says the direction.
+        paper: the paper's difference, positive; None where it prints none and its text gives the direction.
         ours: our difference with its interval.
         levels: where it is a claim on the average over levels: the same claim for each level, in the same direction,
             so that the paper's difference may be negative there.
@@ -107,7 +107,7 @@ def _over_data(table: Table, block: Block, pair: Pair) -> Iterable[Claim]:
 
 
 def _over_levels(table: Table, block: Block, pair: Pair) -> Iterable[Claim]:
-    """Columns are levels: one claim on their average with the levels below it, or one for each where there is none."""
+    """Columns are levels: one claim on their average with the levels below it, or one for each if there are none."""
     average = table.average
     mean = None if average is None else pair.cells[average]
     cells = [(column.header, cell) for column, cell in zip(table.columns, pair.cells, strict=True) if cell is not mean]

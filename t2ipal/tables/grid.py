@@ -142,7 +142,7 @@ def _cell(line: _Line, entry: _Entry | None, best: bool) -> Cell | None:
 
 
 def _best(lines: Sequence[_Line], column: str) -> set[str]:
-    """Keys of the rows that lead a column: the best one and those that the paired interval cannot tell from it.
+    """Keys of the rows that lead a column: the best one and those that the paired interval does not separate from it.
 
     A row with a remark takes no part, nor does a row whose average is over fewer columns than another's.
     """

@@ -31,7 +31,7 @@ class Cell:
     """Ours and what the paper prints there, None where it prints nothing.
 
     Attributes:
-        best: ours is the best of its column, or cannot be told apart from the best.
+        best: ours is the best of its column, or not distinguishable from it.
     """
 
     ours: Value
@@ -123,7 +123,7 @@ class Block:
 
     Attributes:
         title: the heading, "" for none.
-        paper: the paper's data set beside ours, if any.
+        paper: the paper's data set next to ours, if any.
         rows: the systems.
         orders: the paper's rankings.
         beyond: differences between different columns that the paper's text claims, one cell each.
@@ -146,7 +146,7 @@ class Table:
         columns: data sets or levels.
         blocks: the systems.
         stacked: the columns are levels: ours, the paper's and the differences are below each other.
-        trend: what the paper says of more levels, such as "more labels are better".
+        trend: the paper's claim about more levels, such as "more labels are better".
         notes: the sentences below it.
         metrics: the metrics that it shows.
         resamples: number of resamples of the test images behind its intervals.

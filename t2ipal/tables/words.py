@@ -20,7 +20,7 @@ def legend(table: Table) -> tuple[str, ...]:
     seeds = max((cell.ours.count for row in table.rows for cell in row.cells if cell), default=1)
     sentences = [
         f"{_units(table.metrics)}. Ours: mean ± sample standard deviation over {seeds} training seeds; a "
-        "method that draws nothing has no deviation."
+        "method without random choices has no deviation."
     ]
     if any(row.pairs for row in table.rows):
         sentences.append(
@@ -43,7 +43,7 @@ def _units(metrics: Sequence[str]) -> str:
 
 
 def comparison(table: Table) -> tuple[str, ...]:
-    """Ours beside the paper's, in words: a note per column where columns are data sets, else notes per block."""
+    """Ours next to the paper's, in words: a note per column where columns are data sets, else notes per block."""
     return tuple(note for block in table.blocks for note in (_levels if table.stacked else _columns)(table, block))
 
 

@@ -45,7 +45,7 @@ def try_settings(
         point: the settings that the grid chose, as they are recorded.
         backbone: the frozen model.
         spec: method, protocol, level, seeds, classes.
-        data: the training rows, with what the protocol knows of them.
+        data: the training rows, with what the protocol reveals of them.
         images: the validation images.
         labels: [N, C] of the scored classes.
     """

@@ -41,7 +41,7 @@ def learning_rate(settings: Any, epoch: int) -> float:
 
 
 def make_optimizer(settings: Any, learned: Tensors, scales: Mapping[str, float]) -> torch.optim.Optimizer:
-    """SGD or AdamW, which act on each number by itself, so seeds cannot meet in it."""
+    """SGD or AdamW, which act on each number separately, so seeds cannot influence each other."""
     groups = [{"params": [value], "scale": scales.get(name, 1.0)} for name, value in learned.items()]
     decay = settings.weight_decay
     if settings.optimizer == "adamw":

@@ -231,8 +231,8 @@ with hold(["images.parquet"], pathlib.Path({str(tmp_path)!r})):
     os._exit(0)
 """
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
-    at_work = rf"images.parquet: Slurm job {job} .* is at work on it"
-    with pytest.raises(UserError, match=at_work), hold(["images.parquet"], tmp_path, patience=1, wait=0.2):
+    writing = rf"images.parquet: Slurm job {job} .* is still writing it"
+    with pytest.raises(UserError, match=writing), hold(["images.parquet"], tmp_path, patience=1, wait=0.2):
         pass
     ask("scancel", job)
     wait_for(lambda: not is_active(job), "the job ends", 30)

@@ -132,7 +132,7 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("partial.fuse.partners", ["coop"], ["config: partial.fuse.partners: unknown method of Table 1 'coop'"]),
         ("partial.fuse.weight", 2, ["config: partial.fuse.weight: 2"]),
         ("few_shot.methods", ["ssgrl"], ["config: few_shot.methods.0: ssgrl does not learn from shots rows"]),
-        ("methods", ["coop"], ["config: methods.0: coop learns from few-shot draws"]),
+        ("methods", ["coop"], ["config: methods.0: coop learns from few-shot samples"]),
         ("novel.classes", ["dgo"], ["config: novel.classes: unknown class of datasets.micro 'dgo'", "'dog'"]),
         ("ablations.table1", {"title": "T", "rows": {"a": {"method": "zsclip"}}}, ["config: ablations.table1"]),
         ("search.tai_dpt", {"level": 1, "grid": {"lr": [1]}}, ["config: search: unknown label-trained method"]),

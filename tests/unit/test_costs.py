@@ -132,8 +132,8 @@ def workload(config: Config, results: Path = Path("nowhere")) -> Workload:
 def test_the_papers_images_are_counted() -> None:
     config = paper()
     work = workload(config)
-    drawn = {part.what: part for part in work.all() if part.what.startswith("draw ") and "unet_pass" in part.items}
-    coco, nuswide = drawn["draw coco with sd15"], drawn["draw openimages with sd15"]
+    generated = {part.what: part for part in work.all() if part.what.startswith("draw ") and "unet_pass" in part.items}
+    coco, nuswide = generated["generate coco with sd15"], generated["generate openimages with sd15"]
     # Figure 4 goes to eight images per caption on VOC2007, which shares COCO's captions
     assert (coco.jobs, nuswide.jobs) == (8 * 24, 6 * 24)
     captions = round(118_287 * 0.843)
@@ -171,8 +171,8 @@ def test_what_is_there_is_counted_and_not_assumed(tmp_path: Path) -> None:
     for name, rows in (("captions", 900), ("voc2007-default/labelled", 700)):
         pq.write_table(pa.table({"caption_id": ["x"] * rows}), tmp_path / f"captions/micro/{name}.parquet")
     work = workload(config, tmp_path)
-    drawn = next(part for part in work.all() if part.what == "draw micro with micro")
-    assert drawn.items["micro_pass"] == 700 * 8  # without guidance: a pass a step
+    generated = next(part for part in work.all() if part.what == "generate micro with micro")
+    assert generated.items["micro_pass"] == 700 * 8  # without guidance: a pass a step
     assert not any(text.startswith("micro:") for text in work.assumed)
 
 

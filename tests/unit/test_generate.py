@@ -68,30 +68,30 @@ def far(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> int:
 
 
 @pytest.fixture(scope="module")
-def drawing(generator: ImageGenerator) -> dict[str, np.ndarray]:
+def images(generator: ImageGenerator) -> dict[str, np.ndarray]:
     """Image of each caption in batches of 4."""
     return pixels(generator)
 
 
-def test_captions_and_samples_make_different_images(generator: ImageGenerator, drawing: dict[str, np.ndarray]) -> None:
-    assert far({"x": drawing["c000"]}, {"x": drawing["c003"]}) > 20  # one text, two ids
-    assert far(drawing, pixels(generator, sample=1)) > 20
+def test_captions_and_samples_make_different_images(generator: ImageGenerator, images: dict[str, np.ndarray]) -> None:
+    assert far({"x": images["c000"]}, {"x": images["c003"]}) > 20  # one text, two ids
+    assert far(images, pixels(generator, sample=1)) > 20
     same_noise = [generator.generate([text], [7])[0][0].numpy() for text in ("a red bus", "zzz qqq")]
     assert abs(same_noise[0] - same_noise[1]).max() > 1e-3  # the text matters
 
 
 @pytest.mark.parametrize("batch", [1, 3, 11, 16])
-def test_batch_size_does_not_matter(settings: GenerationSettings, drawing: dict[str, np.ndarray], batch: int) -> None:
-    assert far(drawing, pixels(load_pipeline(settings.model_copy(update={"batch": batch}), "cpu"))) <= LEVELS
+def test_batch_size_does_not_matter(settings: GenerationSettings, images: dict[str, np.ndarray], batch: int) -> None:
+    assert far(images, pixels(load_pipeline(settings.model_copy(update={"batch": batch}), "cpu"))) <= LEVELS
 
 
-def test_order_and_company_do_not_matter(generator: ImageGenerator, drawing: dict[str, np.ndarray]) -> None:
-    assert far(drawing, pixels(generator, CAPTIONS[::-1])) <= LEVELS
-    assert far({"c007": drawing["c007"]}, pixels(generator, [CAPTIONS[7]])) <= LEVELS
+def test_order_and_company_do_not_matter(generator: ImageGenerator, images: dict[str, np.ndarray]) -> None:
+    assert far(images, pixels(generator, CAPTIONS[::-1])) <= LEVELS
+    assert far({"c007": images["c007"]}, pixels(generator, [CAPTIONS[7]])) <= LEVELS
 
 
 def test_shards_together_are_the_whole(
-    generator: ImageGenerator, drawing: dict[str, np.ndarray], tmp_path: Path
+    generator: ImageGenerator, images: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     pool = tmp_path / "selected.parquet"
     pq.write_table(pa.table({"caption_id": [c for c, _ in CAPTIONS], "text": [t for _, t in CAPTIONS]}), pool)
@@ -103,7 +103,7 @@ def test_shards_together_are_the_whole(
         assert counts.rows == table.num_rows == len(captions)
         assert table["caption_id"].to_pylist() == sorted(key for key, _ in captions)
         together |= {row["caption_id"]: np.asarray(decode(row["image"]["bytes"]), int) for row in table.to_pylist()}
-    assert far(drawing, together) <= LEVELS
+    assert far(images, together) <= LEVELS
 
 
 def test_shard_file(generator: ImageGenerator, tmp_path: Path) -> None:
@@ -204,27 +204,27 @@ def test_solvers(settings: GenerationSettings, solver: str) -> None:
     assert abs(first - swapped).max() <= LEVELS / 255  # also where the solver itself draws noise
 
 
-def test_bfloat16_is_close(settings: GenerationSettings, drawing: dict[str, np.ndarray]) -> None:
+def test_bfloat16_is_close(settings: GenerationSettings, images: dict[str, np.ndarray]) -> None:
     rounded = load_pipeline(settings.model_copy(update={"dtype": "bfloat16"}), "cpu")
     half = pixels(rounded)
     assert far(half, pixels(rounded, CAPTIONS[::-1])) <= LEVELS  # order and company do not matter here either
-    rounding = np.mean([abs(half[key] - drawing[key]).mean() for key in half])
-    between = np.mean([abs(drawing["c000"] - drawing[key]).mean() for key in half if key != "c000"])
+    rounding = np.mean([abs(half[key] - images[key]).mean() for key in half])
+    between = np.mean([abs(images["c000"] - images[key]).mean() for key in half if key != "c000"])
     assert rounding < between / 8  # the same image, rounded; this random model amplifies it
 
 
-def test_stored_size(settings: GenerationSettings, drawing: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_stored_size(settings: GenerationSettings, images: dict[str, np.ndarray], tmp_path: Path) -> None:
     small = load_pipeline(settings.model_copy(update={"store_size": 16}), "cpu")
     generate_shard(small, CAPTIONS[:5], tmp_path / "a.parquet", sample=0, seed=0)
     for row in pq.read_table(tmp_path / "a.parquet").to_pylist():
         image = np.asarray(decode(row["image"]["bytes"]), int)
         assert image.shape == (row["height"], row["width"], 3) == (16, 16, 3)
-        blocks = drawing[row["caption_id"]].reshape(16, 2, 16, 2, 3).mean((1, 3))
+        blocks = images[row["caption_id"]].reshape(16, 2, 16, 2, 3).mean((1, 3))
         assert abs(image - blocks).mean() < 8
 
 
 def test_compilation_is_for_gpus_unless_asked_for(
-    settings: GenerationSettings, drawing: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    settings: GenerationSettings, images: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
@@ -237,15 +237,15 @@ def test_compilation_is_for_gpus_unless_asked_for(
         torch.nn.Module, "compile", lambda self, **how: compile_module(self, **how, backend="aot_eager")
     )
     compiled = load_pipeline(settings.model_copy(update={"compile": "on"}), "cpu")
-    assert far(drawing, pixels(compiled)) <= LEVELS
+    assert far(images, pixels(compiled)) <= LEVELS
     counters = torch._dynamo.utils.counters["stats"]
     assert counters["unique_graphs"] > 0
 
 
 @pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
-def test_encodings(settings: GenerationSettings, drawing: dict[str, np.ndarray], encoding: str) -> None:
-    images = pixels(load_pipeline(settings.model_copy(update={"encoding": encoding}), "cpu"), CAPTIONS[:1])
-    assert abs(images["c000"] - drawing["c000"]).mean() < (1 if encoding == "png" else 30)
+def test_encodings(settings: GenerationSettings, images: dict[str, np.ndarray], encoding: str) -> None:
+    stored = pixels(load_pipeline(settings.model_copy(update={"encoding": encoding}), "cpu"), CAPTIONS[:1])
+    assert abs(stored["c000"] - images["c000"]).mean() < (1 if encoding == "png" else 30)
 
 
 @pytest.fixture

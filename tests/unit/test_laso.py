@@ -15,7 +15,7 @@ from training_toy import CPU, changed, clip, without
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.laso import LaSO, Partners, Settings, below, draw_pairs
+from t2ipal.methods.laso import LaSO, Partners, Settings, below, sample_pairs
 from t2ipal.methods.model_files import read_model, write_model
 from t2ipal.models import mlp, set_operations
 from t2ipal.models.set_operations import ANALYTIC, Results, on_sphere, operation_labels, soft_margin
@@ -218,7 +218,7 @@ def test_partners_share_a_label_and_every_one_is_drawn() -> None:
     partners = Partners(labels)
     draws = torch.rand(1, 4000, 2, generator=torch.Generator().manual_seed(0))
     for row in range(6):
-        found = partners.draw(labels[row].expand(1, 4000, -1), draws)[0]
+        found = partners.sample(labels[row].expand(1, 4000, -1), draws)[0]
         mine = labels[row] == 1
         if mine.any():
             assert (labels[found][:, mine] == 1).any(1).all()
@@ -230,7 +230,7 @@ def test_partners_share_a_label_and_every_one_is_drawn() -> None:
 
 def test_pairs_are_of_two_images_and_equally_likely() -> None:
     counts = torch.tensor([4, 2, 1])
-    first, second = draw_pairs(counts, torch.rand(3, 12000, 2, generator=torch.Generator().manual_seed(0)))
+    first, second = sample_pairs(counts, torch.rand(3, 12000, 2, generator=torch.Generator().manual_seed(0)))
     pairs = Counter(zip(first[0].tolist(), second[0].tolist(), strict=True))
     assert len(pairs) == 12
     assert all(p != q for p, q in pairs)
@@ -283,7 +283,7 @@ def test_the_seen_classifier_learns_from_real_features_alone() -> None:
     learned["seen.weight"].grad = None
     model.begin_epoch(learned, 0)  # the same partners again
     a, labels = on_sphere(batch[TRAIN].pooled), batch[TRAIN].labels[..., model.data.base_classes]
-    partner = model.partners.draw(labels, model._uniform(16, 2))
+    partner = model.partners.sample(labels, model._uniform(16, 2))
     real = sum(
         soft_margin(mlp.linear(learned, "seen", x), y).mean()
         for x, y in ((a, labels), (model.base[partner], model.data.base_labels[partner]))

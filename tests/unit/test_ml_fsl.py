@@ -249,7 +249,7 @@ def test_an_episodes_shots_are_those_of_the_draw() -> None:
         assert model._next_episodes()[2].shape == (2, 4, 5 * shots)
     data = novel_toy(shots=3)
     uneven = changed(data, SHOTS, chosen=(data[SHOTS].chosen[0], novel_toy(shots=1)[SHOTS].chosen[1]))
-    with pytest.raises(UserError, match=r"ml_fsl: few-shot draws with \[3, 1\] images of their rarest"):
+    with pytest.raises(UserError, match=r"ml_fsl: few-shot samples with \[3, 1\] images of their rarest"):
         fit(MLFSL, settings(), clip(), NAMES, uneven, SEEDS, device="cpu")
     fit(MLFSL, settings(episode_shots=1), clip(), NAMES, uneven, SEEDS, device="cpu")
 

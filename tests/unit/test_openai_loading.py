@@ -94,7 +94,7 @@ def test_wrong_hash(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected 0000"):
         load_backbone(path, sha256="0" * 64)
     write_json(tmp_path / "manifest.json", {"files": {"clip.safetensors": {"sha256": "1" * 64}}})
-    with pytest.raises(UserError, match=r"manifest.json says 1111"):
+    with pytest.raises(UserError, match=r"manifest.json has 1111"):
         load_backbone(path)
     write_json(tmp_path / "manifest.json", {"files": {"clip.safetensors": {"sha256": sha256_file(path)}}})
     assert_same(load_backbone(path, sha256=sha256_file(path)))

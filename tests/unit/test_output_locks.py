@@ -38,7 +38,7 @@ def holder(folder: Path, *outputs: str) -> subprocess.Popen[str]:
 def test_a_second_job_for_the_same_file_names_the_first_and_gives_up(tmp_path: Path) -> None:
     first = holder(tmp_path, "a.parquet", "b.parquet")
     assert first.stdout.readline() == "held\n"
-    told = rf"a.parquet: process {first.pid} on \S+ is at work on it; expected no other job"
+    told = rf"a.parquet: process {first.pid} on \S+ is still writing it; wait for it or cancel it"
     with pytest.raises(UserError, match=told), hold(["a.parquet"], tmp_path, patience=0.2, wait=0.05):
         pytest.fail("two at once")
     with hold(["c.parquet"], tmp_path, patience=0):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def random_module(sizes: Sizes, seed: int = 0) -> CLIP:
-    """OpenAI's module with weights as drawn at the start of training, and batch norms as if they had seen images."""
+    """OpenAI's module with weights as initialised for training, and batch norms as if they had seen images."""
     import torch
 
     with torch.random.fork_rng():
@@ -31,7 +31,7 @@ def random_module(sizes: Sizes, seed: int = 0) -> CLIP:
 
 
 def write_archive(path: str | Path, sizes: Sizes, seed: int = 0) -> Path:
-    """Write a random CLIP as OpenAI's archives are: traced, its large weights in half precision, three sizes beside."""
+    """Write a random CLIP as OpenAI's archives are: traced, its large weights in half precision, with three sizes."""
     import torch
     from clip.model import convert_weights
 

@@ -121,7 +121,7 @@ class OpenAIEncoder(ImageTextEncoder):
                 file (a state dict, whose token table may be given as the rows in use and their ids, all other rows
                 being zero).
             device: where it computes.
-            sha256: expected of the file. A manifest beside the file is checked anyway, and so is the hash in OpenAI's
+            sha256: expected of the file. A manifest next to the file is checked anyway, and so is the hash in OpenAI's
                 addresses, for a name and for a file that has the name of one of OpenAI's (RN101.pt).
         """
         from t2ipal.backbones.openai.loading import load_module

@@ -60,7 +60,7 @@ def load_module(model: str | Path, device: str | torch.device = "cpu", sha256: s
 
     Raises:
         UserError: an unknown name, a file that is missing, damaged, not a CLIP, or not the one expected; sizes that are
-            not those of the model it is said to be.
+            not those of the model it is named after.
     """
     path, asked = _locate(str(model))
     digest = sha256_file(path)

@@ -1,4 +1,4 @@
-"""OpenAI's CLIP models: the sizes that tell them apart, and which of them a state dict is.
+"""OpenAI's CLIP models: the sizes that distinguish them, and which of them a state dict is.
 
 One table. Source: the state dicts of OpenAI's published archives, whose sizes `clip.model.build_model` reads, and the
 model cards of openai/CLIP; the operations are counted (`python -m t2ipal.backbones.openai.variants`).
@@ -30,7 +30,7 @@ HEAD = 64
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a state dict's shapes say of a CLIP.
+    """The sizes of a CLIP, from a state dict's shapes.
 
     Attributes:
         dim: joint space D.
@@ -176,7 +176,7 @@ def _count(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> int:
 
 
 def build_sizes(sizes: Sizes) -> CLIP:
-    """OpenAI's module of these sizes, its weights as drawn at the start of training."""
+    """OpenAI's module of these sizes, its weights as initialised for training."""
     from clip.model import CLIP
 
     return CLIP(

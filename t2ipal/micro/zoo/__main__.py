@@ -38,7 +38,7 @@ from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import World
 
 log = logging.getLogger("zoo")
-SCENES = 120_000  # of the pre-training draw
+SCENES = 120_000  # of the pre-training world
 RECIPES = {
     "clip": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
     "clip-small": Recipe(steps=1700, batch=256, lr=2e-3, warmup=100, weight_decay=0.05),
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("results/zoo"), help="scenes and checkpoints (%(default)s)")
     parser.add_argument("--only", choices=STAGES, nargs="+", default=STAGES, help="train just these stages")
     parser.add_argument("--processes", type=int, default=None, help="per stage (default: one per GPU or CPU core)")
-    parser.add_argument("--scenes", type=int, default=SCENES, help="size of the pre-training draw (%(default)s)")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="size of the pre-training world (%(default)s)")
     parser.add_argument("--steps", type=float, default=1.0, help="multiplies every recipe's steps (%(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)

@@ -47,7 +47,7 @@ class Components:
     @staticmethod
     @cache
     def of(work: Path, size: int, factor: int = FACTOR, channels: int = CHANNELS) -> Components:
-        """Compute them from the pre-training draw, or read what was computed."""
+        """Compute them from the pre-training world, or read what was computed."""
         path = work / f"components-{factor}-{channels}.safetensors"
         if not path.exists():
             images = World(work, "pretrain", size).images[:SAMPLE]

@@ -1,4 +1,4 @@
-"""The micro CLIPs: OpenAI's own `clip.model.CLIP` in two sizes, trained contrastively on the pre-training draw."""
+"""The micro CLIPs: OpenAI's own `clip.model.CLIP` in two sizes, trained contrastively on the pre-training world."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class ClipStage(Stage):
         return {"loss": loss, "match": hit, "gap": (image.mean(0) - text.mean(0)).norm()}
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        """Zero-shot mAP and modality gap on the validation draw, with the template 'a photo of a {}.'."""
+        """Zero-shot mAP and modality gap on the validation world, with the template 'a photo of a {}.'."""
         from t2ipal.micro.scenes import CLASSES
 
         world = World(self.work, "validation", 2000)

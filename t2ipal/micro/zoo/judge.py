@@ -1,6 +1,6 @@
 """The judge: a small classifier trained on real renders with true labels, independent of CLIP and of the generator.
 
-It says how recognisable generated images are: its mAP on them against what the captions name, as a fraction of its mAP
+How recognisable generated images are: its mAP on them against what the captions name, as a fraction of its mAP
 on real renders of the same captions.
 """
 

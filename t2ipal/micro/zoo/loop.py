@@ -58,7 +58,7 @@ class Stage(ABC):
 
     @abstractmethod
     def loss(self, model: nn.Module, rng: np.random.Generator, batch: int, device: torch.device) -> dict[str, Tensor]:
-        """Draw `batch` samples with `rng` and return {"loss": scalar to minimise, other scalars to report}."""
+        """Take `batch` samples with `rng` and return {"loss": scalar to minimise, other scalars to report}."""
 
     def compile(self, model: nn.Module) -> None:  # noqa: B027 - few stages need it
         """Compile in place what gains from it."""

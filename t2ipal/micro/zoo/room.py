@@ -1,4 +1,4 @@
-"""How much room a micro world leaves between captions and images: `python -m t2ipal.micro.zoo.room`.
+"""How much headroom a micro world leaves between captions and images: `python -m t2ipal.micro.zoo.room`.
 
 Validation scenes alone are measured, by methods that see no generated image: zero-shot CLIP, TaI-DPT, and the oracle,
 which learns T2I-PAL's parameters from real renders with true labels. The world is chosen by these figures.
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
             means[name] = np.mean(maps)
             print(f"{name} {np.mean(maps):.2f} ± {np.std(maps, ddof=1):.2f}", end="  ", flush=True)
         if {"tai_dpt", "oracle"} <= means.keys():
-            print(f"room {means['oracle'] - means['tai_dpt']:+.2f}", end="  ")
+            print(f"headroom {means['oracle'] - means['tai_dpt']:+.2f}", end="  ")
         print(changes, flush=True)
     return 0
 

@@ -91,7 +91,7 @@ def grow(model: Denoiser, coarse: Mapping[str, Tensor]) -> None:
         key = re.sub(r"^unet.down_blocks.(\d)", lambda match: f"unet.down_blocks.{int(match[1]) + 1}", name)
         if key in state and state[key].shape == value.shape:
             state[key] = value
-    # half as many frequencies of the time step: each stands for two neighbours
+    # half as many frequencies of the time step: each replaces two neighbours
     cosines_and_sines = coarse["unet.time_embedding.linear_1.weight"].unflatten(1, (2, -1, 2))
     state["unet.time_embedding.linear_1.weight"] = cosines_and_sines.sum(-1).flatten(1)
     model.load_state_dict(state)

@@ -1,6 +1,6 @@
 """The few hundred byte-pair ids that the micro world uses, and a tokenizer cut down to them.
 
-CLIP's vocabulary has 49,408 entries; the grammar says a few hundred words. The zoo trains and ships the rows in use;
+CLIP's vocabulary has 49,408 entries; the grammar uses a few hundred words. The zoo trains and ships the rows in use;
 the loader puts them back into the full table, where all other rows are zero: the numbers are the same.
 """
 
@@ -52,7 +52,7 @@ class Vocabulary:
 
 
 def small_vocabulary(vocabulary: Vocabulary) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
-    """Symbols and merges of a tokenizer that knows the vocabulary's merges only.
+    """Symbols and merges of a tokenizer that has the vocabulary's merges only.
 
     Any text can still be tokenised (single characters remain), and a text of the vocabulary is split exactly as by the
     full tokenizer: each merge that the full one would make on it is kept, in the same order.

@@ -1,4 +1,4 @@
-"""Draws of the micro world to train on: rendered once, kept as memory-mapped arrays that all processes share."""
+"""Samples of the micro world to train on: rendered once, kept as memory-mapped arrays that all processes share."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class World:
 
     Attributes:
         images: uint8 [size, 64, 64, 3].
-        tokens: uint16 [size, K, 40], CLIP's byte-pair ids replaced by their place in `ids`; 0 pads.
-        labels: bool [size, 20], the classes drawn.
+        tokens: uint16 [size, K, 40], CLIP's byte-pair ids replaced by their index in `ids`; 0 pads.
+        labels: bool [size, 20], the classes rendered.
         said: bool [size, K, 20], the classes that each caption names.
         ids: CLIP's ids in use, ascending: [0, ..., SOT, EOT].
     """
@@ -36,7 +36,7 @@ class World:
         self.folder = work / f"{stream}-{size}"
         self.stream, self.size = stream, size
         if not (self.folder / "done.json").exists():
-            self._draw(processes)
+            self._render(processes)
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -58,7 +58,7 @@ class World:
     def texts(self) -> list[list[str]]:
         return json.loads((self.folder / "captions.json").read_text())
 
-    def _draw(self, processes: int) -> None:
+    def _render(self, processes: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         spans = [(start, min(start + CHUNK, self.size)) for start in range(0, self.size, CHUNK)]
         images = np.lib.format.open_memmap(

@@ -36,7 +36,7 @@ class CocoCaptions(CaptionSource):
     source: Literal["coco"] = Field(description="MS-COCO in the official layout")
     root: DataPath = Field(description="folder with annotations/captions_{split}.json, relative to data_dir")
     splits: list[str] = Field(["train2017"], min_length=1, description="splits, such as [train2017]")
-    captions: Literal["one", "all"] = Field("one", description="'one' drawn caption per image, or 'all' of them")
+    captions: Literal["one", "all"] = Field("one", description="'one' sampled caption per image, or 'all' of them")
     ids: DataPath | None = Field(
         None, description="a list of caption ids to choose from (.pkl, .txt, .json, .npy), relative to data_dir"
     )

@@ -124,7 +124,7 @@ def _finder(root: Path, split: str) -> Callable[[int, str], Path]:
 
     def file_of(number: int, file_name: str) -> Path:
         name = Path(file_name).name
-        # a name that says no id is looked for in the split's own folders alone: elsewhere it may be another image
+        # a name without an id is looked for in the split's own folders alone: elsewhere it may be another image
         folder = next((folder for folder in own if name in names[folder]), None)
         if folder is None and _OFFICIAL.fullmatch(name):
             folder, name = by_number.get(number, (home, name))

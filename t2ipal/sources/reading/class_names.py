@@ -20,11 +20,11 @@ def plain(name: str) -> str:
 def match(classes: ClassList, categories: Iterable[str], where: str) -> dict[str, int]:
     """Map category names to class indices. Categories that no class names are left out.
 
-    A class takes the category of its own name; only where there is none, those its synonyms name (VOC's "sofa" is
+    A class takes the category of its own name; without one, those its synonyms name (VOC's "sofa" is
     COCO's "couch").
 
     Raises:
-        UserError: a class has no category; `where` says in which file.
+        UserError: a class has no category; `where` names the file.
     """
     categories = list(categories)
     known = {plain(category): category for category in categories}

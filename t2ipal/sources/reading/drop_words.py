@@ -1,4 +1,4 @@
-"""Captions made worse on purpose, to see what a method owes to what they say."""
+"""Captions made worse on purpose, to see how much a method depends on their content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drop_words(
 def thinned(text: str, caption_id: str, rate: float, seed: int) -> str:
     """`text` with each word left out at the chance `rate`; the last word that would go stays.
 
-    Each word has a number of its own, drawn by (seed, caption_id), and goes where it is below `rate`: a word that is
+    Each word has a number of its own, sampled by (seed, caption_id), and goes where it is below `rate`: a word that is
     left out at one rate is left out at every higher one, which makes rates comparable.
 
     Raises:

@@ -1,7 +1,7 @@
 """Lists of caption ids: which captions of a pool to take.
 
 TaI-DPT publishes its choice, one caption per image of COCO train2017, as a pickled list of whole numbers. Loading a
-pickle runs what it says, so it is never loaded: its instructions are read one by one, and any that does more than
+a pickle runs its instructions, so it is never loaded: its instructions are read one by one, and any that does more than
 put whole numbers into one list is an error.
 """
 
