@@ -1,6 +1,6 @@
 """Models that a config needs, whether they are there, and where to get what a check finds missing.
 
-`resources/data_sources.csv` says of everything that can be fetched what it is, from where, its size and its licence.
+`resources/data_sources.csv` lists every download: what it is, its source, its size and its licence.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def location(model: str) -> Path | None:
 
 
 def files(model: str) -> tuple[Path, ...]:
-    """The files whose content stands for the model, there or not; none for a name that is looked up elsewhere."""
+    """The files whose content identifies the model, present or not; none for a name that is looked up elsewhere."""
     kind, rest = split(model)
     return kind.files(rest)
 

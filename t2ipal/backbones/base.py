@@ -164,7 +164,7 @@ class ImageTextEncoder(ABC):
 
     @classmethod
     def files(cls, model: str) -> tuple[Path, ...]:
-        """The files whose content stands for the model, there or not: its manifest, else the model; none for a name."""
+        """The files whose content identifies the model, present or not: its manifest or the model; none for a name."""
         path = cls.location(model)
         if path is None:
             return ()

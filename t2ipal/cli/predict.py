@@ -16,7 +16,7 @@ ABOUT = """\
 Recognise the classes in photos, with a recogniser trained by this project.
 
 A recogniser file contains its classes, its settings and where its CLIP
-lies. Photos may be of any size and any format that Pillow reads; they are
+is. Photos may be of any size and any format that Pillow reads; they are
 turned upright by their EXIF orientation, and read and scored a batch at a
 time. What cannot be read is listed with its reason and does not stop the rest.
 Without an output option, the highest-scored labels go to standard output, a

@@ -221,4 +221,6 @@ class Config(Part):
     metric: str = Field(DEFAULT, description="the metric of tables, figures and claims")
     table_metrics: list[str] = Field([], description="further metrics that tables show")
     bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
-    machine: Machine = Field(Machine(), description="what `snakemake plan` reckons with; nothing else reads it")
+    machine: Machine = Field(
+        Machine(), description="the machine of the estimates of `snakemake plan`; nothing else reads it"
+    )

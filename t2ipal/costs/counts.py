@@ -1,4 +1,4 @@
-"""How many captions and images a config has: counted where it can be, published sizes where there is no data yet."""
+"""How many captions and images a config has: counted if possible, else published sizes."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def gap_figure(
 ) -> Figure:
     """The modality gap: the features, the distances of their means, and what the gap costs.
 
-    Where there are `prompts`, a panel "before and after" shows how far the class prompts lie from the test images in
+    With `prompts`, a panel "before and after" shows how far the class prompts are from the test images in
     CLIP as it is and after training, next to the distances of the data that methods learn from.
 
     Args:

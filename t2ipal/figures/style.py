@@ -1,7 +1,7 @@
 """What all figures share: sizes and fonts, the look of each method, and `save`.
 
 Sizes are those of print: a figure is as wide as a column or as a page, so its letters are as large as given here.
-Colours are Okabe and Ito's, which people with colour-blindness can tell apart; their yellow is left out, too light for
+Colours are Okabe and Ito's, which people with colour-blindness can distinguish; their yellow is left out, too light for
 a line on white, and the grey of R's palette of that name joins. Each method has a marker and a hatch of its own as
 well, so no figure needs its colours.
 """
@@ -71,7 +71,7 @@ STYLE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn, in every figure.
+    """The style of a method in every figure.
 
     Attributes:
         colour: of its line, marker and bar.

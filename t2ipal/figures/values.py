@@ -19,7 +19,7 @@ class Point:
         mean: over the seeds.
         std: sample deviation over the seeds, None for one seed.
         count: seeds.
-        interval: 95 % bootstrap interval of `mean` over test images, None where there are no resamples.
+        interval: 95 % bootstrap interval of `mean` over test images, None without resamples.
     """
 
     mean: float
@@ -35,7 +35,7 @@ class Point:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """From the least to the greatest value drawn."""
+        """From the least to the greatest value plotted."""
         ends = (*self.band, *(self.interval or ()))
         return min(ends), max(ends)
 
@@ -59,7 +59,7 @@ def metric_label(metric: str) -> str:
 
 
 def span(points: Sequence[Point]) -> tuple[float, float]:
-    """From the least to the greatest value that these points draw."""
+    """From the least to the greatest value of these points."""
     return min(point.reach[0] for point in points), max(point.reach[1] for point in points)
 
 

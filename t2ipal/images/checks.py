@@ -13,7 +13,7 @@ FLAT = 2 / 255
 
 
 def flags(pixels: Tensor, unsafe: Sequence[bool]) -> list[str]:
-    """Name what is wrong with each image: "nan", "flagged", "black" or "" for nothing.
+    """Name the flaw of each image: "nan", "flagged", "black" or "" for nothing.
 
     Args:
         pixels: [N, H, W, 3] float, nominally in [0, 1].

@@ -1,7 +1,7 @@
 """LaSO's set operations on features: what an image would look like with the objects of two, of both, of one alone.
 
 Source: Alfassy et al., CVPR 2019; github.com/leokarlin/LaSO (SetOpsResModule, train_setops_stripped.py). There, the
-features are rectified, of a network that may learn along. Here they are frozen and lie on a sphere: so do the results.
+features are rectified, of a network that may learn along. Here they are frozen and on a sphere: so do the results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every claim of the paper next to ours: the page "Paper and this run", to be judged in one look, and a CSV file."""
+"""Every claim of the paper next to ours: the page "Paper and this run", for a quick overview, and a CSV file."""
 
 from __future__ import annotations
 

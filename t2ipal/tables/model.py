@@ -14,7 +14,7 @@ class Value:
 
     Attributes:
         mean: over the seeds.
-        std: sample standard deviation over the seeds; None where there is no spread to speak of.
+        std: sample standard deviation over the seeds; None for a single seed.
         count: number of seeds.
         low, high: the 95 % interval of a difference, None where it is not known.
     """

@@ -83,7 +83,7 @@ def difference(ours: Result, base: Result) -> Value:
 def difference_interval(ours: Result, base: Result) -> tuple[float | None, float | None]:
     """The 95 % interval of the difference of the seeds' means over the common resamples.
 
-    None twice where there are no resamples.
+    None twice without resamples.
 
     Raises:
         UserError: the two were measured on different numbers of resamples.

@@ -28,9 +28,7 @@ def legend(table: Table) -> tuple[str, ...]:
             f"test images ({table.resamples} resamples)."
         )
     if any(cell and cell.paper is not None for row in table.rows for cell in row.cells):
-        sentences.append(
-            "The paper's values are for the real data set named beside them, where it is another than ours."
-        )
+        sentences.append("The paper's values are for the real data set named next to them, if it is another than ours.")
     return tuple(sentences)
 
 
@@ -86,10 +84,10 @@ def _columns(table: Table, block: Block) -> Iterator[str]:
 
 
 def _levels(table: Table, block: Block) -> Iterator[str]:
-    told = {pair.title for row in block.rows for pair in row.pairs}
+    explained = {pair.title for row in block.rows for pair in row.pairs}
     for order in block.orders:
         head, wrong = _order(order, {})
-        rest = {title: cell for title, cell in wrong.items() if title not in told}
+        rest = {title: cell for title, cell in wrong.items() if title not in explained}
         yield f"{_named(block.title, table.columns[order.column].header)}{' '.join([head, *_sentences(rest)])}"
     where = _named(block.title)
     for claim in pair_claims(table, block):
@@ -123,13 +121,13 @@ def _sentences(cells: Mapping[str, Cell]) -> list[str]:
 
 
 def _claim(claim: Claim) -> str:
-    says = {
+    verb = {
         AGREE: "agrees with the paper",
         CONTRADICT: "contradicts the paper",
         UNCLEAR: "neither confirms nor contradicts the paper",
     }[claim.verdict]
     where = "on average" if claim.levels else f"({claim.at})" if claim.at else ""
-    text = f"ours {says}: {sentence(claim.minus, Cell(claim.ours, claim.paper), where)}"
+    text = f"ours {verb}: {sentence(claim.minus, Cell(claim.ours, claim.paper), where)}"
     return f"{text} {_by_level(claim.levels)}" if claim.levels else text
 
 

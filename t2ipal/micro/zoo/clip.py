@@ -21,7 +21,7 @@ from t2ipal.micro.zoo.tokens import Vocabulary
 from t2ipal.micro.zoo.world import LENGTH, World
 
 IMAGE_SIZE = 96  # a 3 x 3 local map
-# At 100, where OpenAI's models end, a pair of this world would have to shrink into cones of cosine 0.9: a caption tells
+# At 100, where OpenAI's models end, a pair of this world would have to shrink into cones of cosine 0.9: a caption gives
 # it from 255 others, theirs from 32,767. At 50 the cosines are those of CLIP ViT-B/16 on COCO.
 SCALE = 50.0
 CONE = 1.0

@@ -35,8 +35,12 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     Labels are the classes that the captions name. Diversity is that of all 2,000 captions: a class alone is rare.
     """
     world = World(work, "validation", 2000)
-    labels, texts, real = world.said[:captions, 0], [said[0] for said in world.texts], np.asarray(world.images)
-    alone = np.flatnonzero(world.said[:, 0].sum(1) == 1)
+    labels, texts, real = (
+        world.named_classes[:captions, 0],
+        [captions[0] for captions in world.texts],
+        np.asarray(world.images),
+    )
+    alone = np.flatnonzero(world.named_classes[:, 0].sum(1) == 1)
     generated = generate(folder, texts[:captions])
     more = generate(folder, [texts[row] for row in alone] * IMAGES_PER_CAPTION, "diversity")
     classes, features = _features(clip, np.concatenate([generated, real, more]))
@@ -50,7 +54,7 @@ def of_pipeline(folder: Path, clip: Path, judge: nn.Module, work: Path, captions
     }
     figures["judge_ratio"] = figures["judge_mAP_generated"] / figures["judge_mAP_real"]
     figures["zero_shot_ratio"] = figures["zero_shot_mAP_generated"] / figures["zero_shot_mAP_real"]
-    return figures | diversity(more_features, real_features[alone], world.said[alone, 0].argmax(1))
+    return figures | diversity(more_features, real_features[alone], world.named_classes[alone, 0].argmax(1))
 
 
 def diversity(generated: np.ndarray, real: np.ndarray, classes: np.ndarray) -> dict[str, float]:

@@ -56,11 +56,11 @@ def images(backbone: ImageTextEncoder, stream: str, size: int) -> tuple[ImageFea
     return ImageFeatures(tuple(f"{i:07d}" for i in range(size)), pos, nopos, local, grid, backbone.sha256), labels
 
 
-def texts(backbone: ImageTextEncoder, said: Sequence[str], ids: Sequence[str] = ()) -> TextFeatures:
+def texts(backbone: ImageTextEncoder, sentences: Sequence[str], ids: Sequence[str] = ()) -> TextFeatures:
     """Features of texts; `ids` are their places where none are given."""
-    pooled, local, tokens = encode_ragged(backbone, said, 256)
+    pooled, local, tokens = encode_ragged(backbone, sentences, 256)
     offsets = torch.tensor(np.cumsum([0] + [len(row) for row in tokens]))
-    ids = tuple(ids) or tuple(f"{i:07d}" for i in range(len(said)))
+    ids = tuple(ids) or tuple(f"{i:07d}" for i in range(len(sentences)))
     return TextFeatures(
         ids, pooled.half().clone(), torch.cat(local).half().clone(), torch.cat(tokens).int(), offsets, backbone.sha256
     )
@@ -68,13 +68,13 @@ def texts(backbone: ImageTextEncoder, said: Sequence[str], ids: Sequence[str] = 
 
 def training_data(backbone: ImageTextEncoder, captions: int, scenes: int) -> TrainingData:
     """Captions with the noun filter's labels, templates, and real renders with true labels."""
-    said = [captions_of("captions", index, n=1)[0].text for index in range(captions)]
-    labelled = list(NounFilter(CLASSES).label(said))
+    sentences = [captions_of("captions", index, n=1)[0].text for index in range(captions)]
+    labelled = list(NounFilter(CLASSES).label(sentences))
     labels = label_matrix([row.positive for row in labelled], [row.unknown for row in labelled], len(CLASSES.names))
     kept = (labels == 1).any(1)
     rows = templates(CLASSES.names)
     rendered, true_labels = images(backbone, "train", scenes)
-    captions = CaptionRows(texts(backbone, said), kept.nonzero()[:, 0], labels[kept])
+    captions = CaptionRows(texts(backbone, sentences), kept.nonzero()[:, 0], labels[kept])
     patterns = texts(backbone, [row.text for row in rows], [row.template_id for row in rows])
     return TrainingData().with_rows(
         captions.with_templates(patterns, len(CLASSES.names)), TrainRows(rendered, true_labels)
@@ -95,11 +95,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     config, backbone = load_config(yaml.safe_load(options.config.read_text())), load_backbone(options.clip)
     validation, labels = images(backbone, "validation", options.validation)
-    said = texts(backbone, [captions_of("validation", i, n=1)[0].text for i in range(options.validation)])
+    sentences = texts(backbone, [captions_of("validation", i, n=1)[0].text for i in range(options.validation)])
     names = encode_names(backbone, CLASSES.names, "a photo of a {}.")
     zero_shot = F.normalize(validation.global_pos.float(), dim=-1) @ names.T
     print(f"zero-shot mAP {average_precision(zero_shot.numpy(), labels.numpy()).mean():.1f}", end="  ")
-    print(f"gap {modality_gap(validation.global_pos.float(), said.pooled.float()):.2f}", end="  ")
+    print(f"gap {modality_gap(validation.global_pos.float(), sentences.pooled.float()):.2f}", end="  ")
     print(f"logit scale {backbone.logit_scale:.1f}", flush=True)
     data = training_data(backbone, options.captions, options.scenes)
     for changes in options.settings:

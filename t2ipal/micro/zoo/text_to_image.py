@@ -193,8 +193,8 @@ class _Lesson(Stage):
         """The latent space."""
         return _components(self.work, self.size, FACTOR, CHANNELS, device)
 
-    def told(self, rng: np.random.Generator, batch: int) -> np.ndarray:
-        """Which of its captions each picture goes with: [B]."""
+    def caption_numbers(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """The number of the caption for each picture: [B]."""
         return rng.integers(ALT_TEXTS, size=batch)
 
     def time_steps(self, rng: np.random.Generator, batch: int) -> np.ndarray:
@@ -205,7 +205,7 @@ class _Lesson(Stage):
         world = self.world()
         rows = np.sort(rng.choice(world.size, batch, replace=False))
         z = self.components(device).encode(to_unit(world.images[rows], device))
-        tokens = world.tokens[rows, self.told(rng, batch)].astype(np.int64)
+        tokens = world.tokens[rows, self.caption_numbers(rng, batch)].astype(np.int64)
         tokens[rng.random(batch) < DROP_TEXT] = _empty()
         ids = torch.from_numpy(prompt_ids(tokens)).to(device)
         noise, schedule = torch.randn_like(z), _scheduler()
@@ -244,7 +244,7 @@ class WebStage(_Lesson):
     def components(self, device: torch.device) -> Components:
         return _components(self.work, self.size, COARSE_FACTOR, COARSE_CHANNELS, device)
 
-    def told(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+    def caption_numbers(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         sentence = rng.random(batch) < SENTENCES
         return np.where(sentence, ALT_TEXTS, rng.integers(ALT_TEXTS, size=batch))
 
@@ -329,8 +329,8 @@ class TextToImageStage(_Lesson):
         empty = torch.from_numpy(prompt_ids(_empty()[None])).to(ids.device).expand_as(ids)
         with torch.no_grad():
             both = _teacher(self, noisy.device)(noisy.repeat(2, 1, 1, 1), step.repeat(2), torch.cat([ids, empty]))
-        told, untold = both.float().chunk(2)
-        return rescale_noise_cfg(untold + GUIDANCE * (told - untold), told, RESCALE)
+        with_text, without = both.float().chunk(2)
+        return rescale_noise_cfg(without + GUIDANCE * (with_text - without), with_text, RESCALE)
 
 
 @cache

@@ -28,7 +28,7 @@ class World:
         images: uint8 [size, 64, 64, 3].
         tokens: uint16 [size, K, 40], CLIP's byte-pair ids replaced by their index in `ids`; 0 pads.
         labels: bool [size, 20], the classes rendered.
-        said: bool [size, K, 20], the classes that each caption names.
+        named_classes: bool [size, K, 20], the classes that each caption names.
         ids: CLIP's ids in use, ascending: [0, ..., SOT, EOT].
     """
 
@@ -51,8 +51,8 @@ class World:
         return np.load(self.folder / "labels.npy")
 
     @cached_property
-    def said(self) -> np.ndarray:
-        return np.load(self.folder / "said.npy")
+    def named_classes(self) -> np.ndarray:
+        return np.load(self.folder / "named_classes.npy")
 
     @cached_property
     def texts(self) -> list[list[str]]:
@@ -65,18 +65,23 @@ class World:
             self.folder / "images.npy", mode="w+", dtype=np.uint8, shape=(self.size, SIDE, SIDE, 3)
         )
         kept = captions_kept(self.stream)
-        labels, said = np.zeros((self.size, 20), bool), np.zeros((self.size, kept, 20), bool)
+        labels, named_classes = np.zeros((self.size, 20), bool), np.zeros((self.size, kept, 20), bool)
         tokens = np.zeros((self.size, kept, LENGTH), np.uint16)
         texts: list[list[str]] = []
         with ProcessPoolExecutor(processes) as pool:
             parts = pool.map(_chunk, [self.stream] * len(spans), *zip(*spans, strict=True))
             for (start, stop), (pixels, truth, named, words, ids) in zip(spans, parts, strict=True):
-                images[start:stop], labels[start:stop], said[start:stop], tokens[start:stop] = pixels, truth, named, ids
+                images[start:stop], labels[start:stop], named_classes[start:stop], tokens[start:stop] = (
+                    pixels,
+                    truth,
+                    named,
+                    ids,
+                )
                 texts += words
                 log.info("world: %d of %d %s scenes", stop, self.size, self.stream)
         images.flush()
         np.save(self.folder / "labels.npy", labels)
-        np.save(self.folder / "said.npy", said)
+        np.save(self.folder / "named_classes.npy", named_classes)
         np.save(self.folder / "tokens.npy", tokens)
         store.write_json(self.folder / "captions.json", texts)
         store.write_json(self.folder / "done.json", {"stream": self.stream, "size": self.size})
@@ -97,7 +102,7 @@ def _chunk(
     count = stop - start
     pixels, labels = np.empty((count, SIDE, SIDE, 3), np.uint8), np.zeros((count, 20), bool)
     kept = captions_kept(stream)
-    said = np.zeros((count, kept, 20), bool)
+    named_classes = np.zeros((count, kept, 20), bool)
     texts: list[list[str]] = []
     for row, index in enumerate(range(start, stop)):
         scene = scene_of(stream, index)
@@ -106,7 +111,7 @@ def _chunk(
         captions = captions_of(stream, index, n=kept)
         texts.append([caption.text for caption in captions])
         for number, caption in enumerate(captions):
-            said[row, number, list(caption.classes)] = True
+            named_classes[row, number, list(caption.classes)] = True
     vocabulary = Vocabulary.of_grammar()
     tokens = vocabulary.compact([text for pair in texts for text in pair], LENGTH)
-    return pixels, labels, said, texts, tokens.reshape(count, kept, LENGTH)
+    return pixels, labels, named_classes, texts, tokens.reshape(count, kept, LENGTH)

@@ -1,4 +1,4 @@
-"""Image files on disk: decoded once in full, so that a damaged one is found here and not in the middle of a job."""
+"""Image files on disk: decoded once in full, so that a damaged one is detected here and not in the middle of a job."""
 
 from __future__ import annotations
 
