@@ -32,10 +32,10 @@ def class_balanced_rows(labels: ArrayLike, size: int | None = None, seed: int = 
     rows_of = [np.flatnonzero(column) for column in positive.T]
     for c, rows_with in enumerate(rows_of):
         if not len(rows_with):
-            raise UserError(f"class-balanced draw: class {c} has no image; expected one of each class")
-    draws = len(positive) if draws is None else draws
-    tries = np.random.RandomState(seed).randint(len(rows_of), size=draws)
-    counts, rows = np.zeros(len(rows_of), dtype=np.int64), np.empty(draws, dtype=np.int64)
+            raise UserError(f"class-balanced sample: class {c} has no image; expected one of each class")
+    size = len(positive) if size is None else size
+    tries = np.random.RandomState(seed).randint(len(rows_of), size=size)
+    counts, rows = np.zeros(len(rows_of), dtype=np.int64), np.empty(size, dtype=np.int64)
     for n, c in enumerate(tries):
         rarest = c if counts[c] == counts.min() else counts.argmin()
         rows[n] = rows_of[rarest][n % len(rows_of[rarest])]
