@@ -98,7 +98,7 @@ def difference_interval(ours: Result, base: Result) -> tuple[float | None, float
 
 
 def interval(result: Result) -> tuple[float, float] | None:
-    """The 95 % interval of the mean over the seeds; None where there are no resamples.
+    """The 95 % interval of the mean over the seeds; None without resamples.
 
     The resamples are the same for all seeds: the mean over the seeds is the bootstrap of the mean.
     """
