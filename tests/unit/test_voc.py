@@ -40,12 +40,12 @@ def test_real_images(real_data: object) -> None:
 
 def test_counts_those_of_the_devkit(real_data: object) -> None:
     root = real_data("VOCdevkit")  # the folder above will do
-    table = labels(root, "negative")[0]
+    table = labels(root, "negative")
     assert len(table) == 4952
     # positives of the official class lists, difficult ones as absent
     official = [204, 239, 282, 172, 212, 174, 721, 322, 417, 127, 190, 418, 274, 222, 2007, 224, 97, 223, 259, 229]
     assert np.array(list(table.values())).sum(0).tolist() == official
-    ignored = np.array(list(labels(root, "ignore")[0].values()))
+    ignored = np.array(list(labels(root, "ignore").values()))
     assert (ignored == 1).sum(0).tolist() == official
     assert (ignored == -1).sum() > 100
 
