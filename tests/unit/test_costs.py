@@ -132,7 +132,9 @@ def workload(config: Config, results: Path = Path("nowhere")) -> Workload:
 def test_the_papers_images_are_counted() -> None:
     config = paper()
     work = workload(config)
-    generated = {part.what: part for part in work.all() if part.what.startswith("draw ") and "unet_pass" in part.items}
+    generated = {
+        part.what: part for part in work.all() if part.what.startswith("generate ") and "unet_pass" in part.items
+    }
     coco, nuswide = generated["generate coco with sd15"], generated["generate openimages with sd15"]
     # Figure 4 goes to eight images per caption on VOC2007, which shares COCO's captions
     assert (coco.jobs, nuswide.jobs) == (8 * 24, 6 * 24)
