@@ -193,7 +193,9 @@ class Marked(Method):
 
 def features(rows: int, part: str, clip: str = "c" * 64) -> SimpleNamespace:
     pooled = torch.arange(2.0 * rows).reshape(rows, 2).double()
-    return SimpleNamespace(ids=tuple(f"{part}{row}" for row in range(rows)), clip_sha256=clip, pooled=pooled)
+    return SimpleNamespace(
+        ids=tuple(f"{part}{row}" for row in range(rows)), clip_sha256=clip, encoder="openai", pooled=pooled
+    )
 
 
 def test_a_saved_model_scores_each_part(tmp_path: Path) -> None:

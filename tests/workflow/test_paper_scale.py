@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 from pathlib import Path
 
 import pytest
@@ -28,14 +27,10 @@ def jobs_of(text: str) -> dict[str, int]:
 
 
 def test_a_dry_run_needs_no_data_and_says_what_is_missing(bare: Project) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = bare.run_command("-n", "--quiet", "all")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert result.returncode == 0, result.stdout[-3000:]
     counts = jobs_of(result.stdout)
     assert sum(counts.values()) <= 1500, counts
-    # 7.8 s of a busy core, the start of Python among them
-    assert after.ru_utime - before.ru_utime < 15
     missing = re.findall(r"^missing: config: (\S+): (\S+) ", result.stdout, re.MULTILINE)
     datasets = [f"datasets.{name}.{part}" for name in ("coco2014", "voc2007", "nuswide") for part in ("train", "test")]
     places = ("pools.coco", "pools.openimages", *datasets)
