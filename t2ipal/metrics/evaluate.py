@@ -63,8 +63,7 @@ def average_precision(
     if len(without):
         who = ", ".join(names[i] if names else f"class {i}" for i in without[:5])
         raise UserError(f"average precision: {len(without)} of {labels.shape[1]} classes have no positive: {who}")
-    if difficult == "negative":
-        labels = (labels == 1).astype(np.int8)
+    labels = {"negative": (labels == 1).astype(np.int8), "ignore": labels}[difficult]
     ones = np.ones((len(scores), 1))
     precisions = [precision_of(rank(*column), ones)[0][0] for column in zip(scores.T, labels.T, strict=True)]
     return 100 * np.array(precisions)
@@ -90,7 +89,7 @@ def f1_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float | ArrayL
     return f1_of(predicted_above(scores, threshold), labels)
 
 
-def predicted_top(scores: ArrayLike, k: int = 3) -> np.ndarray:
+def predicted_top(scores: ArrayLike, k: int) -> np.ndarray:
     """Whether each score [N, C] is one of the `k` best of its row; equal scores: the lower class index first."""
     scores = _array(scores)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -85,7 +85,7 @@ def read_scores(path: str | Path) -> Scores:
         if named.setdefault(part, tuple(ids[start:stop])) != tuple(ids[start:stop]):
             raise UserError(f"{path}: the {part} images of two models differ; expected the same")
         values.setdefault(part, []).append(flat[start:stop])
-    if not members or any(of_part != members[TEST] for of_part in members.values()):
+    if not members or any(of_part != members.get(TEST) for of_part in members.values()):
         raise UserError(f"{path}: its parts hold different models; expected scores of the test images for each")
     return Scores(tuple(members[TEST]), classes, named, {part: np.stack(blocks) for part, blocks in values.items()})
 

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from t2ipal.errors import UserError
 from t2ipal.metrics import bootstrap
-from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
+from t2ipal.metrics.bootstrap import bootstrap_f1, bootstrap_map, resample_counts
 from t2ipal.metrics.evaluate import mean_average_precision
 
 
@@ -114,11 +114,35 @@ def test_the_pairing_cancels_what_two_runs_share() -> None:
 def test_wrong_input_is_said() -> None:
     scores, labels = draw()
     counts = resample_counts(len(scores), 2, 1)
-    with pytest.raises(UserError, match=r"counts \(2, 89\); expected \[N, C\], \[N, C\] and \[B, N\]"):
-        bootstrap_map(scores, labels, counts[:, 1:])
-    with pytest.raises(UserError, match="2 resamples have no positive"):
-        bootstrap_map(scores, np.zeros_like(labels), counts)
-    with pytest.raises(UserError, match="1 of 360 scores"):
-        bootstrap_map(np.where(np.arange(360).reshape(90, 4) == 5, np.nan, scores), labels, counts)
-    with pytest.raises(UserError, match="0 images"):
-        resample_counts(0, 2, 1)
+    one_nan = np.where(np.arange(360).reshape(90, 4) == 5, np.nan, scores)
+    shapes = "expected [N, C], [N, C] and [B, N]"
+    lines = {
+        f"bootstrap: scores (90, 4), labels (90, 4), counts (2, 89); {shapes}": (scores, labels, counts[:, 1:]),
+        f"bootstrap: scores (90, 4), labels (90, 3), counts (2, 90); {shapes}": (scores, labels[:, 1:], counts),
+        f"bootstrap: scores (90,), labels (90,), counts (2, 90); {shapes}": (scores[:, 0], labels[:, 0], counts),
+        "bootstrap: 2 resamples have no positive; expected some in each": (scores, np.zeros_like(labels), counts),
+        "bootstrap: 1 of 360 scores are no finite numbers": (one_nan, labels, counts),
+    }
+    for line, arguments in lines.items():
+        with pytest.raises(UserError) as caught:
+            bootstrap_map(*arguments)
+        assert str(caught.value) == line
+    for images, replicates in ((0, 2), (5, -1)):
+        with pytest.raises(UserError) as caught:
+            resample_counts(images, replicates, 1)
+        assert str(caught.value) == (
+            f"bootstrap: {images} images, {replicates} replicates; expected at least 1 and at least 0"
+        )
+    assert resample_counts(1, 2, 1).tolist() == [[1], [1]]
+    assert resample_counts(5, 0, 1).shape == (0, 5)
+    assert resample_counts(5, 1, 1).dtype == np.int32
+
+
+def test_a_resample_without_any_positive_is_an_error_for_map_and_0_for_f1() -> None:
+    scores, labels = np.array([[0.9], [0.1]]), np.array([[1], [0]])
+    counts = np.array([[1, 1], [2, 0], [0, 2]])
+    with pytest.raises(UserError, match="bootstrap: 1 resamples have no positive"):
+        bootstrap_map(scores, labels, counts)
+    found = bootstrap_f1(scores > 0.5, labels, counts)
+    assert (found.CF1.tolist(), found.OF1.tolist()) == ([100, 100, 0], [100, 100, 0])
+    assert found.CF1.dtype == found.OF1.dtype == np.float32

@@ -15,10 +15,13 @@ from t2ipal.errors import UserError
 from t2ipal.metrics.evaluate import (
     average_precision,
     best_threshold,
+    f1_of,
     f1_threshold,
     f1_top_k,
     mean_average_precision,
     modality_gap,
+    predicted_above,
+    predicted_top,
 )
 
 
@@ -61,17 +64,33 @@ def test_difficult_rows() -> None:
 def test_a_class_without_positives_is_an_error() -> None:
     scores, labels = random_scores()
     labels[:, 3] = 0
-    with pytest.raises(UserError, match="1 of 5 classes have no positive: sheep"):
+    with pytest.raises(UserError) as caught:
         average_precision(scores, labels, names=["a", "b", "c", "sheep", "e"])
+    assert str(caught.value) == "average precision: 1 of 5 classes have no positive: sheep"
+    scores, labels = random_scores(classes=8)
+    with pytest.raises(UserError) as caught:
+        average_precision(scores, np.where(np.arange(8) == 2, labels, 0))
+    assert str(caught.value) == (
+        "average precision: 7 of 8 classes have no positive: class 0, class 1, class 3, class 4, class 5"
+    )
 
 
 def test_bad_input() -> None:
     scores, labels = random_scores()
-    with pytest.raises(UserError, match=r"expected the same \[N, C\]"):
-        average_precision(scores, labels[:-1])
+    for scored, known, shapes in (
+        (scores, labels[:-1], "scores (60, 5) and labels (59, 5)"),
+        (scores[0], labels[0], "scores (5,) and labels (5,)"),
+    ):
+        with pytest.raises(UserError) as caught:
+            average_precision(scored, known)
+        assert str(caught.value) == f"metrics: {shapes}; expected the same [N, C]"
     scores[3, 1] = np.nan
-    with pytest.raises(UserError, match="1 of 300 scores"):
-        f1_top_k(scores, labels)
+    for call in (average_precision, f1_top_k, f1_threshold, best_threshold):
+        with pytest.raises(UserError) as caught:
+            call(scores, labels)
+        assert str(caught.value) == "metrics: 1 of 300 scores are not finite numbers"
+    with pytest.raises(KeyError):
+        average_precision(*random_scores(), "left out")
 
 
 def test_f1_written_out() -> None:
@@ -116,3 +135,59 @@ def test_the_best_threshold_is_that_of_a_search_over_all(seed: int) -> None:
     best = max(f1_threshold(scores, labels, value).OF1 for value in candidates)
     found = f1_threshold(scores, labels, best_threshold(scores, labels)).OF1
     assert found == pytest.approx(best)
+
+
+def test_defaults() -> None:
+    scores, labels = random_scores(classes=6)
+    labels[5:25, 2] = -1
+    assert f1_top_k(scores, labels) == f1_top_k(scores, labels, 3) != f1_top_k(scores, labels, 2)
+    assert f1_threshold(scores, labels) == f1_threshold(scores, labels, 0.0) != f1_threshold(scores, labels, 1.0)
+    as_absent = average_precision(scores, labels, "negative")
+    assert average_precision(scores, labels).tolist() == as_absent.tolist()
+    assert mean_average_precision(scores, labels) == as_absent.mean()
+    assert as_absent[2] != average_precision(scores, labels, "ignore")[2]
+
+
+def test_of_equal_scores_the_lower_class_is_predicted() -> None:
+    scores = np.zeros((2, 40))
+    scores[1, 30] = 1
+    assert [np.flatnonzero(row).tolist() for row in predicted_top(scores, 3)] == [[0, 1, 2], [0, 1, 30]]
+    assert predicted_top(scores, 3).dtype == bool
+
+
+def test_a_threshold_per_class_and_scores_on_it() -> None:
+    scores = np.array([[0.5, 0.5], [0.4, 0.6]])
+    assert predicted_above(scores, 0.5).tolist() == [[True, True], [False, True]]
+    assert predicted_above(torch.from_numpy(scores), [0.4, 0.6]).tolist() == [[True, False], [True, True]]
+
+
+def test_f1_of_classes_and_of_decisions() -> None:
+    predicted = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
+    labels = np.array([[1, 0, 1], [0, 1, 0], [0, -1, 0], [1, 0, 0]])
+    found = f1_of(predicted, labels)
+    # class 0: one hit of one prediction and two positives; class 1: one of three and of one; class 2: none
+    assert pytest.approx((100 * (1 + 1 / 3) / 3, 100 * (1 / 2 + 1) / 3)) == (found.CP, found.CR)
+    assert pytest.approx(2 * found.CP * found.CR / (found.CP + found.CR)) == found.CF1
+    assert pytest.approx((100 * 2 / 4, 100 * 2 / 4)) == (found.OP, found.OR)
+    assert pytest.approx(50) == found.OF1
+    assert f1_of(np.zeros((2, 3), dtype=bool), np.ones((2, 3))) == (0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [
+        ([4, 3, 2, 1], [1, 1, 0, 0], 2.5),  # half way between two scores
+        ([4, 3, 2, 1], [0, 1, 0, 0], 2.5),
+        ([4, 3, 2, 1], [0, 0, 0, 1], 1.0),  # no lower score: that of the last positive
+        ([4, 3, 2, 1], [1, 0, 1, 1], 1.0),
+        ([4, 3, 3, 1], [1, 1, 0, 0], 2.0),  # equal scores are predicted together: F1 is 4/5, above 2/3
+        ([4, 3, 2, 1], [0, 0, 0, 0], 3.5),  # without a positive: as few predictions as there can be
+        ([4, 3, 2, 1], [1, 0, 1, 0], 1.5),  # 2/3 and 4/5
+        ([4, 3, 2, 1], [1, 0, 0, 1], 3.5),  # 2/3 twice: the higher threshold
+    ],
+)
+def test_the_best_threshold_by_hand(scores: list[int], labels: list[int], expected: float) -> None:
+    order = np.random.default_rng(0).permutation(4)
+    found = best_threshold(np.array(scores)[order].reshape(2, 2), np.array(labels)[order].reshape(2, 2))
+    assert found == expected
+    assert type(found) is float

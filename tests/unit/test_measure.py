@@ -191,10 +191,10 @@ class Marked(Method):
         return images.pooled[None] * tensors["factor"][:, None, None]
 
 
-def features(rows: int, part: str, clip: str = "c" * 64) -> SimpleNamespace:
+def features(rows: int, part: str, clip: str = "c" * 64, encoder: str = "openai") -> SimpleNamespace:
     pooled = torch.arange(2.0 * rows).reshape(rows, 2).double()
     return SimpleNamespace(
-        ids=tuple(f"{part}{row}" for row in range(rows)), clip_sha256=clip, encoder="openai", pooled=pooled
+        ids=tuple(f"{part}{row}" for row in range(rows)), clip_sha256=clip, encoder=encoder, pooled=pooled
     )
 
 
@@ -218,6 +218,12 @@ def test_a_saved_model_scores_each_part(tmp_path: Path) -> None:
         measure.score(path, images)
     assert str(caught.value) == (
         f"{path}: trained with CLIP cccccccccccc, but the validation images' features are of 0123456789ab"
+    )
+    images["validation"] = features(2, "v", encoder="siglip")
+    with pytest.raises(UserError) as caught:
+        measure.score(path, images)
+    assert str(caught.value) == (
+        f"{path}: trained with a backbone of kind openai, but the validation images' features are of kind siglip"
     )
 
 

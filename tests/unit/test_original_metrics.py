@@ -10,6 +10,7 @@ from metric_loops import loop_ap, random_scores
 from t2ipal.errors import UserError
 from t2ipal.metrics.evaluate import average_precision
 from t2ipal.metrics.original import (
+    PUBLISHED,
     class_balanced_rows,
     label_ranking_precision,
     laso_average_precision,
@@ -116,3 +117,46 @@ def test_interpolation_only_raises_precision() -> None:
     assert voc2012_average_precision(perfect, labels).tolist() == [100] * 5
     with pytest.raises(UserError, match="class 1 has no positive"):
         voc2012_average_precision(np.zeros((2, 2)), np.array([[1, 0], [1, -1]]))
+
+
+def test_defaults_and_lines() -> None:
+    scores, labels = random_scores(rows=50, classes=4, seed=3)
+    assert class_balanced_rows(labels).tolist() == class_balanced_rows(labels, 50, 0).tolist()
+    assert class_balanced_rows(labels).tolist() != class_balanced_rows(labels, 50, 1).tolist()
+    default = laso_average_precision(scores, labels).tolist()
+    assert default == laso_average_precision(scores, labels, 50, 0).tolist()
+    assert default != laso_average_precision(scores, labels, 50, 1).tolist()
+    absent = np.array([[1, 0], [1, 0]])
+    for call, line in (
+        (
+            lambda: class_balanced_rows(absent),
+            "class-balanced sample: class 1 has no image; expected one of each class",
+        ),
+        (
+            lambda: label_ranking_precision(np.zeros((2, 2)), np.zeros((2, 2))),
+            "label-ranking precision: none of the images has a label; expected one at least",
+        ),
+        (lambda: voc2012_average_precision(np.zeros((2, 2)), absent), "average precision: class 1 has no positive"),
+    ):
+        with pytest.raises(UserError) as caught:
+            call()
+        assert str(caught.value) == line
+
+
+def test_each_published_metric_is_a_mean_in_percent() -> None:
+    scores, labels = random_scores(rows=50, classes=4, seed=3)
+    found = {name: metric(scores, labels) for name, (_, metric) in PUBLISHED.items()}
+    assert found == pytest.approx(
+        {
+            "laso": np.mean(laso_average_precision(scores, labels)),
+            "label_ranking": label_ranking_precision(scores, labels),
+            "voc2012": np.mean(voc2012_average_precision(scores, labels)),
+        }
+    )
+    assert all(type(value) is float and 30 < value < 100 for value in found.values())
+
+
+def test_voc2012_ranks_the_earlier_of_equal_scores_first() -> None:
+    labels = np.zeros((60, 1), dtype=int)
+    labels[[3, 40]] = 1
+    assert voc2012_average_precision(np.zeros((60, 1)), labels)[0] == pytest.approx(100 * (1 / 4 + 2 / 41) / 2)

@@ -147,3 +147,46 @@ def test_scores_without_spread_become_0() -> None:
     assert (standardise(np.full((2, 5, 3), 0.1, np.float32)) == 0).all()
     same = np.broadcast_to(np.array([0.1, 0.7, 0.3]), (1, 5, 3))  # every image alike: no class tells images apart
     assert (standardise(same) == 0).all()
+
+
+def test_the_default_norm_is_global() -> None:
+    text, label = scores(), scores(seed=1)
+    assert np.array_equal(fuse(text, label, 0.5), fuse(text, label, 0.5, "global_minmax"))
+    assert not np.array_equal(fuse(text, label, 0.5), fuse(text, label, 0.5, "zscore"))
+
+
+def test_weights_0_and_1_are_allowed_and_none_beyond() -> None:
+    for weight in (-0.01, 1.01):
+        with pytest.raises(UserError) as caught:
+            fuse(scores(), scores(), weight)
+        assert str(caught.value) == f"score fusion: weight is {weight}; expected a number from 0 to 1"
+
+
+def test_two_images_and_two_classes_are_enough() -> None:
+    found = standardise(scores(images=2, classes=2))
+    assert found.shape == (3, 2, 2)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+def test_lines_are_whole() -> None:
+    lines = {
+        "score fusion: text scores (3, 6, 4) and label scores (2, 6, 4); expected the same images and classes, and as "
+        "many seeds or one": lambda: fuse(scores(), scores(2), 0.5),
+        "score fusion: norm is 'sum'; expected one of global_minmax, per_class_minmax, zscore": lambda: fuse(
+            scores(), scores(), 0.5, "sum"
+        ),
+        "score fusion: label scores have shape (6, 4); expected [seeds, images, classes]": lambda: fuse(
+            scores(), scores()[0], 0.5
+        ),
+        "score standardisation: scores hold 9 of 9 numbers that are not finite; expected none": lambda: standardise(
+            np.full((1, 3, 3), np.nan)
+        ),
+        "score standardisation: scores have shape (3, 1, 4); expected at least 2 images and 2 classes": lambda: (
+            standardise(scores(images=1))
+        ),
+    }
+    for line, call in lines.items():
+        with pytest.raises(UserError) as caught:
+            call()
+        assert str(caught.value) == line
