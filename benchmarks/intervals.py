@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from t2ipal.metrics import bootstrap
 from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
 from t2ipal.metrics.evaluate import mean_average_precision
+from t2ipal.metrics.interval import centred_interval
 
 SIZES = (100, 250, 1000)
 RESAMPLES = 500
@@ -59,7 +59,7 @@ def percentile(estimate: float, resamples: np.ndarray, acceleration: float) -> I
 
 def centred(estimate: float, resamples: np.ndarray, acceleration: float) -> Interval:
     """The percentiles, shifted so that the resamples' mean is the estimate: what the package uses."""
-    return bootstrap.interval(estimate, resamples)
+    return centred_interval(estimate, resamples)
 
 
 def basic(estimate: float, resamples: np.ndarray, acceleration: float) -> Interval:

@@ -1,33 +1,10 @@
 """Measure and show the modality gap."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from t2ipal.runtime.job import run
-from t2ipal.runtime.progress import log
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from t2ipal.plan.specs import MethodSpec
 
 SHOWN = 1000
-
-
-def prompt_distances(
-    paths: "Sequence[str]", methods: "Sequence[MethodSpec]", test: Any
-) -> "list[tuple[MethodSpec, list[float]]]":
-    """For each method with class prompts, the distance of their mean to that of the test images [N, D], by seed."""
-    from t2ipal.metrics.evaluate import modality_gap
-    from t2ipal.store import read_tensors
-
-    distances = []
-    for path, method in zip(paths, methods, strict=True):
-        tensors, _ = read_tensors(path)
-        if "class_global" in tensors:
-            distances.append((method, [modality_gap(test, seed) for seed in tensors["class_global"]]))
-        else:
-            log.info("%s: no class prompts, left out", path)
-    return distances
 
 
 def main(snakemake: Any) -> None:
@@ -38,7 +15,7 @@ def main(snakemake: Any) -> None:
 
     from t2ipal.features.cache import load_global_features
     from t2ipal.figures import plot_gap, save
-    from t2ipal.metrics.evaluate import modality_gap
+    from t2ipal.metrics.modality_gap import modality_gap, prompt_gaps
     from t2ipal.metrics.records import read_records
     from t2ipal.plan.specs import GapSpec
     from t2ipal.store import write_text
@@ -49,7 +26,8 @@ def main(snakemake: Any) -> None:
         features["synthetic images"] = load_global_features(files.synthetic, "global_nopos").float().numpy()
     features["test images"] = load_global_features(files.test, "global_nopos").float().numpy()
     pairs = {f"{a} to {b}": modality_gap(features[a], features[b]) for a, b in combinations(features, 2)}
-    prompts = prompt_distances(files.models, spec.prompts, features["test images"])
+    gaps = [prompt_gaps(path, features["test images"]) for path in files.models]
+    prompts = [(method, values) for method, values in zip(spec.prompts, gaps, strict=True) if values]
     rows = list(pairs.items())
     for method, values in prompts:
         when = "before" if method.deterministic else "after"

@@ -12,28 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
-from t2ipal.metrics.ranking import precision_of, rank
+from t2ipal.metrics.ranking import precision_of, rank, ratio
 
 CHUNK = 128
 """Resamples that are worked on at once: their counts fit the cache of a core for some thousand images."""
-
-LEVEL = 95.0
-"""Percent of the resamples that an interval contains."""
-
-
-def interval(estimate: float, resamples: ArrayLike) -> tuple[float, float]:
-    """The 95 % interval of an estimate: the percentiles of its resamples, shifted so that their mean is the estimate.
-
-    With few positives in a class a resample's average precision is too high on average: repeated positives share a
-    rank. The shift removes that bias. `docs/statistics.md` compares this interval with others.
-
-    Args:
-        estimate: the value on the test images themselves.
-        resamples: [B], the value on each resample.
-    """
-    values, tail = np.asarray(resamples, dtype=np.float64), (100 - LEVEL) / 2
-    low, high = np.percentile(values, [tail, 100 - tail]) + (estimate - values.mean())
-    return float(low), float(high)
 
 
 def resample_counts(images: int, replicates: int, seed: int) -> np.ndarray:
@@ -119,12 +101,6 @@ def bootstrap_f1(predicted: np.ndarray, labels: ArrayLike, counts: np.ndarray) -
     hits, chosen, present = (np.asarray(weights @ part, dtype=np.float64) for part in parts)  # [B, C] each
     kept = (present > 0) | ~positive.any(0)
     number = np.maximum(kept.sum(1), 1)
-    precision, recall = ((_ratio(hits, whole) * kept).sum(1) / number for whole in (chosen, present))
-    overall = [_ratio(hits.sum(1), whole.sum(1)) for whole in (chosen, present)]
-    return ResampledF1(
-        *((100 * _ratio(2 * p * r, p + r)).astype(np.float32) for p, r in ((precision, recall), overall))
-    )
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    precision, recall = ((ratio(hits, whole) * kept).sum(1) / number for whole in (chosen, present))
+    overall = [ratio(hits.sum(1), whole.sum(1)) for whole in (chosen, present)]
+    return ResampledF1(*((100 * ratio(2 * p * r, p + r)).astype(np.float32) for p, r in ((precision, recall), overall)))

@@ -1,4 +1,4 @@
-"""Multi-label metrics, in percent, and the modality gap.
+"""Multi-label metrics, in percent.
 
 Average precision is scikit-learn's (`t2ipal.metrics.ranking`): the mean over positives of the precision at their rank,
 without interpolation. Rows of equal score share one rank (precision is taken after all of them), so the result does not
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
-from t2ipal.metrics.ranking import precision_of, rank
+from t2ipal.metrics.ranking import precision_of, rank, ratio
 
 Difficult = Literal["negative", "ignore"]
 DIFFICULT = -1
@@ -91,7 +91,7 @@ def f1_threshold(scores: ArrayLike, labels: ArrayLike, threshold: float | ArrayL
 
 def predicted_top(scores: ArrayLike, k: int) -> np.ndarray:
     """Whether each score [N, C] is one of the `k` best of its row; equal scores: the lower class index first."""
-    scores = _array(scores)
+    scores = as_array(scores)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     predicted = np.zeros(scores.shape, dtype=bool)
     np.put_along_axis(predicted, best, True, axis=1)
@@ -100,17 +100,17 @@ def predicted_top(scores: ArrayLike, k: int) -> np.ndarray:
 
 def predicted_above(scores: ArrayLike, threshold: float | ArrayLike) -> np.ndarray:
     """Whether each score [N, C] is at least the threshold, one for all classes or one per class."""
-    return _array(scores) >= np.asarray(threshold)
+    return as_array(scores) >= np.asarray(threshold)
 
 
 def f1_of(predicted: np.ndarray, labels: ArrayLike) -> F1:
     """F1 of predictions [N, C], given as booleans, against labels [N, C]: 1 is positive, all else is absent."""
-    positive = _array(labels) == 1
+    positive = as_array(labels) == 1
     hits, chosen, present = (value.sum(0).astype(float) for value in (predicted & positive, predicted, positive))
-    precision, recall = float(_ratio(hits, chosen).mean()), float(_ratio(hits, present).mean())
+    precision, recall = float(ratio(hits, chosen).mean()), float(ratio(hits, present).mean())
     overall_precision, overall_recall = (
-        float(_ratio(hits.sum(), chosen.sum())),
-        float(_ratio(hits.sum(), present.sum())),
+        float(ratio(hits.sum(), chosen.sum())),
+        float(ratio(hits.sum(), present.sum())),
     )
     return F1(
         *(100 * value for value in (precision, recall, _harmonic(precision, recall))),
@@ -132,34 +132,16 @@ def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
     return float((values[best] + values[min(best + 1, len(values) - 1)]) / 2)
 
 
-def modality_gap(image_features: ArrayLike, text_features: ArrayLike) -> float:
-    """Distance of the mean image and the mean text feature, each feature L2-normalised first (Liang et al., 2022).
-
-    Args:
-        image_features: [N, D].
-        text_features: [M, D].
-    """
-    means = []
-    for features in (image_features, text_features):
-        values = _array(features).astype(np.float64)
-        means.append((values / np.linalg.norm(values, axis=1, keepdims=True)).mean(0))
-    return float(np.linalg.norm(means[0] - means[1]))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
-
-
 def _harmonic(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b else 0.0
 
 
-def _array(values: ArrayLike) -> np.ndarray:
+def as_array(values: ArrayLike) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
 def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    scores, labels = _array(scores), _array(labels)
+    scores, labels = as_array(scores), as_array(labels)
     if scores.ndim != 2 or scores.shape != labels.shape:
         raise UserError(f"metrics: scores {scores.shape} and labels {labels.shape}; expected the same [N, C]")
     if not np.isfinite(scores).all():

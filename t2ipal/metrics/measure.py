@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from t2ipal.backbones import DEFAULT
 from t2ipal.errors import UserError
 from t2ipal.methods.model_files import read_model
 from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
@@ -38,7 +39,7 @@ def score(
         if header["clip_sha256"] != images.clip_sha256:
             own, other = header["clip_sha256"][:12], images.clip_sha256[:12]
             raise UserError(f"{model}: trained with CLIP {own}, but the {part} images' features are of {other}")
-        kind = header.get("encoder", "openai")
+        kind = header.get("encoder", DEFAULT)
         if kind != images.encoder:
             raise UserError(
                 f"{model}: trained with a backbone of kind {kind}, but the {part} images' features are of "

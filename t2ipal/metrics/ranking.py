@@ -49,3 +49,8 @@ def precision_of(ranking: Ranking, weights: np.ndarray) -> tuple[np.ndarray, np.
     precision = np.divide(hits_so_far, np.maximum(seen, 1, out=seen), out=seen)
     summed = np.multiply(hits, precision, out=precision).sum(0, dtype=np.float64)
     return summed / np.maximum(hits_so_far[-1], 1), hits_so_far[-1]
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part` / `whole`, element by element, as float64; 0 where `whole` is 0."""
+    return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)

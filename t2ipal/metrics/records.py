@@ -25,7 +25,7 @@ KEY = ("dataset", "method", "variant", "level")
 """What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
 READ = (*KEY, "seed", "ap", "own_metric", "own", "settings")
 """The columns that tables and figures need besides those of their metric."""
-RunKey = tuple[str, str, str, int]
+RecordKey = tuple[str, str, str, int]
 
 PACKAGES = ("torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
 """Packages that numbers depend on, besides this one."""
@@ -83,13 +83,13 @@ def read_records(paths: Iterable[str | Path], metrics: Sequence[str] = (DEFAULT,
     return [row | {"settings": json.loads(row["settings"])} for row in rows]
 
 
-def by_run(records: Iterable[Record]) -> dict[RunKey, list[Record]]:
+def by_run(records: Iterable[Record]) -> dict[RecordKey, list[Record]]:
     """The records of each run and level, by seed.
 
     Raises:
         UserError: a seed twice in a run.
     """
-    runs: dict[RunKey, list[Record]] = defaultdict(list)
+    runs: dict[RecordKey, list[Record]] = defaultdict(list)
     for record in records:
         runs[tuple(record[name] for name in KEY)].append(record)
     for key, rows in runs.items():
@@ -99,7 +99,7 @@ def by_run(records: Iterable[Record]) -> dict[RunKey, list[Record]]:
     return dict(runs)
 
 
-def run_of(runs: Mapping[RunKey, Sequence[Record]], key: RunKey, what: str) -> Sequence[Record]:
+def run_of(runs: Mapping[RecordKey, Sequence[Record]], key: RecordKey, what: str) -> Sequence[Record]:
     """The records of the run and level `key`.
 
     Raises:
@@ -110,7 +110,7 @@ def run_of(runs: Mapping[RunKey, Sequence[Record]], key: RunKey, what: str) -> S
     return runs[key]
 
 
-def _named(key: RunKey) -> str:
+def _named(key: RecordKey) -> str:
     *run, level = key
     return f"run {'/'.join(map(str, run))}" + (f" at level {level}" if level else "")
 

@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from t2ipal.errors import UserError
 
 INK, PALE, LINE = (26, 26, 26), (89, 89, 89), (221, 221, 221)
+GAP = 8
+"""Pixels between the parts of a sheet."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,28 @@ def contact_sheet(rows: Sequence[CaptionExample], size: int = 128, columns: int 
     """
     if not rows:
         raise UserError("contact sheet: no captions; expected at least one")
-    gap, text_width = 8, int(2.0 * size)
+    text_width = int(2.0 * size)
     count = max(len(row.images) for row in rows)
-    width, height = text_width + count * (size + gap) + 3 * gap, size + 2 * gap
-    lines = -(-len(rows) // columns)
-    sheet = Image.new("RGB", (columns * width + gap, lines * height + gap), "white")
+    width = text_width + count * (size + GAP) + 3 * GAP
+    sheet, corners = _grid(len(rows), columns, width, size + 2 * GAP)
     draw = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        column, line = divmod(number, lines)
-        left, top = gap + column * width, gap + line * height
-        _caption(draw, row, left, top, text_width - gap, size)
+    for number, (row, (left, top)) in enumerate(zip(rows, corners, strict=True)):
+        _caption(draw, row, left, top, text_width - GAP, size)
         for k in range(count):
-            box = (left + text_width + k * (size + gap), top)
+            box = (left + text_width + k * (size + GAP), top)
             _tile(sheet, draw, row.images[k] if k < len(row.images) else None, box, size)
-        if line + 1 < lines and number + 1 < len(rows):
-            y = top + size + gap - 1
-            draw.line((left, y, left + width - 3 * gap, y), fill=LINE)
+        if number + 1 < len(rows) and corners[number + 1][0] == left:
+            y = top + size + GAP - 1
+            draw.line((left, y, left + width - 3 * GAP, y), fill=LINE)
     return sheet
+
+
+def _grid(count: int, columns: int, width: int, height: int) -> tuple[Image.Image, list[tuple[int, int]]]:
+    """A white sheet for `count` rows of [height, width] pixels, column by column, and the corner of each."""
+    lines = -(-count // columns)
+    sheet = Image.new("RGB", (columns * width + GAP, lines * height + GAP), "white")
+    places = (divmod(number, lines) for number in range(count))
+    return sheet, [(GAP + column * width, GAP + line * height) for column, line in places]
 
 
 def _caption(draw: ImageDraw.ImageDraw, row: CaptionExample, left: int, top: int, width: int, height: int) -> None:
@@ -154,19 +161,15 @@ def heat_sheet(rows: Sequence[ImageExample], size: int = 150, columns: int = 2) 
     """Test images, and next to each the heat maps of some classes with scores; true classes are bold and ticked."""
     if not rows:
         raise UserError("heat maps: no images; expected at least one")
-    gap, head = 8, 20
+    head = 20
     count = 1 + max(len(row.maps) for row in rows)
-    width, height = count * (size + gap) + 2 * gap, size + head + 2 * gap
-    lines = -(-len(rows) // columns)
-    sheet = Image.new("RGB", (columns * width + gap, lines * height + gap), "white")
+    sheet, corners = _grid(len(rows), columns, count * (size + GAP) + 2 * GAP, size + head + 2 * GAP)
     draw = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        column, line = divmod(number, lines)
-        left, top = gap + column * width, gap + line * height
+    for row, (left, top) in zip(rows, corners, strict=True):
         base = row.image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
         sheet.paste(base, (left, top + head))
         for k, (name, heat, score) in enumerate(row.maps, 1):
-            x, true = left + k * (size + gap), name in row.labels
+            x, true = left + k * (size + GAP), name in row.labels
             sheet.paste(overlay(base, heat), (x, top + head))
             text = f"{'✓ ' if true else ''}{name} {score:.2f}"
             draw.text((x, top + head - 5), text, font=font(12, bold=true), fill=INK if true else PALE, anchor="ls")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EMPTY = "empty caption"
 NO_TEXT = "caption is no text"
-NOT_SAMPLED = "another caption of its image was drawn"
+NOT_SAMPLED = "another caption of its image was sampled"
 NOT_IN_IDS = "not in the list of ids"
 ID_NOT_FOUND = "in the list of ids, but in no split"
 NOT_LISTED = "its image is not in the list of images"
@@ -50,7 +50,7 @@ class RejectedCaption:
 
 
 def checked(caption_id: str, image_id: str | None, text: object, source: str) -> Caption | RejectedCaption:
-    """A caption, or the reject of what is none."""
+    """The caption in `text`, or a reject with the reason why it is none."""
     if text is None or (isinstance(text, str) and not text.strip()):
         return RejectedCaption(caption_id, "", EMPTY)
     if not isinstance(text, str):

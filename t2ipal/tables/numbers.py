@@ -9,7 +9,7 @@ from statistics import mean, stdev
 import numpy as np
 
 from t2ipal.errors import UserError
-from t2ipal.metrics import bootstrap
+from t2ipal.metrics.interval import centred_interval
 from t2ipal.metrics.records import Record
 from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.tables.model import Value
@@ -94,7 +94,7 @@ def difference_interval(ours: Result, base: Result) -> tuple[float | None, float
             f"metrics of {ours.run}: {sizes[0]} resamples, of {base.run}: {sizes[1]}; expected the same for both"
         )
     resamples = ours.resamples.mean(0) - base.resamples.mean(0)
-    return bootstrap.interval(ours.mean - base.mean, resamples) if len(resamples) else (None, None)
+    return centred_interval(ours.mean - base.mean, resamples) if len(resamples) else (None, None)
 
 
 def interval(result: Result) -> tuple[float, float] | None:
@@ -103,7 +103,7 @@ def interval(result: Result) -> tuple[float, float] | None:
     The resamples are the same for all seeds: the mean over the seeds is the bootstrap of the mean.
     """
     resamples = result.resamples.mean(0)
-    return bootstrap.interval(result.mean, resamples) if len(resamples) else None
+    return centred_interval(result.mean, resamples) if len(resamples) else None
 
 
 def averaged(results: Sequence[Result]) -> Result:

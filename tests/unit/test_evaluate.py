@@ -19,7 +19,6 @@ from t2ipal.metrics.evaluate import (
     f1_threshold,
     f1_top_k,
     mean_average_precision,
-    modality_gap,
     predicted_above,
     predicted_top,
 )
@@ -107,12 +106,6 @@ def test_f1_written_out() -> None:
         op, recall = sum(hits) / sum(predicted), sum(hits) / sum(present)
         expected = (cp, cr, 2 * cp * cr / (cp + cr), op, recall, 2 * op * recall / (op + recall))
         assert tuple(found) == pytest.approx([100 * value for value in expected])
-
-
-def test_modality_gap() -> None:
-    images, texts = np.array([[2.0, 0.0], [0.0, 3.0]]), np.array([[-1.0, 0.0]])
-    assert modality_gap(images, torch.from_numpy(texts)) == pytest.approx(np.hypot(1.5, 0.5))
-    assert modality_gap(images, 5 * images) == pytest.approx(0)
 
 
 def test_real_features_give_the_known_zero_shot_figures(real_data) -> None:

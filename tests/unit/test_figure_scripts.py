@@ -15,7 +15,7 @@ import torch
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, load_image_features, text_schema
 from t2ipal.figures import plot_levels
-from t2ipal.metrics.evaluate import modality_gap
+from t2ipal.metrics.modality_gap import modality_gap
 from t2ipal.plan.specs import CellSpec, DatasetSpec, GapSpec, LevelsSpec, MethodSpec, RowSpec, SweepSpec
 from t2ipal.store import write_parquet, write_tensors
 from t2ipal.tables.paper import quoted, read_paper

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from t2ipal.metrics.bootstrap import bootstrap_map, interval, resample_counts
+from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
 from t2ipal.metrics.evaluate import mean_average_precision
+from t2ipal.metrics.interval import centred_interval
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "intervals.py"
 SEED, RESAMPLES = 3, 400
@@ -56,11 +57,11 @@ def test_kinds_of_intervals_are_those_of_scipy(
 def test_the_interval_is_scipys_percentiles_around_the_estimate(values: np.ndarray, resamples: np.ndarray) -> None:
     low, high = of_scipy(values, resamples, "percentile")
     shift = values.mean() - resamples.mean()
-    assert interval(values.mean(), resamples) == pytest.approx((low + shift, high + shift), abs=1e-9)
+    assert centred_interval(values.mean(), resamples) == pytest.approx((low + shift, high + shift), abs=1e-9)
     # a bias of the resamples does not matter
-    assert interval(values.mean(), resamples + 5) == pytest.approx((low + shift, high + shift), abs=1e-9)
-    assert interval(0.0, np.arange(1001.0)) == pytest.approx((-475.0, 475.0))
-    assert all(type(end) is float for end in interval(values.mean(), resamples.astype(np.float32)))
+    assert centred_interval(values.mean(), resamples + 5) == pytest.approx((low + shift, high + shift), abs=1e-9)
+    assert centred_interval(0.0, np.arange(1001.0)) == pytest.approx((-475.0, 475.0))
+    assert all(type(end) is float for end in centred_interval(values.mean(), resamples.astype(np.float32)))
 
 
 def test_resampled_map_spreads_as_scipys() -> None:

@@ -14,7 +14,8 @@ from t2ipal.backbones.openai.encoder import OpenAIEncoder
 from t2ipal.backbones.openai.tokens import CONTEXT, lengths_of
 from t2ipal.backbones.openai.training import compact_state, fix_scale, open_cones
 from t2ipal.backbones.openai.variants import Sizes, build_sizes
-from t2ipal.metrics.evaluate import mean_average_precision, modality_gap
+from t2ipal.metrics.evaluate import mean_average_precision
+from t2ipal.metrics.modality_gap import modality_gap
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.loop import Recipe, Stage
 from t2ipal.micro.zoo.tokens import Vocabulary

@@ -28,7 +28,8 @@ from t2ipal.features.cache import ImageFeatures, TextFeatures
 from t2ipal.features.extract import encode_images, encode_ragged
 from t2ipal.methods import get
 from t2ipal.methods.prompt_learning import encode_names
-from t2ipal.metrics.evaluate import average_precision, modality_gap
+from t2ipal.metrics.evaluate import average_precision
+from t2ipal.metrics.modality_gap import modality_gap
 from t2ipal.micro.grammar import captions_of
 from t2ipal.micro.scenes import render, scene_of
 from t2ipal.micro.zoo.clip import IMAGE_SIZE, pixels

@@ -19,6 +19,7 @@ class OnePerImage:
 
     def offer(self, image: Hashable, key: int | str) -> None:
         """Let caption `key` take part in the choice for its image."""
+        # Seed before tag, unlike elsewhere: the other order would choose other captions, and all images would change.
         rank = (seed_of(self._seed, "caption", key), key)
         self._best[image] = min(rank, self._best.get(image, rank))
 
