@@ -56,10 +56,12 @@ def range_of(field: FieldInfo) -> str:
         return "text"
     if field.annotation == str | None:
         return "null or text"
-    if choices := get_args(field.annotation):
+    choices = get_args(field.annotation)
+    null = "null or " if type(None) in choices else ""
+    if choices and not null:
         return ", ".join(choices)
     limits = [(sign, getattr(item, name, None)) for name, sign in BOUNDS.items() for item in field.metadata]
-    return ", ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
+    return null + ", ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
 
 
 def escaped(text: str) -> str:

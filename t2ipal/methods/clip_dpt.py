@@ -23,8 +23,11 @@ class Settings(zsclip.Settings):
     """Settings of CLIP-DPT."""
 
     merge: float = Field(0.5, ge=0, le=1, description="Share of the global score. TaI-DPT: 0.5.")
-    tau: float = Field(
-        0.01, gt=0, description="Temperature of the softmax over cells, on cosines. TaI-DPT: CLIP's own, 1/100."
+    tau: float | None = Field(
+        None,
+        gt=0,
+        description="Temperature of the softmax over cells, on cosines; null: 1 / CLIP's own logit scale. TaI-DPT: "
+        "CLIP's own, 1/100 for OpenAI's models.",
     )
 
 
@@ -45,8 +48,9 @@ class CLIPDPT(zsclip.ZSCLIP):
         from t2ipal.methods.prompt_learning import by_chunks
         from t2ipal.models.similarity import global_logits, local_logits
 
-        embeddings, merge, tau = tensors["class_global"], self.settings.merge, self.settings.tau
+        embeddings, merge = tensors["class_global"], self.settings.merge
         scale = tensors["logit_scale"][:, None, None]
+        tau = 1 / scale[..., None] if self.settings.tau is None else self.settings.tau
 
         def merged(pooled: Tensor, local: Tensor) -> Tensor:
             near = local_logits(local, embeddings, tau).logits

@@ -38,6 +38,13 @@ class AsymmetricSettings(ContextSettings):
     clip: float = Field(
         0.05, ge=0, lt=1, description="Asymmetric loss: probability up to which absence costs nothing. DualCoOp: 0.05."
     )
+    floor: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Asymmetric loss: probability below which a positive costs a constant and has no gradient; null: "
+        "as in the variant's code. TaI-DPT: 1e-8; official DualCoOp: 1e-6.",
+    )
 
 
 class ContextLearning(Method):

@@ -96,7 +96,7 @@ class CoOp(ContextLearning):
 
     def _costs(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The cost of each row: [S, R]."""
-        from t2ipal.models.asymmetric_loss import asymmetric_loss
+        from t2ipal.models.asymmetric_loss import TAI_FLOOR, asymmetric_loss
         from t2ipal.models.label_losses import masked_soft_margin
         from t2ipal.models.losses import ranking_loss
 
@@ -105,7 +105,8 @@ class CoOp(ContextLearning):
             return ranking_loss(logits, labels, settings.eta)
         if settings.loss == "bce":
             return masked_soft_margin(logits, labels)
-        return asymmetric_loss(logits, labels, settings.gamma_neg, settings.gamma_pos, settings.clip)
+        floor = TAI_FLOOR if settings.floor is None else settings.floor
+        return asymmetric_loss(logits, labels, settings.gamma_neg, settings.gamma_pos, settings.clip, floor)
 
     def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
         import torch

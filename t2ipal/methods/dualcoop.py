@@ -89,11 +89,14 @@ class DualCoOp(ContextLearning):
         return scale * (similarity.logits - (similarity.heat.mT * against).sum(-2))
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
-        from t2ipal.models.asymmetric_loss import asymmetric_loss
+        from t2ipal.models.asymmetric_loss import DUALCOOP_FLOOR, TAI_FLOOR, asymmetric_loss
 
         branch, settings = batch[TRAIN], self.settings
         logits = self.logits(self.embed(learned) | learned, branch.local)
-        costs = asymmetric_loss(logits, branch.labels, settings.gamma_neg, settings.gamma_pos, settings.clip)
+        floor = settings.floor
+        if floor is None:
+            floor = TAI_FLOOR if settings.variant == "tai" else DUALCOOP_FLOOR
+        costs = asymmetric_loss(logits, branch.labels, settings.gamma_neg, settings.gamma_pos, settings.clip, floor)
         if settings.variant == "tai":
             loss = branch.mean(costs)
         else:

@@ -29,15 +29,16 @@ OnEpoch = Callable[[int, int, dict[str, float]], None]
 
 
 def learning_rate(settings: Any, epoch: int) -> float:
-    """Rate of an epoch (from 0): constant in warm-up, then lr (1 + cos(pi epoch / epochs)) / 2, or lr.
+    """Rate of an epoch (from 0): constant in w warm-up epochs, then lr (1 + cos(pi (epoch - w) / epochs)) / 2, or lr.
 
-    Source: the schedule of CoOp and TaI-DPT, whose cosine counts the warm-up epochs as well.
+    Source: Dassl's schedule, which CoOp, TaI-DPT, DualCoOp and CoMC use. Warm-up holds the cosine back, so the first
+    epoch after it has the whole lr and the last epoch more than it would have without warm-up.
     """
     if epoch < settings.warmup_epochs:
         return settings.warmup_lr
     if settings.schedule == "constant":
         return settings.lr
-    return settings.lr * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+    return settings.lr * (1 + math.cos(math.pi * (epoch - settings.warmup_epochs) / settings.epochs)) / 2
 
 
 def make_optimizer(settings: Any, learned: Tensors, scales: Mapping[str, float]) -> torch.optim.Optimizer:

@@ -16,12 +16,14 @@ def sigmoid(z: float) -> float:
     return 1 / (1 + math.exp(-z))
 
 
-def loop_asymmetric(logits: list[float], labels: list[int], gamma_neg: float, gamma_pos: float, clip: float) -> float:
+def loop_asymmetric(
+    logits: list[float], labels: list[int], gamma_neg: float, gamma_pos: float, clip: float, floor: float = 1e-8
+) -> float:
     total = 0.0
     for z, y in zip(logits, labels, strict=True):
         if y == 1:
-            total -= (1 - sigmoid(z)) ** gamma_pos * math.log(sigmoid(z))
+            total -= (1 - sigmoid(z)) ** gamma_pos * math.log(max(sigmoid(z), floor))
         elif y == 0:
             q = min(1 - sigmoid(z) + clip, 1.0)
-            total -= (1 - q) ** gamma_neg * math.log(q)
+            total -= (1 - q) ** gamma_neg * math.log(max(q, floor))
     return total

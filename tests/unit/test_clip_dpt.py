@@ -35,6 +35,13 @@ def test_scores_are_those_of_the_formula() -> None:
             assert float(found[0, n, c]) == pytest.approx(scale * (0.3 * far + 0.7 * near), abs=1e-4)
 
 
+def test_the_temperature_is_that_of_the_clip_at_hand() -> None:
+    scale = float(clip().model.logit_scale.exp())
+    assert CLIP_DPT.Settings().tau is None
+    torch.testing.assert_close(scores(), scores(tau=1 / scale))
+    assert not torch.allclose(scores(), scores(tau=2 / scale), atol=1e-3)
+
+
 def test_its_global_half_is_zsclip() -> None:
     data, zsclip = toy(), methods.get("zsclip")
     tensors, _ = fit(zsclip, zsclip.Settings(), clip(), NAMES, data, (1,), device="cpu")

@@ -79,6 +79,13 @@ def test_loss_is_that_of_the_equations(loss: str, global_feature: str) -> None:
         assert float(found[s]) == pytest.approx(total / 8, rel=1e-4)
 
 
+@pytest.mark.parametrize(("changes", "cost"), [({}, 33.42068), ({"floor": 1e-6}, 27.63102), ({"floor": 0.0}, 34.0)])
+def test_a_hopeless_positive_costs_as_much_as_in_tai_dpts_code(changes: dict, cost: float) -> None:
+    model = CoOp(settings(loss="asl", **changes), NAMES)
+    costs = model._costs(torch.tensor([[-15.0, -19.0]]), torch.tensor([[1, 1]]))
+    assert costs.tolist() == pytest.approx([cost], abs=1e-4)
+
+
 @pytest.mark.parametrize("loss", ["rank", "asl", "bce"])
 def test_unknown_labels_change_nothing(loss: str) -> None:
     """An image that tells nothing of class 0 moves the context of no other class, nor that of class 0."""

@@ -113,10 +113,31 @@ def test_labelled_images_beside_captions_fill_the_epoch() -> None:
     assert all(batch[TRAIN].labels.shape == (1, 8, 4) for batch in batches)
 
 
-def test_learning_rate_is_constant_in_warm_up_and_a_cosine_after() -> None:
-    chosen = settings("tai_dpt", epochs=4, lr=0.1)
-    expected = [1e-5, *(0.1 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in (1, 2, 3))]
-    assert [learning_rate(chosen, epoch) for epoch in range(4)] == pytest.approx(expected)
+def rates(**changes: object) -> list[float]:
+    """The learning rates of all epochs."""
+    chosen = settings("tai_dpt", **changes)
+    return [learning_rate(chosen, epoch) for epoch in range(chosen.epochs)]
+
+
+def test_warm_up_holds_the_cosine_back_as_in_the_official_code() -> None:
+    official = rates(epochs=50, lr=2e-3)  # TaI-DPT's and DualCoOp's
+    assert official[:3] == pytest.approx([1e-5, 2e-3, 1.99803e-3], rel=1e-5)
+    assert official[-1] == pytest.approx(7.885e-6, rel=1e-4)
+    # CoMC's checkpoint of 20 epochs holds the rate that would follow its last epoch
+    comc = settings("comc", epochs=20, lr=1e-3)
+    assert learning_rate(comc, 20) == pytest.approx(6.1558e-6, rel=1e-4)
+    assert learning_rate(comc, 19) == pytest.approx(1e-3 * (1 + math.cos(0.9 * math.pi)) / 2)
+    assert rates(epochs=6, warmup_epochs=3, lr=0.1) == pytest.approx(
+        [1e-5] * 3 + [0.1 * (1 + math.cos(math.pi * epoch / 6)) / 2 for epoch in (0, 1, 2)]
+    )
+
+
+def test_schedules_without_warm_up_or_with_nothing_else() -> None:
+    cosine = [0.1 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert rates(epochs=4, warmup_epochs=0, lr=0.1) == pytest.approx(cosine)
+    assert rates(epochs=1) == [1e-5]
+    assert rates(epochs=2, warmup_epochs=5, warmup_lr=1e-4) == [1e-4] * 2
+    assert rates(epochs=3, schedule="constant", lr=0.1) == [1e-5, 0.1, 0.1]
 
 
 @pytest.mark.parametrize("name", ["tai_dpt", "t2i_pal", "oracle"])
