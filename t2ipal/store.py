@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.checksums import CHECKSUMS, checked_metadata, damaged, tensors_sha256, with_checksums
 from t2ipal.errors import UserError
 
 if TYPE_CHECKING:
@@ -139,23 +140,30 @@ def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iter
 def write_tensors(
     path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write tensors as safetensors, with `metadata` as JSON in the header; equal content gives equal bytes."""
+    """Write tensors as safetensors, with `metadata` and checksums as JSON in the header; equal content gives equal
+    bytes.
+    """
     from safetensors.torch import save_file
 
+    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     # One entry: safetensors writes several in an order that differs between processes.
-    header = {HEADER: json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)} if metadata else None
+    about = json.dumps(with_checksums(metadata or {}, whole), ensure_ascii=False, sort_keys=True)
     with atomic(path) as part:
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, part, metadata=header)
+        save_file(whole, part, metadata={HEADER: about})
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what `write_tensors` wrote: (tensors on the CPU, metadata).
+    """Read what `write_tensors` wrote, or a file from elsewhere: (tensors on the CPU, metadata).
 
     Raises:
         UserError: the file is missing or damaged.
     """
     with _open_tensors(path) as file:
-        return {key: file.get_tensor(key) for key in file.keys()}, _metadata(file)  # noqa: SIM118 - no mapping
+        metadata, checksum = _metadata(file, path)
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    if checksum is not None and checksum != tensors_sha256(tensors):
+        raise damaged(path, "its tensors")
+    return tensors, metadata
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -165,7 +173,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
         UserError: the file is missing or damaged.
     """
     with _open_tensors(path) as file:
-        return _metadata(file)
+        return _metadata(file, path)[0]
 
 
 @contextmanager
@@ -180,10 +188,14 @@ def _open_tensors(path: str | Path) -> Iterator[Any]:
         raise UserError(f"{path}: damaged or not a safetensors file: {error}") from error
 
 
-def _metadata(file: Any) -> dict[str, Any]:
-    header = file.metadata() or {}
-    ours = _json_or_text(header.pop(HEADER, "{}"))
-    return {**{key: _json_or_text(value) for key, value in header.items()}, **ours}
+def _metadata(file: Any, path: str | Path) -> tuple[dict[str, Any], str | None]:
+    """The metadata of an open file, and the checksum of its tensors if it has one."""
+    header = {key: _json_or_text(value) for key, value in (file.metadata() or {}).items()}
+    ours = header.pop(HEADER, {})
+    if not isinstance(ours, dict) or any(isinstance(v, dict) and v.keys() & CHECKSUMS for v in header.values()):
+        raise damaged(path, "its header")
+    ours, checksum = checked_metadata(path, ours)
+    return {**header, **ours}, checksum
 
 
 def _json_or_text(value: str) -> Any:

@@ -14,7 +14,7 @@ from docs_pages import ROOT
 
 FLOORS = (
     "errors seeds device version resource_files",
-    "validation store classes findings results runtime",
+    "validation store checksums classes findings results runtime",
     "images",
     "micro",
     "sources",
