@@ -12,13 +12,15 @@ of the shipped lists has gets its words from there. A `.yaml` file has, per clas
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from t2ipal import names as spelling
 from t2ipal.errors import UserError
+from t2ipal.plurals import singulars
 from t2ipal.resource_files import resource
 
 FOLDER = resource("classes")
@@ -49,7 +51,7 @@ class ClassEntry:
     @property
     def terms(self) -> tuple[str, ...]:
         """Its own name and its synonyms, lower case."""
-        return tuple(dict.fromkeys((self.name.lower(), *self.synonyms)))
+        return tuple(dict.fromkeys((spelling.spoken(self.name).lower(), *self.synonyms)))
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class ClassList:
             replace(
                 entry,
                 name=dict(entry.names).get(name_set, entry.name),
-                synonyms=tuple(dict.fromkeys((entry.name.lower(), *entry.synonyms))),
+                synonyms=entry.terms,
             )
             for entry in self.classes
         )
@@ -131,13 +133,27 @@ def _load(path: Path, state: tuple[int, ...]) -> ClassList:
     entries = _from_text(path) if path.suffix == ".txt" else _from_yaml(path)
     if not entries:
         raise UserError(f"{path}: no class; expected at least one")
-    seen: set[str] = set()
-    for entry in entries:
-        if entry.name in seen:
-            raise UserError(f"{path}: class {entry.name!r} occurs twice; expected unique names")
-        seen.add(entry.name)
+    if twins := spelling.twins(entry.name for entry in entries):
+        if twins[0] == twins[1]:
+            raise UserError(f"{path}: class {twins[0]!r} occurs twice; expected unique names")
+        raise UserError(f"{twins[0]!r} and {twins[1]!r} are one name (expected different names in {path})")
     _check_words(path, entries)
-    return ClassList(path.stem, entries)
+    return ClassList(path.stem, entries if path.parent == FOLDER else _with_variants(entries))
+
+
+def _with_variants(entries: tuple[ClassEntry, ...]) -> tuple[ClassEntry, ...]:
+    """Entries with further forms of their names as synonyms: "sports car" of sports-car, "dog" of dogs.
+
+    A form that the list has as a word of its own already keeps its meaning.
+    """
+    said = {word for entry in entries for word in (*entry.terms, *entry.unknown, *entry.blockers)}
+
+    def with_variants(entry: ClassEntry) -> ClassEntry:
+        apart = " ".join(entry.terms[0].replace("-", " ").split())
+        forms = [form for form in (apart, *singulars(apart)) if form and form not in said]
+        return replace(entry, synonyms=(*entry.synonyms, *forms)) if forms else entry
+
+    return tuple(map(with_variants, entries))
 
 
 def _locate(name_or_path: str | Path) -> Path:
@@ -159,31 +175,35 @@ def _read(path: Path) -> str:
 
 
 def _from_text(path: Path) -> tuple[ClassEntry, ...]:
-    names = [line.strip() for line in _read(path).splitlines()]
-    names = [name for name in names if name and not name.startswith("#")]
+    lines = [(number, line.strip()) for number, line in enumerate(_read(path).split("\n"), start=1)]
+    names = [
+        spelling.checked(line, f"{path}: line {number}") for number, line in lines if line and not line.startswith("#")
+    ]
+    keys = {spelling.key(name) for name in names}
+    return tuple(_known_entry(name, keys) for name in names)
+
+
+def _known_entry(name: str, keys: Collection[str]) -> ClassEntry:
+    """A class with the words that a shipped list has for it; `keys` are those of all classes of its list."""
     known = _known_words()
-    lower = {name.lower() for name in names}
-    entries = []
-    for name in names:
-        entry = known.get(_squeezed(name), ClassEntry(name))
-        # a synonym that is a class of its own here means that class
-        words = {key: tuple(w for w in getattr(entry, key) if w not in lower) for key in ("synonyms", "unknown")}
-        entries.append(replace(entry, name=name, names=(), **words))
-    return tuple(entries)
-
-
-def _squeezed(name: str) -> str:
-    return re.sub(r"[\s_-]+", "", name.lower())
+    own = spelling.key(name)
+    entry = next((known[key] for key in (own, *map(spelling.key, singulars(name))) if key in known), ClassEntry(name))
+    # a synonym that is a class of its own here means that class
+    synonyms = tuple(word for word in entry.synonyms if (key := spelling.key(word)) == own or key not in keys)
+    unknown = tuple(word for word in entry.unknown if spelling.key(word) not in keys)
+    return replace(entry, name=name, names=(), synonyms=synonyms, unknown=unknown)
 
 
 @cache
 def _known_words() -> dict[str, ClassEntry]:
-    """Entries of the shipped lists by their names, each with its former name among its synonyms."""
+    """Entries of the shipped lists by the keys of their names, and of their singulars, with their names as synonyms."""
+    entries = [entry for shipped in SHIPPED for entry in _from_yaml(FOLDER / f"{shipped}.yaml")]
     known: dict[str, ClassEntry] = {}
-    for shipped in SHIPPED:
-        for entry in _from_yaml(FOLDER / f"{shipped}.yaml"):
+    for forms in ((lambda name: (name,)), singulars):
+        for entry in entries:
             for name in (entry.name, *(name for _, name in entry.names)):
-                known.setdefault(_squeezed(name), replace(entry, synonyms=entry.terms))
+                for form in forms(name):
+                    known.setdefault(spelling.key(form), replace(entry, synonyms=entry.terms))
     return known
 
 
@@ -222,15 +242,17 @@ def _entry(path: Path, number: int, item: Any) -> ClassEntry:
     where = f"{path}: class {number}"
     if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"].strip():
         raise UserError(f"{where}: found {item!r}; expected a name, or a mapping with the key `name`")
-    where = f"{where} ({item['name']})"
+    name = spelling.checked(item["name"], where)
+    where = f"{where} ({name})"
     for key in item:
         if key not in _ENTRY_KEYS:
             raise UserError(f"{where}: unknown key {key!r}; expected {', '.join(_ENTRY_KEYS)}")
     names = item.get("names") or {}
     if not isinstance(names, dict) or not all(isinstance(text, str) for pair in names.items() for text in pair):
         raise UserError(f"{where}: names: found {names!r}; expected a mapping from name set to name")
+    names = {key: spelling.checked(other, f"{where}: names") for key, other in names.items()}
     words = {key: _phrases(f"{where}: {key}", item.get(key) or []) for key in _WORDS}
-    return ClassEntry(item["name"].strip(), **words, names=tuple(names.items()))
+    return ClassEntry(name, **words, names=tuple(names.items()))
 
 
 def _phrases(where: str, value: Any) -> tuple[str, ...]:

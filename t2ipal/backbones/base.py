@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from t2ipal.errors import UserError
+from t2ipal.names import spoken
 
 if TYPE_CHECKING:
     import torch
@@ -266,7 +267,7 @@ class ImageTextEncoder(ABC):
         """
         import torch
 
-        texts = [name.replace("_", " ") + "." for name in names]
+        texts = [spoken(name) + "." for name in names]
         try:
             ids, lengths = self.tokenize(texts, truncate=False)
         except UserError as error:

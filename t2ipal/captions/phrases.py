@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from t2ipal.captions.english import forms
+from t2ipal.plurals import forms
 
 
 @dataclass(frozen=True, slots=True)

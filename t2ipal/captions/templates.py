@@ -11,6 +11,7 @@ from string import Formatter
 from typing import Any
 
 from t2ipal.errors import UserError
+from t2ipal.names import spoken
 from t2ipal.resource_files import resource
 from t2ipal.store import existing
 
@@ -42,7 +43,7 @@ def templates(names: Sequence[str], path: str | Path = PATH) -> list[Template]:
     """
     patterns = load_patterns(path)
     return [
-        Template(f"{index:03d}-{number:03d}", pattern.replace("{}", name), index)
+        Template(f"{index:03d}-{number:03d}", pattern.replace("{}", spoken(name)), index)
         for index, name in enumerate(names)
         for number, pattern in enumerate(patterns)
     ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.config.schema import Config
 from t2ipal.errors import UserError
 from t2ipal.metrics.registry import METRICS
+from t2ipal.names import check_shown, twins
 from t2ipal.validation import unknown
 
 
@@ -22,12 +21,12 @@ def check_references(config: Config) -> None:
         if dataset.pool not in config.pools:
             raise unknown(f"datasets.{name}.pool", dataset.pool, config.pools, "caption pool")
         try:
-            classes = load_classes(dataset.classes)
+            load_classes(dataset.classes)
         except UserError as error:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
-        _check_names(f"datasets.{name}.classes", classes.names)
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
+    _check_shown(config)
     _check_metrics(config)
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
@@ -64,6 +63,18 @@ def check_references(config: Config) -> None:
             raise UserError(f"config: {key}: {values} holds one twice")
 
 
+def _check_shown(config: Config) -> None:
+    """Names of data sets are different, and all text that names runs, which tables and pages show, can be shown."""
+    for key in ("pools", "datasets", "text_to_image", "clip"):
+        if same := twins(getattr(config, key)):
+            raise UserError(f"config: {key}: {same[0]!r} and {same[1]!r} are one name (expected different names)")
+    plain = config.model_dump()
+    for key in ("training", "settings", "methods", "extra", "ablations", "sweeps", "search"):
+        check_shown(plain[key], f"config: {key}")
+    for name, dataset in config.datasets.items():
+        check_shown(dataset.settings, f"config: datasets.{name}.settings")
+
+
 def _check_metrics(config: Config) -> None:
     """All metrics exist, none is named twice, and the first of each table can be measured on all its data sets."""
     named = {"metric": [config.metric], "table_metrics": [config.metric, *config.table_metrics]}
@@ -90,13 +101,3 @@ def _check_methods_of(config: Config) -> None:
         for method in methods:
             if method not in config.partial.methods:
                 raise unknown(f"partial.methods_of.{dataset}", method, config.partial.methods, "method of this table")
-
-
-def _check_names(key: str, names: Sequence[str]) -> None:
-    """CLIP and the noun filter ignore case: names that differ in case alone are one class twice."""
-    seen: dict[str, str] = {}
-    for name in names:
-        plain = " ".join(name.lower().split())
-        if plain in seen:
-            raise UserError(f"config: {key}: {seen[plain]!r} and {name!r} are one name (expected different names)")
-        seen[plain] = name

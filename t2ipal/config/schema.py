@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from t2ipal.images.settings import GenerationSettings
 from t2ipal.metrics.registry import DEFAULT
+from t2ipal.names import title
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
 from t2ipal.validation import Count, DataPath, Name, Part, Percent
 
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
+
+Title = Annotated[str, AfterValidator(title)]
+"""Text that tables, figures and pages show."""
 
 Captions = union_of(CAPTION_SOURCES)
 Images = union_of(IMAGE_SOURCES)
@@ -34,7 +38,7 @@ class Photos(Part):
 class Dataset(Part):
     """Classes to recognise, captions to learn from, images to be tested on."""
 
-    title: str = Field(description="the name that tables show")
+    title: Title = Field(description="the name that tables show")
     classes: str = Field(description="a class list of resources/classes/ by name, or a path to one")
     pool: str = Field(description="a key of pools")
     filter: Literal["default", "tai_dpt"] = Field("default", description="noun filter: 'default' or 'tai_dpt'")
@@ -147,13 +151,13 @@ class Novel(_Protocol):
 class Variation(Part):
     """A row: one method, changed."""
 
-    title: str | None = Field(None, description="what the table shows; null: the method's title")
+    title: Title | None = Field(None, description="what the table shows; null: the method's title")
     method: str = Field(description="a method")
     set: dict[str, Any] = Field({}, description="settings that differ from the base run's")
     use: UseInstead = Field(UseInstead(), description="models or captions that differ from those of `use`")
     scores: Literal["own", "sparc"] = Field("own", description="'sparc': standardised as SPARC does")
     labels: Percent | None = Field(None, description="percent of known labels, for a method of `partial`")
-    group: str = Field("", description="heading above the rows of one group")
+    group: Title = Field("", description="heading above the rows of one group")
     against: list[str] = Field([], description="rows of the same table whose difference to this one is shown")
     paper: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(
         None, description="[method, setting] of the paper's value in resources/paper_results.csv"
@@ -164,13 +168,13 @@ class Variation(Part):
 class Ablation(Part):
     """A table of rows that differ from a base run in a setting, a model or the captions."""
 
-    title: str = Field(description="heading of the table")
+    title: Title = Field(description="heading of the table")
     datasets: list[str] | None = DATASETS
     rows: dict[Name, Variation] = Field(min_length=1, description="rows by name")
     metrics: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="the metrics that it shows; null: those of all tables"
     )
-    notes: list[str] = Field([], description="sentences below the table")
+    notes: list[Title] = Field([], description="sentences below the table")
 
 
 class Machine(Part):

@@ -39,6 +39,7 @@ DASHED = (0, (4, 1.5))
 STYLE: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
+    "text.parse_math": False,  # names have dollar signs
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7,

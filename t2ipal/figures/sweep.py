@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from t2ipal.errors import UserError
 from t2ipal.figures.style import COLUMN, PAPER_COLOUR, STYLE, legend_below, level_line, look, new
@@ -161,10 +162,12 @@ def _paper(axes: Axes, paper: Mapping[float, float], what: str, metric: str) -> 
 def _value_axis(panels: Sequence[Axes], key: str, x: Sequence[float], default: float | None) -> list[Artist]:
     """The setting's axis, below the last panel: its scale, its ticks, its label and the default."""
     bottom = panels[-1]
-    bottom.set_xlabel(LABELS.get(key, key.replace("_", " ")))
+    bottom.set_xlabel(LABELS.get(key, key.replace("_", " ")), parse_math=True)
     wide = x[0] > 0 and x[-1] / x[0] >= DECADES
     if wide:
         bottom.set_xscale("log")
+        bottom.xaxis.set_major_formatter("{x:g}")
+        bottom.xaxis.set_minor_formatter(NullFormatter())
     positions = np.log(x) if wide else np.asarray(x, dtype=float)
     if np.diff(positions).min() >= 0.07 * (positions[-1] - positions[0]):
         bottom.set_xticks(x, [f"{value:g}" for value in x])

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import ContextLearning, ContextSettings
+from t2ipal.names import spoken
 from t2ipal.rows import CAPTIONS, KINDS
 from t2ipal.rows.base import Batch, Branch, RowRequest
 
@@ -70,11 +71,12 @@ class AdapterSettings(PromptSettings):
 
 
 def encode_names(backbone: ImageTextEncoder, class_names: Sequence[str], template: str) -> Tensor:
-    """Text embeddings [C, D] of `template` with each name, float32, L2-normalised."""
+    """Text embeddings [C, D] of `template` with each name in the place of its {}, float32, L2-normalised."""
     import torch
 
     with torch.inference_mode():
-        embeddings, _ = backbone.text_dense(*backbone.tokenize([template.format(name) for name in class_names]))
+        texts = [template.replace("{}", spoken(name)) for name in class_names]
+        embeddings, _ = backbone.text_dense(*backbone.tokenize(texts))
     return embeddings.float().clone()
 
 

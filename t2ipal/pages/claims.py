@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import pandas as pd
-
+from t2ipal.pages.csv_text import csv_text
 from t2ipal.pages.environment import minus, render
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, UNCLEAR, VERDICTS, Claim, count
 from t2ipal.tables.words import as_printed, gap
@@ -44,7 +43,7 @@ def claims_csv(claims: Sequence[Claim]) -> str:
         for claim in claims
         for each in (claim, *claim.levels)
     ]
-    return pd.DataFrame(lines, columns=FIELDS).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return csv_text(lines, FIELDS)
 
 
 def claims_page(

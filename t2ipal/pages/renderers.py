@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
+from t2ipal.pages.csv_text import csv_text
 from t2ipal.pages.latex import to_tex
 from t2ipal.pages.layout import BOLD, EMPTY, Line, Sheet, Text, layout
 from t2ipal.pages.table import to_html
@@ -26,7 +27,7 @@ def to_csv(table: Table) -> str:
         for row in block.rows
         for line in _tidy(table, row)
     ]
-    return pd.DataFrame(lines, columns=FIELDS).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return csv_text(lines, FIELDS)
 
 
 def _tidy(table: Table, row: Row) -> Iterator[dict[str, object]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.names import cells
 from t2ipal.store import atomic, parquet_writer
 
 if TYPE_CHECKING:
@@ -102,11 +103,11 @@ def written(
             part = stack.enter_context(atomic(table))
             file = stack.enter_context(part.open("w", newline="", encoding="utf-8"))
             lines = csv.writer(file, lineterminator="\n")
-            lines.writerow(["photo", "problem", "top", "labels", *(f"score:{name}" for name in classes)])
+            lines.writerow(cells(["photo", "problem", "top", "labels", *(f"score:{name}" for name in classes)]))
         group: list[Prediction] = []
         for prediction in predictions:
             if lines:
-                lines.writerow(_line(prediction, classes, top))
+                lines.writerow(cells(_line(prediction, classes, top)))
             if writer:
                 group.append(prediction)
                 if len(group) == GROUP:

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.names import key
+from t2ipal.plurals import singulars
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
 
 
-def plain(name: str) -> str:
-    """Lower case without spaces, underscores and hyphens: "Dining table" and "diningtable" are one name."""
-    return re.sub(r"[\s_-]+", "", name.lower())
-
-
 def match(classes: ClassList, categories: Iterable[str], where: str) -> dict[str, int]:
     """Map category names to class indices. Categories that no class names are left out.
 
-    A class takes the category of its own name; without one, those its synonyms name (VOC's "sofa" is
-    COCO's "couch").
+    A class takes the category of its own name, or of its plural; without one, those its synonyms name (VOC's "sofa" is
+    COCO's "couch"). Case, spaces, `_` and hyphens make no difference.
 
     Raises:
-        UserError: a class has no category; `where` names the file.
+        UserError: a class has no category, or two of one name; `where` names the file.
     """
     categories = list(categories)
-    known = {plain(category): category for category in categories}
-    named = {plain(entry.name) for entry in classes.classes}
+    known, plural = defaultdict(list), defaultdict(list)
+    for category in categories:
+        known[key(category)].append(category)
+        for form in singulars(category):
+            plural[key(form)].append(category)
+    named = {key(entry.name) for entry in classes.classes}
     indices: dict[str, int] = {}
     for index, entry in enumerate(classes.classes):
-        own = plain(entry.name)
-        others = [plain(word) for word in entry.synonyms if plain(word) not in named]
-        matching = [own] if own in known else [word for word in others if word in known]
+        own = [key(entry.name)]
+        others = [key(word) for word in entry.synonyms if key(word) not in named]
+        options = ((known, own), (plural, own), (known, others), (plural, others))
+        matching = next((found for there, words in options if (found := [there[w] for w in words if w in there])), [])
         if not matching:
             listed = f"{len(categories)}: {', '.join(sorted(categories)[:8])} ..."
             raise UserError(f"{where}: no category for class {entry.name!r} of {classes.name}; it has {listed}")
-        indices |= {known[word]: index for word in matching}
+        for found in matching:
+            if len(found) > 1:
+                raise UserError(f"{where}: {found[0]!r} and {found[1]!r} are one name (expected different names)")
+            indices[found[0]] = index
     return indices
