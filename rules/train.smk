@@ -14,7 +14,10 @@ Outputs:
 rule protocol:
     input:
         images="<results>/images/train/{dataset}.parquet",
-        code=get_code("protocol"),
+        rejects="<results>/images/train/{dataset}-rejects.parquet",
+        # masks of partial labels are sampled in the order of the list
+        files=lambda w: get_source_files(get_source(w.dataset, "train"), f"datasets.{w.dataset}.train"),
+        code=lambda w: get_source_code("protocol", get_source(w.dataset, "train")),
     output:
         known="<results>/protocols/{dataset}/{protocol}.parquet",
     log:
@@ -32,6 +35,7 @@ rule protocol:
         spec=lambda w: {
             **queries.protocol_spec(CONFIG, PLAN, w.protocol, w.dataset),
             "classes": get_class_names(w.dataset),
+            "source": get_source(w.dataset, "train").spec(),
         },
     message:
         "Sample the known labels of {wildcards.dataset} (protocol {wildcards.protocol})"

@@ -9,15 +9,21 @@ from t2ipal.runtime.progress import log
 def main(snakemake: Any) -> None:
     from t2ipal.protocols import PARTIAL
     from t2ipal.protocols.few_shot import write_few_shot
-    from t2ipal.protocols.partial import write_partial
+    from t2ipal.protocols.partial import mask_seed, write_partial
     from t2ipal.rows.join import read_image_labels
+    from t2ipal.sources.base import source_of
     from t2ipal.store import read_parquet
 
+    def ids_of(path: str) -> list[str]:
+        return sorted(read_parquet(path, ["image_id"])["image_id"].to_pylist())
+
     spec, output = snakemake.params.spec, snakemake.output.known
-    table = read_parquet(snakemake.input.images, ["image_id"])
-    ids = sorted(table["image_id"].to_pylist())
+    ids = ids_of(snakemake.input.images)
     if spec["protocol"] == PARTIAL:
-        write_partial(ids, len(spec["classes"]), spec["levels"], 0, output)
+        source = source_of(spec["source"])
+        listed = list(source.official_order()) or sorted({*ids, *ids_of(snakemake.input.rejects)})
+        seed = mask_seed(spec["masks"], source.source)
+        write_partial(ids, len(spec["classes"]), spec["levels"], seed, output, listed)
         return
     labels = read_image_labels(snakemake.input.images, ids).numpy()
     novel = [spec["classes"].index(name) for name in spec["novel"]] or None

@@ -123,6 +123,9 @@ class _Protocol(Part):
 class Partial(_Protocol):
     """Table 2: a share of the labels is known."""
 
+    masks: Literal["sarb", "tai_dpt"] = Field(
+        "sarb", description="whose masks of known labels: SARB's, or TaI-DPT's; VOC2007's are the same"
+    )
     levels: list[Percent] = Field(min_length=1, description="percent of known labels, whole numbers from 1 to 100")
     methods: list[str] = Field(min_length=1, description="methods that learn from labels")
     methods_of: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(

@@ -197,7 +197,8 @@ def protocol_spec(config: Config, plan: Plan, name: str, dataset: str) -> dict[s
     else:
         levels = sorted({level for run in runs for level in run.levels})
         seeds = sorted({seed for run in runs for seed in run.seeds})
-    return {"protocol": protocol, "levels": levels, "seeds": seeds, "novel": list(novel_classes(plan, runs[0]))}
+    spec = {"protocol": protocol, "levels": levels, "seeds": seeds, "novel": list(novel_classes(plan, runs[0]))}
+    return spec | ({"masks": config.partial.masks} if protocol == PARTIAL else {})
 
 
 def searches(config: Config) -> list[tuple[str, str, str]]:

@@ -31,6 +31,7 @@ NOT_IN_PAPER = "not in the paper"
 BASELINE, OURS = "tai_dpt", "t2i_pal"
 PAPER_NOVEL = "coco2014-novel16"
 MORE_LABELS, MORE_SHOTS = "more labels are better", "more shots are better"
+MASKS_OF = {"sarb": "SARB's", "tai_dpt": "TaI-DPT's"}
 Printed = tuple[str, str | None, str]
 """Where the paper prints the values of a row: table, data set, and what follows the level in the setting's name."""
 
@@ -150,7 +151,10 @@ def _table2(planner: Planner) -> TableSpec | None:
         stacked=True,
         average=True,
         trend=MORE_LABELS,
-        notes=("Columns are shares of known labels. Fused rows add the scores of a method that has seen no label.",),
+        notes=(
+            "Columns are shares of known labels. Fused rows add the scores of a method that has seen no label.",
+            f"Which labels are known: {MASKS_OF[partial.masks]} masks (`partial.masks`).",
+        ),
     )
 
 

@@ -138,6 +138,14 @@ class ImageSource(Source):
         """
         return iter(())
 
+    def official_order(self) -> Iterator[str]:
+        """Yield the ids of the whole official list, whatever part is asked for, in its order; none where it ascends.
+
+        Raises:
+            UserError: the list is missing or damaged.
+        """
+        return iter(())
+
     def allowed_missing(self, listed: int) -> int:
         """How many of the listed images may be missing on disk; by default all but one."""
         return listed - 1

@@ -106,6 +106,10 @@ class NusWideImages(ImageSource):
         file_of = _finder(root)
         yield from ((name, file_of(name)) for name in names)
 
+    def official_order(self) -> Iterator[str]:
+        """As the list of the split has them, with those that have no concept."""
+        return iter(_names(lists_and_labels(Path(self.root), self.split)[0][0]))
+
     def count(self) -> Counted:
         return published(PUBLISHED if self.images == "all" else PUBLISHED_LABELLED, self.split)
 

@@ -76,11 +76,17 @@ def test_the_file_of_a_protocol_has_the_levels_of_all_its_runs_or_of_its_searche
         "levels": sorted({level for run in runs for level in run.levels}),
         "seeds": sorted({seed for run in runs for seed in run.seeds}),
         "novel": [],
+        "masks": "sarb",
     }
     search = queries.protocol_spec(config, plan, "partial-search", "micro")
     assert (search["protocol"], search["seeds"]) == ("partial", list(config.search_seeds))
     assert 50 in search["levels"]
-    assert queries.protocol_spec(config, plan, "novel", "micro")["novel"] == list(plan.novel["micro"])
+    novel = queries.protocol_spec(config, plan, "novel", "micro")
+    assert novel["novel"] == list(plan.novel["micro"])
+    assert "masks" not in novel
+    config, plan = planned({"partial": {"masks": "tai_dpt"}})
+    assert queries.protocol_spec(config, plan, "partial", "micro")["masks"] == "tai_dpt"
+    assert "TaI-DPT's masks" in plan.tables["table2"].notes[-1]
     assert queries.search_novel(config, plan, "partial_bce", "micro") == ()
 
 
