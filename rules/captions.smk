@@ -31,7 +31,11 @@ rule captions_read:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=lambda w: {"pool": get_pool(w.pool).spec(), "seed": CONFIG.seed},
+        spec=lambda w: {
+            "pool": get_pool(w.pool).spec(),
+            "seed": CONFIG.seed,
+            "state": get_state(*get_pool(w.pool).reads()),
+        },
     message:
         "Read the captions of pool {wildcards.pool}"
     script:
@@ -61,6 +65,7 @@ rule captions_label:
         spec=lambda w: {
             "filter": get_labelled_data(w).filter,
             "classes": get_labelled_data(w).classes,
+            "content": load_classes(get_labelled_data(w).classes).digest,
             "words": get_labelled_data(w).words,
             "cap": get_labelled_data(w).cap,
         },

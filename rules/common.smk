@@ -9,6 +9,7 @@ import inspect
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from t2ipal import backbones
@@ -16,6 +17,7 @@ from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, model_files
+from t2ipal.listings import state_of
 from t2ipal.plan import priority as priorities
 from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
@@ -119,6 +121,17 @@ def get_existing(key, *paths):
 def get_backbone(clip):
     """The files whose content stands for a backbone of the config; none for a name that is looked up elsewhere."""
     return get_existing(f"clip.{clip}.model", *backbones.files(CONFIG.clip[clip].model))
+
+
+@cache
+def get_state(*paths):
+    """What changes when one of these files, or one in these folders, does; looked up once in a run."""
+    return state_of(paths)
+
+
+def get_weights(clip):
+    """What changes when a backbone of the config does, by name the same."""
+    return get_state(*backbones.files(CONFIG.clip[clip].model))
 
 
 def get_resource(name):

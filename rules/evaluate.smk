@@ -115,6 +115,7 @@ rule search_settings:
             "seeds": list(CONFIG.search_seeds),
             "settings": settings_of(CONFIG, w.method, dataset=w.dataset).model_dump(mode="json"),
             "clip": CONFIG.clip[w.clip].model,
+            "weights": get_weights(w.clip),
             "classes": get_class_names(w.dataset),
             "novel": list(queries.search_novel(CONFIG, PLAN, w.method, w.dataset)),
         },

@@ -32,7 +32,7 @@ rule features_generated:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"})},
+        spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
         "Encode generated images: sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
     script:
@@ -60,7 +60,7 @@ rule features_labelled:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"})},
+        spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
         "Encode the {wildcards.part} images of {wildcards.dataset}"
     script:
@@ -88,7 +88,7 @@ rule features_captions:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        spec=lambda w: {"model": CONFIG.clip[w.clip].model},
+        spec=lambda w: {"model": CONFIG.clip[w.clip].model, "weights": get_weights(w.clip)},
     message:
         "Encode the captions of pool {wildcards.pool}"
     script:
@@ -118,6 +118,7 @@ rule features_templates:
     params:
         spec=lambda w: {
             "model": CONFIG.clip[w.clip].model,
+            "weights": get_weights(w.clip),
             "classes": get_class_names(queries.classes_owner(CONFIG, w.classes)),
         },
     message:

@@ -37,6 +37,7 @@ rule generate:
     params:
         spec=lambda w: {
             "settings": CONFIG.text_to_image[w.t2i].deciding(),
+            "weights": get_state(*model_files(CONFIG.text_to_image[w.t2i].model)),
             "seed": CONFIG.seed,
             "shards": CONFIG.pools[w.pool].shards,
         },
@@ -72,10 +73,16 @@ rule labelled_images:
     params:
         spec=lambda w: {
             "source": get_source(w.dataset, w.part).spec(),
+            "state": get_state(*get_source(w.dataset, w.part).reads()),
             "part": w.part,
             "seed": CONFIG.seed,
             "names": get_class_names(w.dataset),
             "classes": CONFIG.datasets[w.dataset].classes,
+            "content": (
+                load_classes(CONFIG.datasets[w.dataset].classes).digest
+                if get_source(w.dataset, w.part).needs_class_list(get_class_names(w.dataset))
+                else ""
+            ),
         },
     message:
         "Read the {wildcards.part} images of {wildcards.dataset}"

@@ -31,7 +31,10 @@ rule class_words:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=lambda w: {"classes": get_labelled_data(w).classes},
+        spec=lambda w: {
+            "classes": get_labelled_data(w).classes,
+            "content": load_classes(get_labelled_data(w).classes).digest,
+        },
     message:
         "List the words that stand for the classes of {wildcards.labels}"
     script:
@@ -58,7 +61,10 @@ rule recogniser:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=lambda w: {"clip": CONFIG.clip[PLAN.runs[w.dataset, w.method, "base"].clip].model_dump()},
+        spec=lambda w: {
+            "clip": CONFIG.clip[PLAN.runs[w.dataset, w.method, "base"].clip].model_dump(),
+            "weights": get_weights(PLAN.runs[w.dataset, w.method, "base"].clip),
+        },
     message:
         "Make a recogniser from {wildcards.method} on {wildcards.dataset}"
     script:
@@ -91,6 +97,7 @@ rule predict:
         # the listing changes with any photo, in subfolders too
         spec=lambda w: {
             "photos": get_photos(w.dataset),
+            "weights": get_weights(PLAN.runs[w.dataset, w.method, "base"].clip),
             "listing": listing(get_photos(w.dataset)) if os.path.exists(get_photos(w.dataset)) else None,
             "top": CONFIG.datasets[w.dataset].photos.top,
             "title": CONFIG.datasets[w.dataset].title,

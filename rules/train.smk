@@ -87,6 +87,8 @@ rule train:
             "levels": list(get_run(w).levels),
             "novel": list(queries.novel_classes(PLAN, get_run(w))),
             "clip": CONFIG.clip[get_run(w).clip].model,
+            "weights": get_weights(get_run(w).clip),
+            "words": get_state(*filter(None, [get_run(w).settings.get("word_vectors")])),
             "classes": get_class_names(w.dataset),
             "shards": CONFIG.pools[get_run(w).pool].shards,
         },

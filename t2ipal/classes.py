@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,11 @@ class ClassList:
     def names(self) -> tuple[str, ...]:
         """Prompt names."""
         return tuple(entry.name for entry in self.classes)
+
+    @cached_property
+    def digest(self) -> str:
+        """What identifies the list: equal for lists of equal content, whatever their files."""
+        return sha256(repr(self.classes).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
     def __len__(self) -> int:
         return len(self.classes)

@@ -15,7 +15,8 @@ def main(snakemake: Any) -> None:
     classes = load_classes(spec["classes"])
     with progress(f"{snakemake.wildcards.part} images", "images") as report:
         rows = source_of(spec["source"]).read(classes, spec["part"], spec["seed"])
-        counts = write_image_set(rows, classes.names, output.images, output.rejects, on_progress=report)
+        files = (output.images, output.rejects)
+        counts = write_image_set(rows, classes.names, *files, state=spec["state"], on_progress=report)
     for mode, count in counts.converted.items():
         report.warn(f"{count} of {counts.read} images converted to RGB from {mode}")
     if counts.rejects:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from t2ipal.errors import UserError
+from t2ipal.listings import files_of
 from t2ipal.names import spoken
 
 if TYPE_CHECKING:
@@ -165,12 +166,13 @@ class ImageTextEncoder(ABC):
 
     @classmethod
     def files(cls, model: str) -> tuple[Path, ...]:
-        """The files whose content identifies the model, present or not: its manifest or the model; none for a name."""
+        """The files whose content identifies the model, present or not: its manifest or its own; none for a name."""
         path = cls.location(model)
         if path is None:
             return ()
         manifests = (path / "manifest.json", path.parent / "manifest.json")
-        return (next((manifest for manifest in manifests if manifest.exists()), path),)
+        manifest = next((manifest for manifest in manifests if manifest.exists()), None)
+        return (manifest,) if manifest else tuple(files_of(path)) or (path,)
 
     @classmethod
     @abstractmethod

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from t2ipal.listings import files_of
 from t2ipal.validation import Count, Part, Pixels
 
 Encoding = Literal["png", "webp", "jpeg"]
@@ -54,11 +55,14 @@ class GenerationSettings(Part):
 
 
 def model_files(model: str) -> tuple[Path, ...]:
-    """The file whose content stands for a model, there or not: its manifest, or its own; none for a name on the hub."""
+    """The files whose content stands for a model, there or not; none for a name on the hub.
+
+    They are its manifest, or without one all its files.
+    """
     path = Path(model)
     for manifest in (path / "manifest.json", path.parent / "manifest.json"):
         if manifest.exists():
             return (manifest,)
     if path.is_dir():
-        return (path / "model_index.json",)
+        return tuple(dict.fromkeys((path / "model_index.json", *files_of(path))))
     return (path,) if path.exists() or path.suffix in (".safetensors", ".pt") or model.count("/") > 1 else ()

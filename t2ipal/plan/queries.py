@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.classes import load_classes
 from t2ipal.plan.runs import (
     Run,
     evaluated_datasets,
@@ -69,8 +71,21 @@ def labels_owner(config: Config, plan: Plan, pool: str, labels: str) -> str:
 
 
 def classes_name(config: Config, dataset: str) -> str:
-    """The name of a data set's class list in paths."""
-    return Path(config.datasets[dataset].classes).stem
+    """The name of a data set's class list in paths: its file's, with a digest if another list has the same.
+
+    What a list is called says nothing: `a/classes.txt` and `b/classes.txt` may have other classes, or other words.
+    """
+    own = config.datasets[dataset].classes
+    name = _path_name(own)
+    same = {data.classes for data in config.datasets.values() if _path_name(data.classes) == name}
+    if len(same) == 1 or len({load_classes(classes).digest for classes in same}) == 1:
+        return name
+    return f"{name}-{load_classes(own).digest}"
+
+
+def _path_name(classes: str) -> str:
+    """The name of a class list's file without what means something in patterns of paths."""
+    return re.sub(r"[{}<>*?\[\]]", "-", Path(classes).stem)
 
 
 def classes_owner(config: Config, classes: str) -> str:

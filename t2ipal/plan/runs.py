@@ -7,8 +7,9 @@ functions of the config: no torch, no files.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from t2ipal import methods
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from t2ipal.methods.base import Method
 
 BASE = "base"
+LONGEST = 160
+"""Bytes of a variant in paths; file systems allow 255 for a name with its suffix."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +269,13 @@ class Planner:
         }
 
     def _add(self, run: Run) -> Run:
-        return self.runs.setdefault(run.key, run)
+        """The run, or the equal one that is there; of different runs with one name in paths the later gets a digest."""
+        same = self.runs.setdefault(run.key, run)
+        if same == run:
+            return same
+        about = (run.settings, run.pool, run.clip, run.t2i, run.samples, run.levels, run.sources, run.combine)
+        named = replace(run, variant=f"{run.variant}-{sha256(repr(about).encode()).hexdigest()[:8]}")
+        return self.runs.setdefault(named.key, named)
 
 
 def check_methods(config: Config) -> None:
@@ -333,7 +342,10 @@ def check_classes(config: Config) -> None:
 
 def _variant(protocol: str, changes: Mapping[str, Any]) -> str:
     parts = [f"{key}={_text(value)}" for key, value in sorted(changes.items())]
-    return ",".join([protocol, *parts] if protocol else parts) or BASE
+    variant = ",".join([protocol, *parts] if protocol else parts) or BASE
+    if len(variant.encode()) <= LONGEST:
+        return variant
+    return f"{variant.encode()[: LONGEST // 2].decode(errors='ignore')}-{sha256(variant.encode()).hexdigest()[:8]}"
 
 
 def _text(value: Any) -> str:

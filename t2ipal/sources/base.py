@@ -64,6 +64,14 @@ class Source(Part):
         """
         return [RequiredFile(key, Path(path)) for key, path in data_paths(self).items()]
 
+    def folders(self) -> list[Path]:
+        """Folders of photographs or of annotations that are read besides `files`, there or not."""
+        return []
+
+    def reads(self) -> list[Path]:
+        """All files and folders that are read, there or not: their state (`t2ipal.listings`) decides a rerun."""
+        return [*(file.path for file in self.files()), *self.folders()]
+
     def check(self, key: str) -> Iterator[Finding]:
         """Findings before a run: are its files there? `key` is the key of the config that holds the source."""
         return check_files(key, self.files())

@@ -60,8 +60,12 @@ class SetCounts:
     converted: dict[str, int] = field(default_factory=dict)
 
 
-def image_set_schema(classes: Sequence[str] = ()) -> pa.Schema:
-    """Columns of an image set, and the names of the classes in the order of the labels."""
+def image_set_schema(classes: Sequence[str] = (), state: str = "") -> pa.Schema:
+    """Columns of an image set, the names of the classes in the order of the labels, and the state of the files read.
+
+    Photographs are not in the set: without their state, it would be the same file after one is replaced, and nothing
+    that reads them would be made again.
+    """
     import pyarrow as pa
 
     return pa.schema(
@@ -73,7 +77,7 @@ def image_set_schema(classes: Sequence[str] = ()) -> pa.Schema:
             ("mode", pa.string()),
             ("labels", pa.list_(pa.int8())),
         ],
-        metadata={"classes": json.dumps(list(classes), ensure_ascii=False)},
+        metadata={"classes": json.dumps(list(classes), ensure_ascii=False), **({"state": state} if state else {})},
     )
 
 
@@ -90,12 +94,14 @@ def write_image_set(
     path: str | Path,
     rejects_path: str | Path,
     *,
+    state: str = "",
     on_progress: Callable[[int], None] | None = None,
 ) -> SetCounts:
     """Stream rows to `path` and rejects to `rejects_path`; neither appears unless both are whole.
 
     Args:
         classes: names in the order of the labels.
+        state: of the files that are read, see `t2ipal.listings`.
 
     Raises:
         UserError: an image_id occurs twice or out of order, or there is no usable image.
@@ -103,7 +109,7 @@ def write_image_set(
     counts, modes = SetCounts(), Counter()
     first_reason = ""
     with ExitStack() as stack:
-        rows = _Buffer(stack, path, image_set_schema(classes), _image_columns)
+        rows = _Buffer(stack, path, image_set_schema(classes, state), _image_columns)
         rejects = _Buffer(stack, rejects_path, rejected_image_schema(), _reject_columns)
         for item in _increasing(items):
             counts.read += 1

@@ -59,6 +59,9 @@ class NusWideImages(ImageSource):
     def pictures(self) -> RequiredFile:
         return RequiredFile("root", _picture_folders(Path(self.root))[0], "nuswide-images")
 
+    def folders(self) -> list[Path]:
+        return _picture_folders(Path(self.root))
+
     def allowed_missing(self, listed: int) -> int:
         return self.missing
 

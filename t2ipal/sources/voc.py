@@ -65,6 +65,9 @@ class VocImages(ImageSource):
         download = "voc2007-test" if self.split == "test" else "voc2007-trainval"
         return [RequiredFile("root", path, download) for path in paths]
 
+    def folders(self) -> list[Path]:
+        return [_part_of(self.homes, "JPEGImages")]
+
     def read(self, classes: ClassList, role: str = "test", seed: int = 0) -> Iterator[ImageRow | RejectedImage]:
         """Yield the split's images with their labels.
 

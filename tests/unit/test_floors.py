@@ -13,7 +13,7 @@ import pytest
 from docs_pages import ROOT
 
 FLOORS = (
-    "errors seeds device version resource_files names plurals",
+    "errors seeds device version resource_files listings names plurals",
     "validation store checksums classes findings results runtime",
     "images",
     "micro",

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project, announced, copy_project
+import yaml
+from PIL import Image
+from project import TINY, Project, announced, copy_project, copy_sources, merged
 
 SHEETS = {"contact_sheet": 1}
 LEVELS = {"levels": 2}
@@ -218,3 +220,23 @@ def test_a_fresh_checkout_with_the_results_reruns_nothing(shared: Project, tmp_p
         if path.is_file():
             os.utime(path)
     assert copy.planned() == {}
+
+
+def test_photographs_that_are_replaced_are_read_again(tmp_path: Path) -> None:
+    """By others of the same size and name that are older than the results; and so is a class list."""
+    project = copy_sources(tmp_path / "project")
+    photo, classes = project.path / "data/photos/a.png", project.path / "classes.txt"
+    photo.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8), "red").save(photo)
+    classes.write_text("dog\ncat\n")
+    (project.path / "data/labels.csv").write_text("image,dog,cat\na.png,1,0\n")
+    test = {"source": "folder", "path": "photos", "labels": "labels.csv", "size": None}
+    data = {"test": {key: value for key, value in test.items() if value}, "classes": "classes.txt"}
+    (project.path / "tiny.yaml").write_text(yaml.safe_dump(merged(TINY, {"datasets": {"micro": None, "mine": {
+        "title": "Mine", "pool": "micro", **data}}})))  # fmt: skip
+    target = "results/tiny/images/test/mine.parquet"
+    assert project.run(target).returncode == 0
+    assert project.planned(target) == {}
+    Image.new("RGB", (8, 8), "blue").save(photo)
+    os.utime(photo, (1, 1))
+    assert project.planned(target) == {"labelled_images": 1}

@@ -45,6 +45,11 @@ class CocoImages(ImageSource):
     def files(self) -> list[RequiredFile]:
         return [RequiredFile("root", self.annotations, download_of(self.split, "annotations"))]
 
+    def folders(self) -> list[Path]:
+        """The split's own folders; without any, those of other splits, where the same photographs may be."""
+        own, others = picture_folders(Path(self.root), self.split)
+        return own or others
+
     def pictures(self) -> RequiredFile:
         own, others = picture_folders(Path(self.root), self.split)
         folder = next(iter((*own, *others)), Path(self.root, self.split))
