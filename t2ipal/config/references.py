@@ -27,6 +27,7 @@ def check_references(config: Config) -> None:
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
     _check_shown(config)
+    _check_paths(config)
     _check_metrics(config)
     if config.name == "zoo":
         raise UserError("config: name: 'zoo' is where the zoo is trained (expected another name)")
@@ -73,6 +74,22 @@ def _check_shown(config: Config) -> None:
         check_shown(plain[key], f"config: {key}")
     for name, dataset in config.datasets.items():
         check_shown(dataset.settings, f"config: datasets.{name}.settings")
+
+
+def _check_paths(config: Config) -> None:
+    """No two things are written to one file."""
+    for name in config.datasets:
+        if name.endswith("-rejects"):
+            raise UserError(f"config: datasets.{name}: lists of rejects end in '-rejects' (expected another name)")
+    figures: dict[str, str] = {}
+    for figure in ("levels-partial", "levels-few_shot", *config.sweeps):
+        for dataset in config.datasets:
+            first = figures.setdefault(f"{figure}-{dataset}", figure)
+            if first != figure:
+                raise UserError(
+                    f"config: sweeps.{figure}: figures {first} and {figure} would both be {figure}-{dataset}.png "
+                    "(expected another name)"
+                )
 
 
 def _check_metrics(config: Config) -> None:

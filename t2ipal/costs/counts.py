@@ -26,7 +26,7 @@ def kept_of(config: Config, pool: str, dataset: str, labels: str, results: Path)
         return Counted(rows)
     every, data = captions_of(config, pool, results), config.datasets[dataset]
     class_list = Path(data.classes).stem
-    share, why = config.pools[pool].kept_share(class_list)
+    share, why = config.pools[pool].kept_share(data.classes)
     kept, how = round(every.items * share), "; ".join(filter(None, (every.how, why if every.how else f"{pool}: {why}")))
     most = data.cap * len(load_classes(data.classes).names) if data.cap else kept
     if kept > most:

@@ -73,6 +73,14 @@ def test_shipped_lists_have_no_twins() -> None:
     ({"ablations": {"table5": {"rows": {"text": {"group": "a\x00"}}}}}, r"ablations.table5.rows.text.group: .*U\+0000"),
     ({"settings": {"zsclip": {"template": f"{{}} {SCRIPT}"}}}, r"config: settings.zsclip.template: .*angle"),
     ({"datasets": {"Micro": default()["datasets"]["micro"]}}, "config: datasets: 'micro' and 'Micro' are one name"),
+    ({"datasets": {"micro-rejects": default()["datasets"]["micro"]}}, "datasets.micro-rejects: lists of rejects"),
+    (
+        {
+            "datasets": {"a-micro": default()["datasets"]["micro"]},
+            "sweeps": {"fig3a-a": default()["sweeps"]["fig3a"]},
+        },
+        "config: sweeps.fig3a-a: figures fig3a and fig3a-a would both be fig3a-a-micro.png",
+    ),
     ({"pools": {"drop_20": default()["pools"]["drop-20"]}}, "config: pools: 'drop-20' and 'drop_20' are one name"),
 ])  # fmt: skip
 def test_texts_of_the_config_that_pages_show_are_checked(change: dict, message: str) -> None:
