@@ -25,10 +25,10 @@ help: ## this list
 
 reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
 	@$(SNAKEMAKE)
-	@results="$$($(BIN)/t2ipal results --folder)"; report="$$results/report.html"; log="$$results/logs/report.log"; \
-	if [ ! -e "$$report" ] || [ -n "$$(find "$$results"/{tables,figures,report} report -newer "$$report" -type f -print -quit)" ]; then \
+	@results="$$($(BIN)/t2ipal results --folder)"; report="$$results/report.html"; log="$$results/logs/report.log"; part="$$results/.report.part.html"; \
+	if [ ! -s "$$report" ] || [ -n "$$(find "$$results"/{tables,figures,report} report -newer "$$report" -type f -print -quit)" ]; then \
 	  echo "Report: writing $$report"; \
-	  $(SNAKEMAKE) --report "$$report" > "$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; fi
+	  $(SNAKEMAKE) --report "$$part" > "$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; mv -f "$$part" "$$report"; fi
 	@$(BIN)/t2ipal results
 
 check: lint ## lint and unit tests: a minute or so, after every edit
@@ -58,7 +58,7 @@ lock: $(STAMP) ## rewrite the lock and environment.yaml for what pyproject.toml 
 env: $(STAMP) ## the environment in .venv: the locked and hashed envs/requirements.txt, and the command t2ipal
 
 clean: ## remove the results of config.yaml; those of other configs and the environment stay
-	@if [ -x $(BIN)/t2ipal ]; then results="$$($(BIN)/t2ipal results --folder)"; rm -rf -- "$$results"; fi
+	@if [ -x $(BIN)/t2ipal ]; then $(BIN)/t2ipal results --remove; else echo "Nothing removed: make env"; fi
 
 $(STAMP): $(LOCK) envs/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: python {sys.version.split()[0]}: expected 3.11 or newer (make PYTHON=/path/to/python3)")'

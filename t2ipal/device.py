@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import resource
 import sys
+import warnings
 from typing import TYPE_CHECKING
+
+from t2ipal.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The torch device `name`; "auto" is a GPU where there is one."""
+    """The torch device `name`; "auto" is a GPU where there is one.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
     import torch
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            device = torch.device(name)
+            torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        gpus = torch.cuda.device_count()
+        there = f", cuda:0 to cuda:{gpus - 1}" if gpus > 1 else ", cuda" if gpus else "; this machine has no GPU"
+        raise UserError(f"device {name!r}: not there (expected auto, cpu{there})") from error
+    return device
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -56,7 +56,7 @@ def write_example(folder: str | Path, photos: int = 300, captions: int = 400, se
         TypeAdapter(Name).validate_python(folder.name)
     except ValidationError:
         raise UserError(f"{folder}: found {folder.name!r} (expected letters, digits, '_', '-' and '.')") from None
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: there is something already (expected a new or empty folder)")
     paths = [folder / name for name in ("classes.txt", "captions.txt", "photos", "labels.csv", "config.yaml")]
     write_text(paths[0], "\n".join(CLASSES) + "\n")

@@ -1,11 +1,22 @@
-"""Where the outputs of a config go."""
+"""Where the outputs of a config go, and their removal."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from t2ipal.errors import UserError
+from t2ipal.marks import MARK, is_marked
+
+PARTS = (
+    *("benchmarks", "cache", "captions", "features", "figures", "images", "logs", "predictions", "protocols"),
+    *("recognisers", "report", "report.html", "runs", "search", "tables", ".report.part.html"),
+)
+"""What the workflow makes in the folder of a config's outputs."""
+
+FINISHED = ("logs", "tables/table1.txt", "report/claims.html")
+"""What a finished run of a version without marks left."""
 
 
 def results_folder(root: str, name: str) -> str:
@@ -23,3 +34,33 @@ def results_folder(root: str, name: str) -> str:
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"config: results_dir: {there}: no permission to write (expected a folder of one's own)")
     return folder
+
+
+def remove_results(folder: str | Path) -> list[Path]:
+    """Remove what the workflow made in a folder, and the folder if nothing else is in it; return what else is.
+
+    Links are removed, what they name is not.
+
+    Raises:
+        UserError: the folder is not that of a config's outputs: another's, one's home, or one with this project in it.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return []
+    there = folder.resolve()
+    inside = [place.resolve() for place in (Path.cwd(), Path(os.path.expanduser("~")))]
+    if any(there == place or there in place.parents for place in inside):
+        raise UserError(f"{folder}: not removed: a folder around others (expected one of results alone)")
+    if not is_marked(folder) and not all((folder / part).exists() for part in FINISHED):
+        raise UserError(f"{folder}: not removed: no run of this project made it (expected a file {MARK} in it)")
+    for path in (folder / part for part in PARTS):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    others = sorted(path for path in folder.iterdir() if path.name != MARK)
+    if not others:
+        (folder / MARK).unlink(missing_ok=True)
+        if not folder.is_symlink():
+            folder.rmdir()
+    return others

@@ -5,15 +5,14 @@ Parquet for rows, safetensors for weights, JSON and text for the rest. Nothing h
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.atomic import atomic
 from t2ipal.checksums import CHECKSUMS, checked_metadata, damaged, tensors_sha256, with_checksums
 from t2ipal.errors import UserError
 
@@ -24,29 +23,6 @@ if TYPE_CHECKING:
 COMPRESSION = "zstd"
 HEADER = "t2ipal"
 """The entry of a safetensors header that holds all metadata."""
-
-
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`; rename it to `path` when the block ends well, delete it otherwise.
-
-    Raises:
-        UserError: the disk is full or the folder cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise UserError(f"{path}: cannot be written: {os.strerror(error.errno).lower()}") from error
-        raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -201,7 +177,7 @@ def _metadata(file: Any, path: str | Path) -> tuple[dict[str, Any], str | None]:
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # also a number of thousands of digits, or lists in lists in lists
         return value
 
 

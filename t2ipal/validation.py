@@ -53,8 +53,8 @@ def _is_data_path(field: FieldInfo) -> bool:
     return _RELATIVE in [*field.metadata, *inner]
 
 
-def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model:
-    """Validate `data` by `model`; `prefix` is the key path before its keys in messages.
+def validated(model: type[Model], data: Mapping[str, Any], prefix: str, where: object = "config") -> Model:
+    """Validate `data` by `model`; in messages, `where` is the file, and `prefix` the key path before its keys.
 
     Raises:
         UserError: one line for the first error.
@@ -62,7 +62,7 @@ def validated(model: type[Model], data: Mapping[str, Any], prefix: str) -> Model
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise UserError(_explain(error, model, prefix)) from None
+        raise UserError(f"{where}{_explain(error, model, prefix).removeprefix('config')}") from None
 
 
 RENAMED = {"redraws": "retries", "image_draw": "image_sampling"}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from t2ipal.cli import classes, example, predict, results, show
-from t2ipal.errors import UserError
+from t2ipal.cli.frame import framed
+from t2ipal.errors import printable
 from t2ipal.version import VERSION
 
 ABOUT = """\
@@ -24,28 +24,30 @@ COMMANDS = (predict, classes, show, example, results)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code."""
+    return framed(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
         return 0
-    try:
-        return options.run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return options.run(options)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"error: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("t2ipal", description=ABOUT, formatter_class=raw)
+    parser = Parser("t2ipal", description=ABOUT, formatter_class=raw)
     parser.add_argument("--version", action="version", version=f"t2ipal {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (each has --help)")
     for command in COMMANDS:

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from t2ipal.errors import UserError
+
 ABOUT = """\
 Show which words of captions name each class, and where they are from.
 
@@ -50,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     counts = None
     if options.captions:
         counts, named, total = find_captions(options.captions, load_classes(options.classes))
+        if not total:
+            raise UserError(f"{options.captions}: no captions (expected at least one)")
         print(f"{named:,} of {total:,} captions name a class", file=sys.stderr)
     rows = class_words(options.classes, counts)
     print(as_yaml(rows) if options.yaml else "\n".join(lines(rows, None if options.all else 8)))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.cli.options import positive
+from t2ipal.errors import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -37,6 +39,9 @@ else went wrong (one line of explanation), 2 for a wrong option
 """
 
 
+OUTPUTS = ("csv", "parquet", "gallery")
+
+
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -57,6 +62,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     how.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     how.add_argument("--batch", type=positive, metavar="N", help="photos in memory together (default: as in training)")
     how.add_argument("--workers", type=positive, default=2, metavar="N", help="threads that read photos (default: 2)")
+    how.add_argument("--trust-method", action="store_true", help="run the method's code, though it is not t2ipal's")
     how.add_argument("--quiet", action="store_true", help="no progress bar")
     predict.set_defaults(run=run)
 
@@ -65,16 +71,22 @@ def run(options: argparse.Namespace) -> int:
     """Photos to labels and scores."""
     from t2ipal.prediction.files import Counts, written
     from t2ipal.prediction.gallery import SIDE, Gallery
+    from t2ipal.prediction.outputs import check_outputs
     from t2ipal.prediction.photos import find_photos
     from t2ipal.prediction.predict import Recogniser
 
     paths = find_photos(options.photos)
-    recogniser = Recogniser.load(options.model, options.clip, options.device)
-    gallery = Gallery(options.gallery, recogniser.header, len(paths), options.top) if options.gallery else None
-    counts, to_screen = Counts(), not (options.csv or options.parquet or options.gallery)
+    outputs = {f"--{name}": path for name in OUTPUTS if (path := getattr(options, name)) is not None}
+    check_outputs(outputs, [options.model, *filter(None, [options.clip]), *paths])
+    recogniser = Recogniser.load(options.model, options.clip, options.device, options.trust_method)
+    counts, to_screen = Counts(), not outputs
     how = {"batch": options.batch, "workers": options.workers}
-    how |= {"thumbnails": SIDE, "maps": options.top} if gallery else {}
-    with _bar(options.quiet or to_screen) as bar:
+    with ExitStack() as stack:
+        gallery = None
+        if options.gallery:
+            gallery = stack.enter_context(Gallery(options.gallery, recogniser.header, len(paths), options.top))
+            how |= {"thumbnails": SIDE, "maps": options.top}
+        bar = stack.enter_context(_bar(options.quiet or to_screen))
         task = bar.add_task("photos", total=len(paths))
         predictions = recogniser.predict(paths, on_progress=lambda done, _: bar.update(task, completed=done), **how)
         for prediction in written(predictions, recogniser.classes, options.top, options.parquet, options.csv):
@@ -83,12 +95,12 @@ def run(options: argparse.Namespace) -> int:
                 gallery.add(prediction)
             if to_screen and not prediction.problem:
                 labels = ", ".join(f"{name} {score:.3f}" for name, score in prediction.top(options.top))
-                print(f"{prediction.path}: {labels}", flush=True)
-    if gallery:
-        gallery.write()
-    print(counts.text(), file=sys.stderr)
-    for path in filter(None, (options.csv, options.parquet, options.gallery)):
-        print(f"wrote {path}", file=sys.stderr)
+                print(printable(f"{prediction.path}: {labels}"), flush=True)
+        if gallery:
+            gallery.write()
+    print(printable(counts.text()), file=sys.stderr)
+    for path in outputs.values():
+        print(printable(f"wrote {path}"), file=sys.stderr)
     return 0
 
 

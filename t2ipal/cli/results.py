@@ -1,8 +1,9 @@
-"""`t2ipal results`: what a run of the workflow made, and where."""
+"""`t2ipal results`: what a run of the workflow made, where, and its removal."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 DEFAULT = Path("config.yaml")
@@ -25,18 +26,23 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--configfile", nargs="+", default=[], type=Path, metavar="FILE", help="overlays on config.yaml, as Snakemake's"
     )
     results.add_argument("--folder", action="store_true", help="print the path of its folder alone")
+    results.add_argument("--remove", action="store_true", help="remove what it made there, and nothing else")
     results.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """A summary of the results, or their folder."""
+    """A summary of the results, their folder, or their removal."""
     from t2ipal.config import load_config
     from t2ipal.config.files import read_configs
-    from t2ipal.results import results_folder
+    from t2ipal.results import remove_results, results_folder
 
     config = load_config(read_configs([DEFAULT, *options.configfile]))
     folder = results_folder(config.results_dir, config.name)
-    print(folder if options.folder else summary(Path(folder)))
+    if options.remove:
+        for path in remove_results(folder):
+            print(f"kept {path}: not made by the workflow", file=sys.stderr)
+    else:
+        print(folder if options.folder else summary(Path(folder)))
     return 0
 
 

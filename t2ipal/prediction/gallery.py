@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 
+from t2ipal.atomic import is_no_file
 from t2ipal.errors import UserError
 from t2ipal.pages.environment import counted, render
+from t2ipal.prediction.thumbnails import Thumbnails
 from t2ipal.store import write_text
 
 if TYPE_CHECKING:
@@ -30,14 +32,8 @@ EMBEDDED = 1000
 """Photos up to which thumbnails are in the page itself, which then has less than 20 MB; of more they are next to it."""
 
 
-def thumbnail_folder(page: str | Path) -> Path:
-    """The folder of the thumbnails of many photos, next to the page."""
-    page = Path(page)
-    return page.with_name(f"{page.stem}-thumbnails")
-
-
 class Gallery:
-    """Collects predictions, and writes their page.
+    """Collects predictions, and writes their page; what is not finished is gone when the block ends.
 
     Args:
         page: the HTML file.
@@ -60,12 +56,17 @@ class Gallery:
         self.unreadable: list[tuple[str, str]] = []
         self.low, self.high = np.inf, -np.inf
         self.grid: tuple[int, int] | None = None
-        self.folder = thumbnail_folder(page)
-        self.embedded = photos <= EMBEDDED
-        if self.folder.is_dir():
-            shutil.rmtree(self.folder)
-        if not self.embedded:
-            self.folder.mkdir(parents=True)
+        self.embedded = photos <= EMBEDDED or is_no_file(page)
+        self.thumbnails = None if is_no_file(page) else Thumbnails(page)
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.thumbnails:
+            self.thumbnails.__exit__(kind, error, trace)
 
     def add(self, prediction: Prediction) -> None:
         """Take one more photo; its prediction must have a thumbnail."""
@@ -92,7 +93,7 @@ class Gallery:
         self.rows.append(row)
 
     def write(self) -> None:
-        """Write the page.
+        """Write the page; the thumbnails next to it are those of this page, or there are none.
 
         Raises:
             UserError: the folder cannot be written.
@@ -110,7 +111,10 @@ class Gallery:
             "photos": sorted(photos, key=lambda row: row["name"]),
         }
         texts = {"title": self.title, "facts": self._facts(), "meaning": self._meaning()}
-        write_text(self.page, render("gallery.html.j2", **texts, unreadable=self.unreadable, data=data))
+        text = render("gallery.html.j2", **texts, unreadable=self.unreadable, data=data)
+        if self.thumbnails:
+            self.thumbnails.finish()
+        write_text(self.page, text)
 
     def _facts(self) -> str:
         from t2ipal import methods
@@ -140,9 +144,7 @@ class Gallery:
         image.save(buffer, "JPEG", quality=QUALITY)
         if self.embedded:
             return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-        path = self.folder / f"{len(self.rows):06d}.jpg"
-        path.write_bytes(buffer.getvalue())
-        return f"{quote(self.folder.name)}/{path.name}"
+        return quote(self.thumbnails.add(f"{len(self.rows):06d}.jpg", buffer.getvalue()))
 
 
 def _bytes(heat: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
 from t2ipal.images.upright import ORIENTATION, SIDEWAYS, upright
+from t2ipal.marks import is_marked
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,7 +70,8 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for above, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # Thumbnails and results of this project are nobody's photos.
+        folders[:] = [name for name in folders if not name.startswith(".") and not is_marked(Path(above, name))]
         for name in names:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() not in NO_PHOTOS:
                 yield Path(above, name)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from t2ipal.features.cache import ImageFeatures
 
+THREADS = 64
+"""Threads that decode photos at most: more of them only wait for each other."""
+
 OnProgress = Callable[[int, int], None]
 """Called with (photos done, photos in all)."""
 
@@ -47,9 +50,11 @@ class Recogniser:
         self.classes: tuple[str, ...] = tuple(loaded.header["classes"])
 
     @classmethod
-    def load(cls, path: str | Path, clip: str | Path | None = None, device: str = "auto") -> Recogniser:
+    def load(
+        cls, path: str | Path, clip: str | Path | None = None, device: str = "auto", trust_method: bool = False
+    ) -> Recogniser:
         """Read a recogniser's file; arguments and errors as `t2ipal.prediction.recogniser.load_recogniser`."""
-        return cls(load_recogniser(path, clip, device))
+        return cls(load_recogniser(path, clip, device, trust_method))
 
     def predict(
         self,
@@ -101,6 +106,7 @@ class Recogniser:
         waiting: deque[Future[_Read]] = deque()
         group: list[_Read] = []
         readable = 0
+        workers = min(workers, THREADS)
         with ThreadPoolExecutor(workers) as pool:
             try:
                 todo = iter(paths)

@@ -1,7 +1,8 @@
 """A recogniser: one safetensors file with all that predicting needs, and where its CLIP is.
 
 Tensors are what a run learned, seeds first. The header has, besides what a run's own has (method, settings, classes,
-seeds, levels, clip_sha256): `clip` {name, kind, path, relative, image_size, crop, batch}, `threshold` and `scores`.
+seeds, levels, clip_sha256): `clip` {name, kind, path, relative, image_size, crop, batch}, `threshold`, `scores`, and
+`tensors`, the type and the sizes of each.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2ipal import backbones, store
+from t2ipal import backbones, methods, store
 from t2ipal.errors import UserError
-from t2ipal.methods.model_files import read_model
+from t2ipal.prediction.header import SCORES, Header
+from t2ipal.prediction.trial import kinds_of, try_out
 from t2ipal.resource_files import resource
 from t2ipal.rows.join import read_image_labels
+from t2ipal.validation import validated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +27,7 @@ if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.methods.base import Method, Tensors
 
-SCORES = "mean over the seeds"
-"""What a score of a recogniser is."""
+OURS = "expected a file of results/.../recognisers/, see docs/own_data.md"
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,8 @@ def write_recogniser(
         **where,
         **{key: clip[key] for key in ("image_size", "crop", "batch")},
     }
-    more = {"clip": about, "threshold": threshold, "scores": SCORES, "t2ipal": version}
+    more = {"clip": about, "threshold": threshold, "scores": SCORES, "t2ipal": version, "tensors": kinds_of(tensors)}
     store.write_tensors(path, tensors, {**header, **more})
-    Path(path).chmod(0o644)  # safetensors leaves it to its owner alone, and it is made to be given away
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -86,35 +87,56 @@ def read_header(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, damaged or no recogniser.
     """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: not a file ({OURS})")
     header = store.read_header(path)
     if not isinstance(header.get("clip"), dict):
         what = "the weights of a run, without its CLIP" if "method" in header else "no recogniser of t2ipal"
-        raise UserError(f"{path}: {what} (expected a file of results/.../recognisers/, see docs/own_data.md)")
-    return header
+        raise UserError(f"{path}: {what} ({OURS})")
+    return validated(Header, header, "header", path).model_dump()
 
 
-def load_recogniser(path: str | Path, clip: str | Path | None = None, device: str = "auto") -> Loaded:
+def load_recogniser(
+    path: str | Path, clip: str | Path | None = None, device: str = "auto", trust_method: bool = False
+) -> Loaded:
     """Read a recogniser and load its CLIP.
 
     Args:
         path: the file.
         clip: where its CLIP is, if not where it was: a checkpoint. Its sha256 is compared with the recorded one.
         device: "auto" is a GPU where there is one.
+        trust_method: whether its method may be code outside this package, which is imported and run.
 
     Raises:
-        UserError: a file is missing, damaged, no recogniser, or another CLIP.
+        UserError: a file is missing, damaged, no recogniser, or another CLIP; or its method is not trusted.
     """
     from t2ipal.device import pick_device
 
     header = read_header(path)
+    if "." in header["method"] and not trust_method:
+        raise UserError(
+            f"{path}: its method {header['method']} is code outside t2ipal, which would be run "
+            "(expected a method of t2ipal, or --trust-method if you trust that code)"
+        )
     target = pick_device(device)
+    method = _method(path, header)
     model = backbones.load_backbone(_find_clip(path, header["clip"], clip), target)
     if model.sha256 != header["clip_sha256"]:
         loaded, learned = model.sha256[:12], header["clip_sha256"][:12]
-        name = clip or header["clip"]["path"]
+        name = clip or header["clip"]["path"] or header["clip"]["name"]
         raise UserError(f"{name}: a CLIP of sha256 {loaded}, but {path} learned with {learned}")
-    method, tensors, _ = read_model(path)
-    return Loaded(method, {name: value.to(target) for name, value in tensors.items()}, header, model)
+    tensors = {name: value.to(target) for name, value in store.read_tensors(path)[0].items()}
+    try_out(path, header, method, tensors, model)
+    return Loaded(method, tensors, header, model)
+
+
+def _method(path: str | Path, header: Mapping[str, Any]) -> Method:
+    try:
+        kind = methods.get(header["method"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return kind(validated(kind.Settings, header["settings"], "header.settings", path), header["classes"])
 
 
 def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | None = None) -> str:
@@ -123,15 +145,17 @@ def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | N
     """
     kind = about.get("kind", backbones.DEFAULT)
     if moved is not None:
+        if Path(moved).exists() and not (Path(moved).is_file() or Path(moved).is_dir()):
+            raise UserError(f"{moved}: not a file or folder (expected a CLIP)")
         return backbones.named(kind, moved)
     if about["path"] is None:
         return str(about["name"])
-    paths = [Path(about["path"]), Path(path).resolve().parent / about["relative"]]
+    paths = [Path(about["path"]), Path(path).resolve().parent / (about["relative"] or about["path"])]
     folder, _, name = backbones.split(about["name"])[1].partition("/")
     if folder == "resources":
         paths.append(resource(name))
     for file in paths:
-        if file.exists():
+        if file.is_file() or file.is_dir():
             return backbones.named(kind, file)
     raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
 

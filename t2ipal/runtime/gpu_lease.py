@@ -7,8 +7,10 @@ A scheduler that gave a job just the devices it asked for has chosen already: th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -35,7 +37,11 @@ def lease(wanted: int, folder: Path | None = None, wait: float = 0.5) -> Iterato
     if len(devices) <= wanted:
         yield
         return
-    held = _wait(devices, wanted, folder or default_folder(), wait)
+    if folder is None:
+        folder = default_folder()
+        own_folder(folder.parent)
+    own_folder(folder)
+    held = _wait(devices, wanted, folder, wait)
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = ",".join(held)
     log.debug("GPU: %s", os.environ[VISIBLE])
@@ -73,8 +79,26 @@ def default_folder() -> Path:
     return Path(tempfile.gettempdir(), name, os.environ.get("SLURM_JOB_ID") or "machine")
 
 
+def own_folder(folder: Path) -> None:
+    """Make a folder that only this user can look into, or check that it is one: others write in the one around it too.
+
+    Raises:
+        UserError: something else is there, such as a link or another user's folder.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700, parents=True)
+        about = folder.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+            what = "a link" if folder.is_symlink() else "another user's" if folder.is_dir() else "not a folder"
+            raise UserError(f"{folder}: {what} (expected a folder of one's own: remove it, or set TMPDIR)")
+        if stat.S_IMODE(about.st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror.lower()} (expected a folder to write in: set TMPDIR)") from error
+
+
 def _wait(devices: Sequence[str], wanted: int, folder: Path, wait: float) -> dict[str, IO[str]]:
-    folder.mkdir(parents=True, exist_ok=True)
     reported = False
     while not (held := _lock(devices, wanted, folder)):
         if not reported:
@@ -88,7 +112,7 @@ def _lock(devices: Sequence[str], wanted: int, folder: Path) -> dict[str, IO[str
     """The first `wanted` devices that nobody holds, locked; none where they are too few."""
     held: dict[str, IO[str]] = {}
     for device in devices:
-        file = open(folder / f"{quote(device, safe='')}.lock", "a")  # noqa: SIM115 (it lives as long as the lease)
+        file = _open(folder / f"{quote(device, safe='')}.lock")
         locked = try_lock(file)
         if locked is None:
             raise UserError(f"{folder}: a file system without locks (expected one with locks: set TMPDIR)")
@@ -100,6 +124,15 @@ def _lock(devices: Sequence[str], wanted: int, folder: Path) -> dict[str, IO[str
             return held
     _free(held)
     return {}
+
+
+def _open(path: Path) -> IO[str]:
+    """Open a lock, and no file that a link in its place names."""
+    try:
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror.lower()} (expected a file of one's own: remove it)") from error
+    return open(number, "a")
 
 
 def _free(held: dict[str, IO[str]]) -> None:

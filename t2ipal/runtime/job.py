@@ -6,6 +6,7 @@ import errno
 import gc
 import logging
 import os
+import shutil
 import sys
 import traceback
 import warnings
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from t2ipal.atomic import unfinished
 from t2ipal.errors import UserError
 from t2ipal.runtime.gpu_lease import lease
 from t2ipal.runtime.output_locks import hold
@@ -60,8 +62,10 @@ def _leave() -> NoReturn:
 
 def _remove_parts(outputs: Iterable[str]) -> None:
     """Remove the unfinished files that a killed job left next to its outputs; Snakemake removes only declared ones."""
-    for output in map(Path, outputs):
-        for part in output.parent.glob(f".{output.name}.*.part"):
+    for part in (part for output in outputs for part in unfinished(Path(output))):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
             part.unlink(missing_ok=True)
 
 

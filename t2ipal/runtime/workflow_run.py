@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import IO
 
 from t2ipal.runtime.orphans import RunWatch
@@ -30,4 +32,7 @@ def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
     if not is_main:
         return None
     LOGGER.addHandler(RunWatch(is_dry))
-    return share_folder()
+    try:
+        return share_folder()
+    except OSError as error:
+        sys.exit(f"error: {Path.cwd()}: {error.strerror.lower()} (expected a checkout of one's own)")

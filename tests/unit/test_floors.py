@@ -14,7 +14,7 @@ from docs_pages import ROOT
 
 FLOORS = (
     "errors seeds device version resource_files listings names plurals",
-    "validation store checksums classes findings results runtime",
+    "validation atomic marks store checksums classes findings results runtime",
     "images",
     "micro",
     "sources",

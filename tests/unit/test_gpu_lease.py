@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from t2ipal.errors import UserError
+from t2ipal.runtime import gpu_lease
 from t2ipal.runtime.gpu_lease import default_folder, lease, visible
 
 HOLD = """
@@ -127,3 +130,59 @@ def test_the_environment_is_restored_by_the_end_of_a_lease(tmp_path: Path, monke
         with lease(1, tmp_path):
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "a/1", "one device is in sight, and it is ours"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "a/1,b/2"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temp directory, with two devices in sight."""
+    monkeypatch.setattr(gpu_lease.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "a,b")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    return tmp_path
+
+
+def test_the_folder_of_leases_is_this_users_alone(temporary: Path) -> None:
+    default_folder().parent.mkdir(mode=0o755)
+    with lease(1):
+        (lock,) = default_folder().iterdir()
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (lock, default_folder(), default_folder().parent)]
+    assert modes == [0o600, 0o700, 0o700]
+
+
+@pytest.mark.parametrize("depth", ["user", "machine"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "file", "another user's"])
+def test_a_folder_of_leases_that_is_not_ones_own_is_one_line(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, depth: str, kind: str
+) -> None:
+    place = default_folder() if depth == "machine" else default_folder().parent
+    place.parent.mkdir(exist_ok=True)
+    (temporary / "victim").mkdir()
+    if kind == "file":
+        place.write_text("")
+    elif kind == "another user's":
+        place.mkdir()
+        user = os.getuid()
+        folder = default_folder()
+        place.parent.chmod(0o700)
+        monkeypatch.setattr(gpu_lease, "default_folder", lambda: folder)
+        if depth == "user":
+            monkeypatch.setattr(os, "getuid", lambda: user + 1)
+        else:
+            os.chown(place, user + 1, -1) if user == 0 else pytest.skip("only root can give a folder away")
+    else:
+        place.symlink_to(temporary / ("victim" if kind == "link" else "nowhere"))
+    with (
+        pytest.raises(UserError, match=rf"{place}: .*expected a folder of one's own: remove it, or set TMPDIR"),
+        lease(1),
+    ):
+        pass
+    assert list((temporary / "victim").iterdir()) == []
+    assert not (temporary / "nowhere").exists()
+
+
+def test_a_link_in_place_of_a_lock_is_not_followed(temporary: Path) -> None:
+    default_folder().mkdir(parents=True)
+    (default_folder() / "a.lock").symlink_to(temporary / "victim")
+    with pytest.raises(UserError, match=r"a.lock: .*expected"), lease(1):
+        pass
+    assert not (temporary / "victim").exists()

@@ -16,8 +16,9 @@ from html_pages import data_of, expect_harmless, parse, texts
 from PIL import Image
 
 from t2ipal.prediction import gallery
-from t2ipal.prediction.gallery import SIDE, Gallery, thumbnail_folder
+from t2ipal.prediction.gallery import SIDE, Gallery
 from t2ipal.prediction.prediction import Prediction
+from t2ipal.prediction.thumbnails import thumbnail_folder
 
 CLASSES = ("dog", "cat", "traffic light", "</script><b>x", "größe 5")
 HEADER = {"method": "t2i_pal", "seeds": [1, 2], "classes": list(CLASSES), "threshold": 0.6,
@@ -44,12 +45,12 @@ def write_page(
 ) -> tuple[Path, list[Prediction]]:
     page, photos = folder / "out put/page.html", folder / "my photos"
     photos.mkdir(parents=True, exist_ok=True)
-    gallery = Gallery(page, header or HEADER, count, 3, "My <photos>")
     found = [prediction(number, photos, heat) for number in range(count)]
-    for each in found:
-        gallery.add(each)
-    gallery.add(Prediction(photos / "bad <one>.jpg", CLASSES, problem="not an image file"))
-    gallery.write()
+    with Gallery(page, header or HEADER, count, 3, "My <photos>") as gallery:
+        for each in found:
+            gallery.add(each)
+        gallery.add(Prediction(photos / "bad <one>.jpg", CLASSES, problem="not an image file"))
+        gallery.write()
     return page, found
 
 
@@ -89,7 +90,7 @@ def test_thumbnails_of_many_photos_lie_beside_the_page(tmp_path: Path, monkeypat
         path = page.parent / photo["thumbnail"].replace("%20", " ")
         with Image.open(path) as image:
             assert max(image.size) == SIDE
-    assert len(list(thumbnail_folder(page).iterdir())) == len(found)
+    assert len(list(thumbnail_folder(page).glob("*.jpg"))) == len(found)
     monkeypatch.setattr(gallery, "EMBEDDED", 9)
     write_page(tmp_path, 2)
     assert not thumbnail_folder(page).exists()  # what an earlier page left

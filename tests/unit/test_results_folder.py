@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.results import results_folder
+from t2ipal.marks import mark
+from t2ipal.results import remove_results, results_folder
 
 
 def test_relative_absolute_and_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +28,38 @@ def test_a_file_or_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
     with pytest.raises(UserError, match=rf"results_dir: {tmp_path}: no permission to write"):
         results_folder(str(tmp_path / "new"), "micro")
+
+
+def test_only_what_the_workflow_made_is_removed(tmp_path: Path) -> None:
+    folder, far = tmp_path / "big disk/micro", tmp_path / "far"
+    mark(folder)
+    for path in (folder / "tables/table1.txt", folder / "my notes.txt", far / "image.jpg"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    (folder / "images").symlink_to(far)
+    assert remove_results(folder) == [folder / "my notes.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == [".t2ipal", "my notes.txt"]
+    assert (far / "image.jpg").exists()
+    (folder / "my notes.txt").unlink()
+    assert remove_results(folder) == []
+    assert not folder.exists()
+    assert remove_results(folder) == []
+
+
+def test_a_home_a_checkout_and_a_folder_without_mark_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, checkout = tmp_path / "home/me", tmp_path / "work/checkout"
+    for folder in (home, checkout, tmp_path / "mine"):
+        (folder / "images").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(checkout)
+    for folder in (home, home.parent, checkout, checkout.parent, tmp_path / "link", Path("/"), Path()):
+        if folder.resolve() != Path("/"):
+            mark(folder)
+        with pytest.raises(UserError, match="not removed: a folder around others"):
+            remove_results(folder)
+    with pytest.raises(UserError, match=r"mine: not removed: no run of this project made it .expected a file .t2ipal"):
+        remove_results(tmp_path / "mine")
+    assert all((folder / "images").exists() for folder in (home, checkout, tmp_path / "mine"))

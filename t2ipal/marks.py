@@ -1,0 +1,18 @@
+"""The mark of a folder that this project made: what has it may be removed by us, and is nobody's photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MARK = ".t2ipal"
+
+
+def mark(folder: str | Path) -> None:
+    """Make a folder, and mark it as this project's."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(folder, MARK).write_text("made by t2ipal, and removed by it\n", encoding="utf-8")
+
+
+def is_marked(folder: str | Path) -> bool:
+    """Whether this project made a folder."""
+    return Path(folder, MARK).is_file()

@@ -1,0 +1,107 @@
+"""Checks of where predictions go, before any is made: nothing that is not ours is overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from pathlib import Path
+
+from t2ipal.atomic import is_no_file
+from t2ipal.errors import UserError
+from t2ipal.prediction.thumbnails import check_folder, thumbnail_folder
+
+GENERATOR = b'<meta name="generator" content="t2ipal">'
+"""What the pages of this project begin with; see the template of all pages."""
+
+HEAD = 4096
+"""Bytes that tell what a file is."""
+
+
+def check_outputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
+    """Check that the outputs can be written, and that none is an input, another output or a file of another kind.
+
+    Args:
+        outputs: files by their option: --csv, --parquet, --gallery.
+        inputs: files that are read.
+
+    Raises:
+        UserError: one of them cannot be written, or something would be lost.
+    """
+    for option, path in outputs.items():
+        _check_place(option, path)
+    for (option, path), (other, same) in combinations(outputs.items(), 2):
+        if _is_same(path, same) and str(path) != os.devnull:
+            raise UserError(f"{path}: both {option} and {other} (expected a file each)")
+    existing = {option: path for option, path in outputs.items() if path.is_file() and not is_no_file(path)}
+    folder = thumbnail_folder(outputs["--gallery"]) if "--gallery" in outputs else None
+    if folder and not is_no_file(outputs["--gallery"]):
+        _check_thumbnails(folder, outputs)
+    if existing or (folder and folder.exists()):
+        _check_inputs(existing, folder, inputs)
+    for option, path in existing.items():
+        if not _is_kind(option, path):
+            raise UserError(f"{path}: {KINDS[option]}, and would be overwritten by {option} (expected a new file)")
+
+
+def _check_place(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"{path}: a folder (expected a file for {option})")
+    if path.is_block_device():
+        raise UserError(f"{path}: a disk (expected a file for {option})")
+    if is_no_file(path):
+        if not os.access(path, os.W_OK):
+            raise UserError(f"{path}: no permission to write (expected another file for {option})")
+        return
+    there = Path(os.path.realpath(path)).parent
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"{path}: {there} is not a folder (expected a file for {option})")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: no permission to write in {there} (expected another folder for {option})")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if os.path.exists(one) and os.path.exists(other):
+        return os.path.samefile(one, other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _check_thumbnails(folder: Path, outputs: Mapping[str, Path]) -> None:
+    check_folder(folder)
+    for option, path in outputs.items():
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            raise UserError(
+                f"{path}: in {folder}, where the page's thumbnails go (expected another place for {option})"
+            )
+
+
+def _check_inputs(existing: Mapping[str, Path], folder: Path | None, inputs: Iterable[Path]) -> None:
+    taken = {(about.st_dev, about.st_ino): option for option, path in existing.items() for about in [path.stat()]}
+    for path in inputs:
+        try:
+            about = path.stat()
+        except OSError:  # a photo that cannot be read is listed later
+            continue
+        option = taken.get((about.st_dev, about.st_ino))
+        if option:
+            raise UserError(f"{existing[option]}: {option} would overwrite an input, {path} (expected a new file)")
+        if folder and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            raise UserError(f"{path}: an input in {folder}, where the page's thumbnails go (expected another page)")
+
+
+KINDS = {"--csv": "not a text file", "--parquet": "not a Parquet file", "--gallery": "not a page of this project"}
+"""What is wrong with a file that an output would overwrite."""
+
+
+def _is_kind(option: str, path: Path) -> bool:
+    """Whether a file may be an earlier output of the same option, or is empty."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return False
+    if option == "--csv":
+        return b"\0" not in head
+    return not head or (head.startswith(b"PAR1") if option == "--parquet" else GENERATOR in head)
