@@ -199,7 +199,7 @@ def test_t2i_pal_without_images_and_adapter_is_tai_dpt() -> None:
 )
 def test_each_choice_trains_and_matters(changes: dict[str, object]) -> None:
     data, results = toy(), []
-    for chosen in (settings("t2i_pal", epochs=2), settings("t2i_pal", epochs=2, **changes)):
+    for chosen in (settings("t2i_pal", epochs=3), settings("t2i_pal", epochs=3, **changes)):
         tensors, history = fit(methods.get("t2i_pal"), chosen, clip(), NAMES, data, (1,), device="cpu")
         assert math.isfinite(history[-1]["loss"])
         results.append(tensors)
