@@ -130,6 +130,12 @@ def get_state(*paths):
     return state_of(paths)
 
 
+@cache
+def get_pipeline(t2i):
+    """The files whose content stands for a text-to-image model of the config; none for a name on the hub."""
+    return model_files(CONFIG.text_to_image[t2i].model)
+
+
 def get_weights(clip):
     """What changes when a backbone of the config does, by name the same."""
     return get_state(*backbones.files(CONFIG.clip[clip].model))

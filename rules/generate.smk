@@ -15,7 +15,7 @@ Outputs:
 rule generate:
     input:
         captions="<results>/captions/{pool}/selected.parquet",
-        model=lambda w: get_existing(f"text_to_image.{w.t2i}.model", *model_files(CONFIG.text_to_image[w.t2i].model)),
+        model=lambda w: get_existing(f"text_to_image.{w.t2i}.model", *get_pipeline(w.t2i)),
         code=get_code("generate"),
     output:
         images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
@@ -37,7 +37,7 @@ rule generate:
     params:
         spec=lambda w: {
             "settings": CONFIG.text_to_image[w.t2i].deciding(),
-            "weights": get_state(*model_files(CONFIG.text_to_image[w.t2i].model)),
+            "weights": get_state(*get_pipeline(w.t2i)),
             "seed": CONFIG.seed,
             "shards": CONFIG.pools[w.pool].shards,
         },

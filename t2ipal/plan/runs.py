@@ -18,6 +18,7 @@ from t2ipal.config import Config
 from t2ipal.config.schema import Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.methods.prompt_learning import PromptSettings
+from t2ipal.names import key as name_key
 from t2ipal.plan.specs import RunKey
 from t2ipal.protocols import PROTOCOLS
 from t2ipal.protocols.novel import sample_novel_classes
@@ -242,10 +243,12 @@ class Planner:
                     "(expected fewer: some classes must be left to learn from)"
                 )
             return tuple(names[index] for index in sample_novel_classes(len(names), wanted))
+        known = {name_key(name) for name in names}
         for name in wanted:
-            if name not in names:
+            if name_key(name) not in known:
                 raise unknown("novel.classes", name, names, f"class of datasets.{dataset}")
-        return tuple(name for name in names if name in wanted)
+        chosen = {name_key(name) for name in wanted}
+        return tuple(name for name in names if name_key(name) in chosen)
 
     def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Mapping[str, Any]) -> Run:
         run = {**vars(base), "method": f"{base.method}+{what}", "kinds": frozenset(), "samples": 0, "settings": {}}

@@ -185,3 +185,11 @@ def test_columns_of_labels_have_a_class_however_they_are_written(tmp_path: Path,
     assert match(classes, ["note", column, "bus"], "labels.csv") == {column: 0, "bus": 1}
     with pytest.raises(UserError, match=r"labels\.csv: 'bus' and 'Bus' are one name"):
         match(classes, [column, "bus", "Bus"], "labels.csv")
+
+
+def test_novel_classes_are_named_as_people_write_them(tmp_path: Path) -> None:
+    from t2ipal.plan.make import make_plan
+
+    path = listed(tmp_path, "golden_retriever\nhot dog\ncat\n")
+    change = {"datasets": {"micro": {"classes": str(path)}}, "novel": {"classes": ["Hot-Dog", "golden retriever"]}}
+    assert make_plan(load_config(merged(default(), change))).novel["micro"] == ("golden_retriever", "hot dog")
