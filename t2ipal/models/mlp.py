@@ -29,9 +29,10 @@ def start_linear(seeds: Sequence[int], name: str, inputs: int, outputs: int, bia
 
 
 def linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
-    """[S, R, inputs] -> [S, R, outputs]."""
-    weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-    return x @ weight if bias is None else torch.baddbmm(bias, x, weight)
+    """[S, ..., inputs] -> [S, ..., outputs]."""
+    weight, bias, rows = parameters[f"{name}.weight"], parameters.get(f"{name}.bias"), x.flatten(1, -2)
+    y = rows @ weight if bias is None else torch.baddbmm(bias, rows, weight)
+    return y.unflatten(1, x.shape[1:-1])
 
 
 def start_norm(seeds: Sequence[int], name: str, width: int) -> Parameters:
@@ -47,15 +48,26 @@ def start_statistics(seeds: Sequence[int], name: str, width: int) -> Parameters:
 
 
 def batch_norm(parameters: Parameters, statistics: Parameters, name: str, x: Tensor, training: bool) -> Tensor:
-    """Batch normalisation of [S, R, width] over the rows of each seed.
+    """Batch normalisation of [S, R, width] or [S, K, R, width] over the R rows; K are calls, one after the other.
 
-    In training by the statistics of the batch, which move the running ones in place; otherwise by the running ones.
+    In training each call has the statistics of its own rows and moves the running ones in place, in the order of the
+    calls; otherwise the running ones serve all.
     """
-    flat = x.transpose(0, 1).flatten(1)  # seeds and units side by side: each is a channel of its own
-    mean, variance = (statistics[f"{name}.{part}"].view(-1) for part in ("mean", "variance"))
-    scale, shift = (parameters[f"{name}.{part}"].flatten() for part in ("scale", "shift"))
-    normalised = F.batch_norm(flat, mean, variance, scale, shift, training, MOMENTUM)
-    return normalised.unflatten(1, (len(x), -1)).transpose(0, 1)
+    calls = x.reshape(len(x), -1, *x.shape[-2:])
+    flat = calls.permute(2, 0, 1, 3).flatten(1)  # seeds, calls and units side by side: each is a channel of its own
+
+    def each_call(value: Tensor) -> Tensor:
+        return value[:, None].repeat(1, calls.shape[1], 1).flatten()
+
+    running = [statistics[f"{name}.{part}"] for part in ("mean", "variance")]
+    scale, shift = (each_call(parameters[f"{name}.{part}"]) for part in ("scale", "shift"))
+    own = [each_call(value) for value in running]
+    normalised = F.batch_norm(flat, *own, scale, shift, training, 1.0)  # in training, `own` becomes that of the rows
+    if training:
+        for value, found in zip(running, own, strict=True):
+            for call in found.view(len(x), -1, x.shape[-1]).unbind(1):
+                value.lerp_(call, MOMENTUM)
+    return normalised.unflatten(1, (len(x), -1, x.shape[-1])).permute(1, 2, 0, 3).reshape(x.shape)
 
 
 def leaky(x: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ def start_operations(seeds: Sequence[int], dim: int) -> tuple[Parameters, Parame
 def operate(parameters: Parameters, statistics: Parameters, name: str, a: Tensor, b: Tensor, training: bool) -> Tensor:
     """One set operation on pairs of features [S, R, D] of length sqrt(D); so is the result.
 
-    A residual block: the fixed operation is added to a hidden layer, and a last layer maps the sum.
+    A residual block: the fixed operation is added to a hidden layer, and a last layer maps the sum. Features of
+    [S, K, R, D] are those of K calls, each normalised by itself (`batch_norm`).
     """
     x = linear(parameters, f"{name}.{INPUT}", torch.cat([a, b], -1))
     x = leaky(batch_norm(parameters, statistics, f"{name}.{INPUT}", x, training))
@@ -91,23 +92,28 @@ def on_sphere(features: Tensor) -> Tensor:
 
 
 def all_operations(parameters: Parameters, statistics: Parameters, a: Tensor, b: Tensor) -> Results:
-    """All results that LaSO's losses look at, for pairs of features [S, P, D], in training."""
-    x, y = torch.cat([a, b], 1), torch.cat([b, a], 1)
-    pairs = x.shape[1]
+    """All results that LaSO's losses look at, for pairs of features [S, P, D], in training.
+
+    As in the official code, each result and each order of the pairs is a call of its network with batch statistics of
+    its own: 18 calls, of which each network makes its share in the official order. What needs no result of another
+    call is computed together.
+    """
+    x, y = torch.stack([a, b], 1), torch.stack([b, a], 1)  # [S, 2, P, D]
 
     def apply(name: str, *inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         left, right = (torch.cat(side, 1) for side in zip(*inputs, strict=True))
-        return operate(parameters, statistics, name, left, right, True).split(pairs, 1)
+        return operate(parameters, statistics, name, left, right, True).split(2, 1)
 
     (subtract,), (union,), (intersect,) = (apply(name, (x, y)) for name in ("subtract", "union", "intersect"))
-    twice, both, swapped = apply("subtract", (subtract, y), (x, intersect), (x, swap(intersect)))
+    twice, swapped, both = apply("subtract", (subtract, y), (x, swap(intersect)), (x, intersect))
     union_twice, again = apply("union", (union, y), (swapped, intersect))
     (intersect_twice,) = apply("intersect", (intersect, y))
-    return Results(again, subtract, twice, both, swapped, union, union_twice, intersect, intersect_twice)
+    results = (again, subtract, twice, both, swapped, union, union_twice, intersect, intersect_twice)
+    return Results(*(result.flatten(1, 2) for result in results))
 
 
 def swap(results: Tensor) -> Tensor:
-    """[S, 2P, ...] of the pairs (a, b), then (b, a): the same with the orders exchanged."""
+    """[S, 2P, ...] or [S, 2, P, ...] of the pairs (a, b), then (b, a): the same with the orders exchanged."""
     return torch.cat(results.chunk(2, 1)[::-1], 1)
 
 

@@ -15,7 +15,7 @@ from training_toy import CPU, changed, clip, without
 
 from t2ipal import methods
 from t2ipal.errors import UserError
-from t2ipal.methods.laso import LaSO, Partners, Settings, below, sample_pairs
+from t2ipal.methods.laso import LaSO, Settings, below, sample_pairs
 from t2ipal.methods.model_files import read_model, write_model
 from t2ipal.models import mlp, set_operations
 from t2ipal.models.set_operations import ANALYTIC, Results, on_sphere, operation_labels, soft_margin
@@ -52,8 +52,9 @@ def test_it_is_found_and_says_what_it_uses() -> None:
     assert LaSO.kinds(Settings()) == {TRAIN, SHOTS}
     assert LaSO.own_schedule
     assert all(field.description for field in Settings.model_fields.values())
-    with pytest.raises(ValidationError):
-        Settings(epochs=3)
+    for wrong in ({"epochs": 3}, {"batch": 1}, {"real": 1, "generated": 0}):
+        with pytest.raises(ValidationError):
+            Settings(**wrong)
 
 
 def test_epochs_are_those_of_both_parts() -> None:
@@ -148,6 +149,46 @@ def test_all_results_are_the_ones_they_are_named_for(monkeypatch: pytest.MonkeyP
             assert torch.allclose(getattr(found, name)[:, 4 * half : 4 * half + 4], value), (name, half)
 
 
+def test_each_of_the_18_calls_has_statistics_of_its_own() -> None:
+    """As in the official code: its order of calls, each a module in training mode on one order of the pairs."""
+    learned, statistics = random_operations()
+    generator = torch.Generator().manual_seed(2)
+    a, b = (on_sphere(torch.randn(3, 4, 5, generator=generator)) for _ in range(2))
+    found = set_operations.all_operations(learned, statistics, a, b)
+    for seed in range(3):
+        networks = {
+            name: [layers(learned, f"{name}.{part}", seed, part != "output") for part in ("input", "hidden", "output")]
+            for name in ANALYTIC
+        }
+        calls = []
+
+        def call(name: str, x: Tensor, y: Tensor, networks: dict = networks, calls: list = calls) -> Tensor:
+            calls.append(name)
+            (first, bn_1), (second, bn_2), (last,) = networks[name]
+            hidden = nn.functional.leaky_relu(bn_1(first(torch.cat([x, y], 1))), 0.2)
+            hidden = nn.functional.leaky_relu(bn_2(second(hidden)) + ANALYTIC[name](x, y), 0.2)
+            return on_sphere(last(hidden))
+
+        a_, b_ = a[seed], b[seed]
+        subtract = call("subtract", a_, b_), call("subtract", b_, a_)
+        twice = call("subtract", subtract[0], b_), call("subtract", subtract[1], a_)
+        intersect = call("intersect", a_, b_), call("intersect", b_, a_)
+        swapped = call("subtract", a_, intersect[1]), call("subtract", b_, intersect[0])
+        both = call("subtract", a_, intersect[0]), call("subtract", b_, intersect[1])
+        intersect_twice = call("intersect", intersect[0], b_), call("intersect", intersect[1], a_)
+        union = call("union", a_, b_), call("union", b_, a_)
+        union_twice = call("union", union[0], b_), call("union", union[1], a_)
+        again = call("union", swapped[0], intersect[0]), call("union", swapped[1], intersect[1])
+        assert len(calls) == 18
+        expected = Results(again, subtract, twice, both, swapped, union, union_twice, intersect, intersect_twice)
+        for name, value in expected._asdict().items():
+            assert torch.allclose(getattr(found, name)[seed], torch.cat(value), atol=2e-4), name
+        for name, network in networks.items():
+            for part, (_, norm) in zip(("input", "hidden"), network[:2], strict=True):
+                assert torch.allclose(statistics[f"{name}.{part}.mean"][seed], norm.running_mean, atol=1e-5)
+                assert torch.allclose(statistics[f"{name}.{part}.variance"][seed], norm.running_var, rtol=1e-4)
+
+
 def random_results(pairs: int = 3) -> Results:
     generator = torch.Generator().manual_seed(3)
     return Results(*(torch.randn(2, 2 * pairs, 4, generator=generator) for _ in Results._fields))
@@ -211,23 +252,6 @@ def test_soft_margin_is_pytorchs_where_all_is_known_and_ignores_the_unknown() ->
     assert float(soft_margin(logits, torch.full_like(labels, -1)).abs().max()) == 0
 
 
-def test_partners_share_a_label_and_every_one_is_drawn() -> None:
-    _, labels = labelled(30, 4)
-    labels = labels[:, :5].clone()
-    labels[:, 4] = 0
-    partners = Partners(labels)
-    draws = torch.rand(1, 4000, 2, generator=torch.Generator().manual_seed(0))
-    for row in range(6):
-        found = partners.sample(labels[row].expand(1, 4000, -1), draws)[0]
-        mine = labels[row] == 1
-        if mine.any():
-            assert (labels[found][:, mine] == 1).any(1).all()
-            able = (labels[:, mine] == 1).any(1).nonzero()[:, 0].tolist()
-        else:
-            able = (labels == 1).any(1).nonzero()[:, 0].tolist()
-        assert sorted(found.unique().tolist()) == able
-
-
 def test_pairs_are_of_two_images_and_equally_likely() -> None:
     counts = torch.tensor([4, 2, 1])
     first, second = sample_pairs(counts, torch.rand(3, 12000, 2, generator=torch.Generator().manual_seed(0)))
@@ -273,6 +297,23 @@ def test_draws_differ_between_seeds_and_epochs() -> None:
     assert not torch.equal(draws[0][0], draws[0][1])
 
 
+def test_pairs_and_few_shot_images_differ_between_seeds_and_epochs() -> None:
+    chosen = settings(real=6)
+    model, learned = started(chosen)
+    pairs, images = [], []
+    for epoch in (0, 0, 1):
+        model.begin_epoch(learned, epoch)
+        pairs.append(next(model.pairs))
+        model.begin_epoch(learned, epoch + chosen.op_epochs)
+        images.append([[next(rows) for _ in range(20)] for rows in model.images])
+    assert pairs[0].shape == (2, 2, 16)
+    for same, other, first, second in ((pairs[1], pairs[2], *pairs[0]), (images[1], images[2], *images[0])):
+        own = pairs[0] if same is pairs[1] else images[0]
+        assert torch.equal(torch.as_tensor(own), torch.as_tensor(same))
+        assert not torch.equal(torch.as_tensor(own), torch.as_tensor(other))
+        assert not torch.equal(torch.as_tensor(first), torch.as_tensor(second))
+
+
 def test_the_seen_classifier_learns_from_real_features_alone() -> None:
     chosen = settings(recon_weight=0.0)
     model, learned = started(chosen)
@@ -281,12 +322,10 @@ def test_the_seen_classifier_learns_from_real_features_alone() -> None:
     model.loss(learned, batch)["loss"].sum().backward()
     found = learned["seen.weight"].grad.clone()
     learned["seen.weight"].grad = None
-    model.begin_epoch(learned, 0)  # the same partners again
-    a, labels = on_sphere(batch[TRAIN].pooled), batch[TRAIN].labels[..., model.data.base_classes]
-    partner = model.partners.sample(labels, model._uniform(16, 2))
+    model.begin_epoch(learned, 0)  # the same pairs again
     real = sum(
-        soft_margin(mlp.linear(learned, "seen", x), y).mean()
-        for x, y in ((a, labels), (model.base[partner], model.data.base_labels[partner]))
+        soft_margin(mlp.linear(learned, "seen", model.base[rows]), model.data.base_labels[rows]).mean()
+        for rows in next(model.pairs).unbind(1)
     )
     (2 * real).backward()  # the mean is over two seeds, the loss the sum of them
     assert torch.allclose(found, learned["seen.weight"].grad, atol=1e-6)
@@ -324,7 +363,7 @@ def test_the_operations_learn_what_their_names_say() -> None:
     for name, y in wanted.items():
         share = y.mean(0)
         entropy = float(-(share * share.log() + (1 - share) * (1 - share).log()).mean())
-        assert losses[1][name] < 0.8 * min(losses[0][name], entropy), f"{name}: {losses}, {entropy} without looking"
+        assert losses[1][name] < 0.9 * min(losses[0][name], entropy), f"{name}: {losses}, {entropy} without looking"
 
 
 def test_training_beats_chance_and_the_start() -> None:
@@ -400,6 +439,9 @@ def test_missing_parts_are_named() -> None:
         with pytest.raises(UserError, match=f"laso: no {what} in the training data"):
             fit(LaSO, settings(), clip(), NAMES, data, SEEDS, device="cpu")
     data = novel_toy()
+    one = changed(data, TRAIN, chosen=data[TRAIN].rows[(data[TRAIN].labels[data[TRAIN].rows] == 1).any(1)][:1])
+    with pytest.raises(UserError, match="laso: one train image of a base class; expected at least 2"):
+        fit(LaSO, settings(), clip(), NAMES, one, SEEDS, device="cpu")
     data = changed(data, TRAIN, labels=data[TRAIN].labels.clamp(max=0))
     with pytest.raises(UserError, match="laso: no train image has a label of the 6 base classes"):
         fit(LaSO, settings(), clip(), NAMES, data, SEEDS, device="cpu")
