@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -44,7 +45,7 @@ class Tagger:
 
     def split(self, text: str) -> list[str]:
         """Words of a text, lower case, as `tag` splits it."""
-        return [token.lower_ for token in _tokens(self._nlp.make_doc(text))]
+        return [_composed(token.lower_) for token in _tokens(self._nlp.make_doc(text))]
 
     def tag(
         self, texts: Iterable[str], worth: Callable[[list[str]], bool] | None = None
@@ -55,7 +56,7 @@ class Tagger:
             # the zone forgets the batch's new words: spaCy would keep every number and misspelling that it ever saw
             with self._nlp.memory_zone():
                 docs = [self._cut(self._nlp.make_doc(text)) for text in batch]
-                flags = [worth is None or worth([token.lower_ for token in doc]) for doc in docs]
+                flags = [worth is None or worth([_composed(token.lower_) for token in doc]) for doc in docs]
                 wanted = [doc for doc, flag in zip(docs, flags, strict=True) if flag]
                 tagged = self._nlp.pipe(wanted, batch_size=BATCH, disable=MORPHOLOGY)
                 rows = [self._words(next(tagged)) if flag else None for flag in flags]
@@ -68,7 +69,7 @@ class Tagger:
         words = []
         for token in _tokens(doc):
             pos, lemma = self._morphology(token.text, token.tag_)
-            words.append(Word(token.lower_, lemma, pos, token.idx, token.idx + len(token)))
+            words.append(Word(_composed(token.lower_), _composed(lemma), pos, token.idx, token.idx + len(token)))
         return words
 
     def _morphology_of(self, text: str, tag: str) -> tuple[str, str]:
@@ -79,6 +80,11 @@ class Tagger:
         for name in MORPHOLOGY:
             doc = self._nlp.get_pipe(name)(doc)
         return doc[0].pos_, doc[0].lemma_.lower() or text.lower()
+
+
+def _composed(word: str) -> str:
+    """The word with its accents in their letters (NFC), as class names have them."""
+    return word if word.isascii() else normalize("NFC", word)
 
 
 def _tokens(doc: Doc) -> Iterator[Token]:

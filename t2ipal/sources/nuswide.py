@@ -153,13 +153,20 @@ def flickr_id(stem: str) -> str:
 
 def _picture_folders(root: Path) -> list[Path]:
     """Folders of photographs at or below `root`; the official one, `Flickr`, if there is none."""
-    folders = [
-        path
-        for depth in range(1, DEPTH)
-        for path in sorted(root.glob("/".join("*" * depth)))
-        if path.name.lower() in PICTURES and path.is_dir()
-    ]
+    folders, level = [], [root]
+    for _ in range(1, DEPTH):
+        level = [folder for above in level for folder in _folders_in(above)]
+        folders += [folder for folder in level if folder.name.lower() in PICTURES]
     return folders or [root / "Flickr"]
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder by name, at little cost where it holds 269,648 files."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except OSError:
+        return []
 
 
 def _text_files(root: Path) -> dict[str, Path]:
