@@ -78,7 +78,7 @@ def test_every_config_key_that_a_page_names_exists(page: Path) -> None:
 
 def test_every_config_block_of_the_readme_is_a_valid_overlay() -> None:
     found = blocks(README, "yaml")
-    assert len(found) >= 3
+    assert len(found) >= 4
     for text in found:
         overlay = yaml.safe_load(text)
         for dataset in (overlay.get("datasets") or {}).values():
