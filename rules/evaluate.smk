@@ -74,7 +74,7 @@ rule combine:
             "classes": get_class_names(w.dataset),
             "bootstrap": CONFIG.bootstrap,
             "seed": CONFIG.seed,
-            "combine": dict(get_run(w).combine),
+            "combine": plain_of(get_run(w).combine),
         },
     message:
         "Combine the scores of {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"

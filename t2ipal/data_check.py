@@ -13,6 +13,7 @@ from pathlib import Path
 from t2ipal import backbones
 from t2ipal.errors import UserError
 from t2ipal.findings import Finding
+from t2ipal.images.manifest import check_path
 from t2ipal.resource_files import resource
 
 PIPELINE = "stable-diffusion-v1-5"
@@ -27,7 +28,7 @@ class Download:
 
     Attributes:
         bytes: size of the download, round if its page is no more precise; None if it gives none.
-        how: what to do with it, and the layout that comes of it.
+        how: what to do with it, and the folders and files that it then has.
     """
 
     name: str
@@ -72,20 +73,11 @@ def check_model(kind: str, key: str, model: str, revision: str | None = None) ->
         revision: of a model on the Hugging Face hub.
     """
     if kind == "clip":
-        presence = backbones.check(model)
-        return Finding(key, presence.text, presence.missing, presence.source)
-    from t2ipal.images.manifest import verify
-
+        return backbones.check(key, model)
     path = Path(model)
     if not path.exists() and model.count("/") < 2 and not path.suffix:
         return Finding(key, f"{model}: {_cached_pipeline(model, revision)}", download=PIPELINE)
-    if not path.exists():
-        return Finding(key, f"{model}: no such file or folder", missing=True, download=PIPELINE)
-    try:
-        verify(path)
-    except UserError as error:
-        return Finding(key, str(error), missing=True)
-    return Finding(key, f"{model}: there")
+    return check_path(key, path, PIPELINE)
 
 
 def _cached_pipeline(name: str, revision: str | None) -> str:

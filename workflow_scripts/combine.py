@@ -8,11 +8,12 @@ from t2ipal.runtime.progress import log
 
 def main(snakemake: Any) -> None:
     from t2ipal.metrics import measure
+    from t2ipal.metrics.combinations import combination_of
     from t2ipal.metrics.records import write_records
     from t2ipal.metrics.score_files import read_scores, write_scores
 
     spec, files = snakemake.params.spec, snakemake.input
-    scores = measure.combined([read_scores(path) for path in files.scores], spec["combine"])
+    scores = measure.combined([read_scores(path) for path in files.scores], combination_of(spec["combine"]))
     write_scores(snakemake.output.scores, scores)
     labels = measure.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})
     metrics = measure.measure(scores, labels, spec["classes"], spec["bootstrap"], spec["seed"])

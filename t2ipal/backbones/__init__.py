@@ -11,9 +11,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2ipal.backbones.base import Description, ImageTextEncoder, Presence
+from t2ipal.backbones.base import Description, ImageTextEncoder
 from t2ipal.backbones.kinds import KINDS
 from t2ipal.errors import UserError
+from t2ipal.findings import Finding
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +46,10 @@ def load_backbone(model: str | Path, device: str | torch.device = "cpu", sha256:
     return kind.load(rest, device, sha256)
 
 
-def check(model: str) -> Presence:
-    """Whether the model is there and intact."""
+def check(key: str, model: str) -> Finding:
+    """Whether the model is there and intact; `key` is the key of the config that names it."""
     kind, rest = split(model)
-    return kind.check(rest)
+    return kind.check(key, rest)
 
 
 def describe(model: str) -> Description:

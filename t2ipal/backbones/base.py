@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from t2ipal.errors import UserError
 from t2ipal.listings import files_of
 from t2ipal.names import spoken
+from t2ipal.findings import Finding
+from t2ipal.images.manifest import check_path
 
 if TYPE_CHECKING:
     import torch
@@ -26,21 +28,6 @@ if TYPE_CHECKING:
 Resize = Literal["shortest_crop", "squash"]
 CROPS: dict[str, Resize] = {"center": "shortest_crop", "squash": "squash"}
 """How the config names the ways of resizing."""
-
-
-@dataclass(frozen=True)
-class Presence:
-    """Whether a model is present where the config expects it.
-
-    Attributes:
-        text: the result, for people.
-        missing: whether a run would stop there.
-        source: its row in resources/data_sources.csv; "" for the user's own.
-    """
-
-    text: str
-    missing: bool = False
-    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,20 +136,10 @@ class ImageTextEncoder(ABC):
         return Path(model)
 
     @classmethod
-    def check(cls, model: str) -> Presence:
-        """Whether `model` is present and equals its manifest, if it has one."""
-        from t2ipal.images.manifest import verify
-
+    def check(cls, key: str, model: str) -> Finding:
+        """Whether `model` is present and equals its manifest, if it has one; `key` is the key that names it."""
         path = cls.location(model)
-        if path is None:
-            return Presence(f"{model}: looked up by name when it is needed")
-        if not path.exists():
-            return Presence(f"{model}: no such file or folder", missing=True)
-        try:
-            verify(path)
-        except UserError as error:
-            return Presence(str(error), missing=True)
-        return Presence(f"{model}: there")
+        return Finding(key, f"{model}: looked up by name when it is needed") if path is None else check_path(key, path)
 
     @classmethod
     def files(cls, model: str) -> tuple[Path, ...]:

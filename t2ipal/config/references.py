@@ -47,14 +47,14 @@ def check_references(config: Config) -> None:
     if both := set(config.seeds) & set(config.search_seeds):
         raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
     lists = {"methods": config.methods}
-    places = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
-    places |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
+    named_datasets = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
+    named_datasets |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
     for protocol in ("partial", "novel", "few_shot"):
         part = getattr(config, protocol)
         if part is not None:
             lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
-            places[protocol] = part.datasets
-    for key, names in places.items():
+            named_datasets[protocol] = part.datasets
+    for key, names in named_datasets.items():
         for name in names or ():
             if name not in config.datasets:
                 raise unknown(f"{key}.datasets", name, config.datasets, "data set")

@@ -41,6 +41,11 @@ def images_of(config: Config, dataset: str, part: str, results: Path) -> Counted
     return _named(dataset, located(source, config.data_dir).count()) if rows is None else Counted(rows)
 
 
+def photos_of(config: Config, dataset: str) -> Counted:
+    """Photos of a data set that are predicted."""
+    return _named(dataset, located(config.datasets[dataset].photos.images, config.data_dir).count())
+
+
 def _named(name: str, counted: Counted) -> Counted:
     """The same, saying of what where it was not counted."""
     return Counted(counted.items, f"{name}: {counted.how}" if counted.how else "")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal import backbones
 from t2ipal.classes import load_classes
-from t2ipal.costs.counts import captions_of, images_of, kept_of
+from t2ipal.costs.counts import captions_of, images_of, kept_of, photos_of
 from t2ipal.plan import queries
 from t2ipal.rows import SHOTS, inputs_of
 
@@ -86,7 +86,7 @@ class Workload:
 
     def all(self) -> list[Work]:
         """The jobs by stage."""
-        works = [*self._captions(), *self._images(), *self._features(), *self._runs()]
+        works = [*self._captions(), *self._images(), *self._features(), *self._runs(), *self._predictions()]
         return [*works, Work(STAGES[5], "tables, figures, pictures", self.pages, {}, {"page": 1}, 2e5)]
 
     def _note(self, count: Counted) -> int:
@@ -172,11 +172,12 @@ class Workload:
 
     def _labelled(self, trained: list[Run]) -> set[tuple[str, str, str]]:
         """(CLIP, part, data set) of the labelled images that are encoded."""
-        image_sets = {(run.clip, "test", run.dataset) for run in trained}
-        image_sets |= {(run.clip, "train", run.dataset) for run in trained if _reads(run, "train")}
-        return image_sets | {
-            (clip, "validation", data) for clip, _, data in image_sets if self.config.datasets[data].validation
-        }
+        image_sets = set()
+        for run in trained:
+            data = self.config.datasets[run.dataset]
+            needed = {"test": data.test, "train": _reads(run, "train"), "validation": data.validation}
+            image_sets |= {(run.clip, part, run.dataset) for part, wanted in needed.items() if wanted}
+        return image_sets
 
     def _runs(self) -> Iterator[Work]:
         protocols = {(run.dataset, run.protocol) for run in self.plan.runs.values() if run.protocol and not run.sources}
@@ -186,7 +187,17 @@ class Workload:
             if not run.sources:
                 yield self._training(run)
         for run in self.plan.runs.values():
-            yield self._evaluation(run)
+            if self.config.datasets[run.dataset].test:
+                yield self._evaluation(run)
+
+    def _predictions(self) -> Iterator[Work]:
+        for dataset in queries.photo_datasets(self.config):
+            photos = self._note(photos_of(self.config, dataset))
+            for run in queries.base_runs(self.plan, dataset):
+                what = f"predict photos of {dataset} by {run.method}"
+                work = replace(self._encode(what, 1, run.clip, photos, True), stage=STAGES[4], size=photos * 1e4)
+                yield Work(STAGES[4], f"recogniser of {run.method} on {dataset}", 1, {}, {"start": 1}, 1e6)
+                yield work
 
     def _training(self, run: Run) -> Work:
         settings, classes = run.settings, len(load_classes(self.config.datasets[run.dataset].classes).names)

@@ -5,9 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from t2ipal.errors import UserError
+from t2ipal.findings import Finding
 from t2ipal.store import read_json, sha256_file
 
 NAME = "manifest.json"
+
+
+def check_path(key: str, path: Path, download: str = "") -> Finding:
+    """Whether the file or folder of a model is there and equals its manifest, if it has one.
+
+    Args:
+        key: the key of the config that names it.
+        path: where it should be.
+        download: row of resources/data_sources.csv to get it from.
+    """
+    if not path.exists():
+        return Finding(key, f"{path}: no such file or folder", missing=True, download=download)
+    try:
+        verify(path)
+    except UserError as error:
+        return Finding(key, str(error), missing=True, download=download)
+    return Finding(key, f"{path}: there")
 
 
 def verify(folder: str | Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from t2ipal.backbones import DEFAULT
 from t2ipal.errors import UserError
 from t2ipal.methods.model_files import read_model
+from t2ipal.metrics.combinations import Combination, Selection, Standardisation
 from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
 from t2ipal.rows.join import read_image_labels
 
@@ -62,12 +63,12 @@ def labels_by_part(scores: Scores, tables: Mapping[str, Any]) -> dict[str, np.nd
     return {part: read_image_labels(paths[part][0], ids).numpy() for part, ids in scores.ids.items()}
 
 
-def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:
+def combined(sources: Sequence[Scores], how: Combination) -> Scores:
     """Scores made from scores.
 
     Args:
         sources: of the runs to combine; the first gives levels and seeds.
-        how: {"kind": "fuse", "weight", "norm"} of two, {"kind": "sparc"} or {"kind": "novel", "classes"} of one.
+        how: a fusion of two runs, a standardisation or a selection of one.
 
     Raises:
         UserError: the runs differ in images, classes or seeds.
@@ -75,19 +76,17 @@ def combined(sources: Sequence[Scores], how: Mapping[str, Any]) -> Scores:
     from t2ipal.metrics.score_fusion import fuse, standardise
 
     first = sources[0]
-    if how["kind"] == "novel":
-        columns = [first.classes.index(name) for name in how["classes"]]
+    if isinstance(how, Selection):
+        columns = [first.classes.index(name) for name in how.classes]
         values = {part: scores[..., columns] for part, scores in first.values.items()}
-        return replace(first, classes=tuple(how["classes"]), values=values)
-    if how["kind"] == "sparc":
+        return replace(first, classes=how.classes, values=values)
+    if isinstance(how, Standardisation):
         return replace(first, values={part: standardise(scores) for part, scores in first.values.items()})
     members = max((source.members for source in sources), key=len)
     base, partner = (align(source, members, "fusion") for source in sources)
     if (base.classes, base.ids) != (partner.classes, partner.ids):
         raise UserError("fusion: the two runs differ in images or classes; expected scores of the same")
-    values = {
-        part: fuse(partner.values[part], scores, how["weight"], how["norm"]) for part, scores in base.values.items()
-    }
+    values = {part: fuse(partner.values[part], scores, how.weight, how.norm) for part, scores in base.values.items()}
     return replace(base, values=values)
 
 

@@ -168,8 +168,8 @@ def claims_runs(config: Config, plan: Plan) -> list[Run]:
 
 def levels_runs(config: Config, plan: Plan, protocol: str, dataset: str) -> list[Run]:
     """The runs of the block of a protocol's table that is one data set's."""
-    rows = _levels_block(config, plan, protocol, dataset).rows
-    return [plan.runs[key] for key in dict.fromkeys(cell.run for row in rows for cell in row.cells.values())]
+    cells = _levels_block(config, plan, protocol, dataset).cells
+    return [plan.runs[key] for key in dict.fromkeys(cell.run for cell in cells)]
 
 
 # Protocols and searches

@@ -12,6 +12,8 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from t2ipal import methods
 from t2ipal.classes import load_classes
 from t2ipal.config import Config
@@ -19,6 +21,7 @@ from t2ipal.config.schema import Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.methods.prompt_learning import PromptSettings
 from t2ipal.names import key as name_key
+from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation
 from t2ipal.plan.specs import RunKey
 from t2ipal.protocols import PROTOCOLS
 from t2ipal.protocols.novel import sample_novel_classes
@@ -49,7 +52,7 @@ class Run:
         protocol: which labels are known: "" (all), "partial", "few_shot" or "novel".
         levels: percent of known labels, or shots; (0,) without a protocol.
         sources: the runs whose scores this one combines; empty for one that trains.
-        combine: how: {"kind": "fuse" | "sparc" | "novel", ...}.
+        combine: how; None for one that trains.
     """
 
     dataset: str
@@ -65,7 +68,7 @@ class Run:
     protocol: str = ""
     levels: tuple[int, ...] = (0,)
     sources: tuple[RunKey, ...] = ()
-    combine: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    combine: Combination | None = None
 
     @property
     def key(self) -> RunKey:
@@ -100,17 +103,26 @@ def settings_of(
     """The validated settings of a method: its defaults, `training`, `settings`, those of a data set, `override`.
 
     `training` is not for methods with a schedule of their own.
+
+    Raises:
+        UserError: one line for the first setting that is unknown or out of range; it names the block that has it.
     """
     model = method_of(name).Settings
     shared = {} if method_of(name).own_schedule else config.training
-    shared = {key: value for key, value in shared.items() if key in model.model_fields}
-    own = config.settings.get(name, {})
-    validated(model, own, f"settings.{name}")
-    if dataset and name in config.datasets[dataset].settings:
-        here = config.datasets[dataset].settings[name]
-        validated(model, here, f"datasets.{dataset}.settings.{name}")
-        own = {**own, **here}
-    return validated(model, {**shared, **own, **(override or {})}, prefix or f"settings.{name}")
+    here = config.datasets[dataset].settings if dataset else {}
+    layers = [
+        ("training", {key: value for key, value in shared.items() if key in model.model_fields}),
+        (f"settings.{name}", config.settings.get(name, {})),
+        (f"datasets.{dataset}.settings.{name}", here.get(name, {})),
+        (prefix or f"settings.{name}", override or {}),
+    ]
+    merged = {key: value for _, layer in layers for key, value in layer.items()}
+    try:
+        return model.model_validate(merged)
+    except ValidationError:
+        for key, layer in layers:
+            validated(model, layer, key)
+        return validated(model, merged, f"settings.{name}")
 
 
 def protocol_datasets(config: Config, protocol: str) -> list[str]:
@@ -144,6 +156,7 @@ class Planner:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.runs: dict[RunKey, Run] = {}
+        self._base_settings: dict[tuple[str, str], Any] = {}
 
     def run(
         self,
@@ -169,15 +182,16 @@ class Planner:
         Raises:
             UserError: an unknown setting or model, or data that the method needs and the data set has not.
         """
-        base = settings_of(self.config, method, dataset=dataset)
+        base = self._base(dataset, method)
         for key in changes or {}:
             if key not in type(base).model_fields:
                 raise unknown(asked_by, key, type(base).model_fields, f"setting of {method}")
-        settings = settings_of(self.config, method, changes, asked_by, dataset)
+        settings = settings_of(self.config, method, changes, asked_by, dataset) if changes else base
         changed = {key: value for key, value in (changes or {}).items() if getattr(settings, key) != getattr(base, key)}
         kinds = method_of(method).kinds(settings)
-        used = self._used(dataset, kinds, use, asked_by)
-        plain = self._used(dataset, kinds, None, asked_by)
+        used = plain = self._used(dataset, kinds, UseInstead(), asked_by)
+        if use is not None and use != UseInstead():
+            used = self._used(dataset, kinds, use, asked_by)
         named = {key: value for key, value in used.items() if value != plain[key]}
         all_levels = tuple(getattr(self.config, protocol).levels) if protocol else (0,)
         if levels is not None and not set(levels) <= set(all_levels):
@@ -217,16 +231,15 @@ class Planner:
 
     def fused(self, base: Run, partner: Run, fuse: Fuse) -> Run:
         """Scores of `base` and `partner`, both on one scale, added by weight."""
-        combine = {"kind": "fuse", "weight": fuse.weight, "norm": fuse.norm}
-        return self._combined(base, partner.method, [base, partner], combine)
+        return self._combined(base, partner.method, [base, partner], Fusion(fuse.weight, fuse.norm))
 
     def standardised(self, run: Run) -> Run:
         """SPARC's normalisation of a run's scores."""
-        return self._combined(run, "sparc", [run], {"kind": "sparc"})
+        return self._combined(run, "sparc", [run], Standardisation())
 
     def novel(self, run: Run) -> Run:
         """The scores of a run for the novel classes alone."""
-        return self._combined(run, "novel", [run], {"kind": "novel", "classes": list(self.novel_names(run.dataset))})
+        return self._combined(run, "novel", [run], Selection(self.novel_names(run.dataset)))
 
     def novel_names(self, dataset: str) -> tuple[str, ...]:
         """The novel classes of a data set, in the order of its class list.
@@ -250,14 +263,20 @@ class Planner:
         chosen = {name_key(name) for name in wanted}
         return tuple(name for name in names if name_key(name) in chosen)
 
-    def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Mapping[str, Any]) -> Run:
+    def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Combination) -> Run:
         run = {**vars(base), "method": f"{base.method}+{what}", "kinds": frozenset(), "samples": 0, "settings": {}}
         run |= {"seeds": max((source.seeds for source in sources), key=len)}
         return self._add(Run(**{**run, "sources": tuple(source.key for source in sources), "combine": combine}))
 
-    def _used(self, dataset: str, kinds: frozenset[str], use: UseInstead | None, asked_by: str) -> dict[str, Any]:
+    def _base(self, dataset: str, method: str) -> Any:
+        """The settings of a method's base run on a data set, validated once."""
+        if (dataset, method) not in self._base_settings:
+            self._base_settings[dataset, method] = settings_of(self.config, method, dataset=dataset)
+        return self._base_settings[dataset, method]
+
+    def _used(self, dataset: str, kinds: frozenset[str], use: UseInstead, asked_by: str) -> dict[str, Any]:
         """Pool and models of a run; what a run does not use stays the config's, so that it is no other run."""
-        config, use = self.config, use or UseInstead()
+        config = self.config
         for key, known in (("text_to_image", config.text_to_image), ("clip", config.clip), ("pool", config.pools)):
             if getattr(use, key) is not None and getattr(use, key) not in known:
                 raise unknown(f"{asked_by}.use.{key}", getattr(use, key), known, key.replace("_", "-"))

@@ -150,14 +150,19 @@ class BlockSpec(Spec):
     beyond: tuple[BeyondSpec, ...] = ()
 
     @property
+    def cells(self) -> tuple[CellSpec, ...]:
+        """The cells of its rows."""
+        return tuple(cell for row in self.rows for cell in row.cells.values())
+
+    @property
     def dataset(self) -> str:
         """The data set of its runs, if the block is one data set's."""
-        return next(cell.run[0] for row in self.rows for cell in row.cells.values())
+        return self.cells[0].run[0]
 
     @property
     def metric(self) -> str:
         """The metric of its cells, if the block has one."""
-        return next(cell.metric for row in self.rows for cell in row.cells.values())
+        return self.cells[0].metric
 
 
 class TableSpec(Spec):
@@ -190,8 +195,8 @@ class TableSpec(Spec):
 
     @property
     def cells(self) -> tuple[CellSpec, ...]:
-        """The cells of all rows."""
-        return tuple(cell for row in self.rows for cell in row.cells.values())
+        """The cells of all blocks."""
+        return tuple(cell for block in self.blocks for cell in block.cells)
 
     @property
     def metrics(self) -> tuple[str, ...]:

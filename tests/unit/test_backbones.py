@@ -354,13 +354,13 @@ def test_what_is_known_without_loading(letters: ImageTextEncoder, tmp_path: Path
     assert backbones.location(f"letters:{path}") == path
     assert backbones.files("letters:a") == ()
     assert backbones.files(f"letters:{path}") == (path,)
-    assert backbones.check(f"letters:{path}").missing
+    assert backbones.check("k", f"letters:{path}").missing
     path.write_text("")
-    assert backbones.check(f"letters:{path}").text == f"{path}: there"
+    assert backbones.check("k", f"letters:{path}").text == f"{path}: there"
     (tmp_path / "manifest.json").write_text('{"files": {"m.letters": {"sha256": "0"}}}')
     assert backbones.files(f"letters:{path}") == (tmp_path / "manifest.json",)
-    assert "sha256" in backbones.check(f"letters:{path}").text
-    assert not backbones.check("letters:a").missing
+    assert "sha256" in backbones.check("k", f"letters:{path}").text
+    assert not backbones.check("k", "letters:a").missing
     about = backbones.describe("letters:a")
     assert (about.gflops_at(64), about.cells_at(64)) == (2.0, 16)
     assert backbones.module_of("letters:a") == __name__
@@ -368,7 +368,7 @@ def test_what_is_known_without_loading(letters: ImageTextEncoder, tmp_path: Path
     assert backbones.named("openai", "a.pt") == "a.pt"
     assert backbones.named("letters", "a.pt") == "letters:a.pt"
     assert [backbones.location(name) for name in ("RN101", "ViT-L/14@336px", "RN1001")] == [None] * 3
-    assert backbones.check("RN1001").missing
+    assert backbones.check("k", "RN1001").missing
     assert backbones.files("a/b/c") == (Path("a/b/c"),)
 
 

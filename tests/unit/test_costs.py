@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -226,3 +227,35 @@ def test_a_cap_counts_for_every_source() -> None:
     free = kept_of(load_config(default()), "micro", "micro", "none", Path("nowhere"))
     assert free.items == round(config.pools["micro"].size * 0.958)
     assert free.how == "micro: 95.8% name a class, as in the default run"
+
+
+def own_overlay(folder: Path, classes: int = 2) -> Config:
+    """config/own_data.yaml with a class list and two photos in a folder."""
+    (folder / "classes.txt").write_text("".join(f"thing {number}\n" for number in range(classes)))
+    (folder / "photos").mkdir()
+    for name in "ab":
+        (folder / f"photos/{name}.jpg").write_bytes(b"x")
+    data = merged(default(), yaml.safe_load((ROOT / "config/own_data.yaml").read_text(encoding="utf-8")))
+    mine = data["datasets"]["mine"]
+    mine["classes"], mine["photos"]["path"] = str(folder / "classes.txt"), str(folder / "photos")
+    return load_config(data)
+
+
+def test_own_photos_without_labels_have_a_page(tmp_path: Path) -> None:
+    """No test images: nothing is evaluated, and the photos are predicted."""
+    config = own_overlay(tmp_path)
+    work = workload(config)
+    works = {part.what: part for part in work.all()}
+    assert works["predict photos of mine by t2i_pal"].on_cpu["read_photograph"] == 2
+    assert "test images of mine" not in " ".join(works)
+    assert not any(part.what == "t2i_pal on mine" for part in work.all() if part.stage == "evaluation")
+    page = cost_page(config.name, work.all(), work.assumed, UNITS, Machine(None, 1, 2))
+    assert "evaluation" in page
+
+
+def test_2000_classes_are_planned_in_seconds(tmp_path: Path) -> None:
+    config = own_overlay(tmp_path, 2000)
+    started = process_time()
+    work = workload(config)
+    cost_page(config.name, work.all(), work.assumed, UNITS, Machine("H100", 1, 8))
+    assert process_time() - started < 2

@@ -32,7 +32,7 @@ USES = {
         import torch
         from t2ipal import backbones
         from t2ipal.models.prompts import PromptEncoder
-        assert not backbones.check("hashed:16").missing
+        assert not backbones.check("k", "hashed:16").missing
         backbone = backbones.load_backbone("hashed:16")
         pooled, local = backbone.text_dense(*backbone.tokenize(["a dog", "a cat"]))
         assert (pooled.shape, local.shape) == ((2, 16), (2, 32, 16))

@@ -14,6 +14,7 @@ from t2ipal.methods.base import Method
 from t2ipal.methods.model_files import write_model
 from t2ipal.metrics import measure
 from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
+from t2ipal.metrics.combinations import Fusion, Selection, Standardisation
 from t2ipal.metrics.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
 from t2ipal.metrics.original import voc2012_average_precision
 from t2ipal.metrics.registry import METRICS
@@ -135,14 +136,14 @@ def test_labels_are_found_by_image(tmp_path: Path, as_list: bool) -> None:
 
 def test_novel_classes_are_a_choice_of_columns() -> None:
     made = scores(labels())
-    found = measure.combined([made], {"kind": "novel", "classes": ["d", "a"]})
+    found = measure.combined([made], Selection(("d", "a")))
     assert (found.members, found.ids, found.classes) == (made.members, made.ids, ("d", "a"))
     assert all(np.array_equal(found.values[part], made.values[part][:, :, [3, 0]]) for part in made.values)
 
 
 def test_sparc_standardises_each_part() -> None:
     made = scores(labels())
-    found = measure.combined([made], {"kind": "sparc"})
+    found = measure.combined([made], Standardisation())
     assert (found.members, found.ids, found.classes) == (made.members, made.ids, made.classes)
     assert all(np.array_equal(found.values[part], standardise(made.values[part])) for part in made.values)
 
@@ -151,12 +152,12 @@ def test_sparc_standardises_each_part() -> None:
 def test_a_fusion_weighs_the_first_run(weight: float) -> None:
     truth = labels()
     base, partner = scores(truth), scores(truth, ((0, 1),), seed=2)
-    found = measure.combined([base, partner], {"kind": "fuse", "weight": weight, "norm": "zscore"})
+    found = measure.combined([base, partner], Fusion(weight, "zscore"))
     assert (found.members, found.ids, found.classes) == (base.members, base.ids, base.classes)
     for part in truth:
         repeated = partner.values[part][[0, 0, 0]]
         np.testing.assert_array_equal(found.values[part], fuse(repeated, base.values[part], weight, "zscore"))
-    turned = measure.combined([partner, base], {"kind": "fuse", "weight": weight, "norm": "zscore"})
+    turned = measure.combined([partner, base], Fusion(weight, "zscore"))
     assert turned.members == base.members  # those of the run that has more
 
 
@@ -167,7 +168,7 @@ def test_runs_on_other_images_or_classes_are_not_fused(change: str) -> None:
     if change == "ids":
         partner = Scores(base.members, CLASSES, {part: ids[::-1] for part, ids in base.ids.items()}, base.values)
     with pytest.raises(UserError, match=r"^fusion: the two runs differ in images or classes; expected scores of the"):
-        measure.combined([base, partner], {"kind": "fuse", "weight": 0.5, "norm": "zscore"})
+        measure.combined([base, partner], Fusion(0.5, "zscore"))
 
 
 class Marked(Method):

@@ -9,6 +9,7 @@ from configs import default
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
+from t2ipal.metrics.combinations import Selection
 from t2ipal.plan import queries
 from t2ipal.plan.make import Plan, make_plan
 from t2ipal.plan.specs import RowSpec
@@ -207,7 +208,7 @@ def test_combined_runs_read_the_scores_of_others() -> None:
     fused = plan.runs["micro", "dualcoop+t2i_pal", "partial"]
     assert fused.sources == (("micro", "dualcoop", "partial"), ("micro", "t2i_pal", "base"))
     assert (fused.levels, fused.kinds) == (tuple(range(10, 100, 10)), frozenset())
-    assert plan.runs["micro", "tai_dpt+novel", "base"].combine["classes"] == list(plan.novel["micro"])
+    assert plan.runs["micro", "tai_dpt+novel", "base"].combine == Selection(plan.novel["micro"])
     assert plan.runs["micro", "zsclip+sparc", "base"].sources == (("micro", "zsclip", "base"),)
 
 

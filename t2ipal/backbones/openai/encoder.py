@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from t2ipal.backbones.base import Description, ImageTextEncoder, Presence
+from t2ipal.backbones.base import Description, ImageTextEncoder
 from t2ipal.backbones.openai.variants import (
     CACHE,
     CELL,
@@ -18,6 +19,7 @@ from t2ipal.backbones.openai.variants import (
     file_name,
     named_as,
 )
+from t2ipal.findings import Finding
 from t2ipal.store import sha256_file
 
 if TYPE_CHECKING:
@@ -84,21 +86,20 @@ class OpenAIEncoder(ImageTextEncoder):
         return path if path.exists() or (model not in VARIANTS and (path.suffix or model.count("/") > 1)) else None
 
     @classmethod
-    def check(cls, model: str) -> Presence:
+    def check(cls, key: str, model: str) -> Finding:
         """As for every kind; a name is looked for in the cache folder of OpenAI's package."""
         if cls.location(model) is not None:
-            presence = super().check(model)
-            return Presence(presence.text, presence.missing, SOURCE)
+            return replace(super().check(key, model), download=SOURCE)
         if model not in VARIANTS:
             text = f"{model}: no model of OpenAI's; expected a file, or one of {', '.join(VARIANTS)}"
-            return Presence(text, missing=True, source=SOURCE)
+            return Finding(key, text, missing=True, download=SOURCE)
         path = CACHE.expanduser() / file_name(model)
         if not path.exists():
             text = f"without a network, fetch {address(model)} elsewhere and place it at {path}"
-            return Presence(f"{model}: fetched when it is needed; {text}", source=SOURCE)
+            return Finding(key, f"{model}: fetched when it is needed; {text}", download=SOURCE)
         whole = sha256_file(path) == SHA256[model]
         text = "sha256 as published" if whole else "but its sha256 is not the published one: remove it"
-        return Presence(f"{model}: {path}, {text}", source=SOURCE)
+        return Finding(key, f"{model}: {path}, {text}", download=SOURCE)
 
     @classmethod
     def describe(cls, model: str) -> Description:
