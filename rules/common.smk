@@ -15,6 +15,7 @@ from pathlib import Path
 from t2ipal import backbones
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
+from t2ipal.config.command_line import with_entries
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, model_files
 from t2ipal.listings import state_of
@@ -33,10 +34,10 @@ from t2ipal.runtime.workflow_run import begin_run
 from t2ipal.validation import located
 
 ROOT = str(workflow.basedir)
-ALIVE = begin_run(ROOT, workflow.is_main_process, workflow.output_settings.dryrun)
 
 try:
-    CONFIG = load_config(config)
+    ALIVE = begin_run(ROOT, workflow.is_main_process, workflow.output_settings.dryrun)
+    CONFIG = load_config(with_entries(config, workflow.config_settings.config_args))
     PLAN = make_plan(CONFIG)
     RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
 except UserError as error:

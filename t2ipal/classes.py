@@ -23,6 +23,7 @@ from t2ipal import names as spelling
 from t2ipal.errors import UserError
 from t2ipal.plurals import singulars
 from t2ipal.resource_files import resource
+from t2ipal.yaml_files import read_yaml
 
 FOLDER = resource("classes")
 SHIPPED = ("voc2007", "coco", "nuswide")
@@ -214,12 +215,7 @@ def _known_words() -> dict[str, ClassEntry]:
 
 
 def _from_yaml(path: Path) -> tuple[ClassEntry, ...]:
-    import yaml
-
-    try:
-        content = yaml.load(_read(path), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or list(content) != ["classes"] or not isinstance(content["classes"], list):
         raise UserError(f"{path}: expected one key, `classes`, with a list of classes")
     items = content["classes"]

@@ -30,8 +30,6 @@ def load_config(data: Mapping[str, Any]) -> Config:
     for ablation in (data.get("ablations") or {}).values():
         if isinstance(ablation, dict) and "rows" in ablation:
             ablation["rows"] = _without_dropped(ablation["rows"])
-    if isinstance(data.get("machine"), Mapping):
-        data["machine"] = {key: _from_command_line(value) for key, value in data["machine"].items()}
     config = validated(Config, data, "")
     check_references(config)
     return config
@@ -52,11 +50,4 @@ def _numbers(value: Any) -> Any:
         return [_numbers(item) for item in value]
     if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         return float(value)
-    return value
-
-
-def _from_command_line(value: Any) -> Any:
-    """What `--config 'machine={gpus: 4}'` means: Snakemake leaves numbers and null in a mapping as text."""
-    if isinstance(value, str):
-        return int(value) if value.isdecimal() else None if value == "null" else value
     return value

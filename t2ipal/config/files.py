@@ -1,4 +1,4 @@
-"""Reading the files that make up a config, as Snakemake does: each is laid over the ones before."""
+"""Config files: each is merged over those before it, as Snakemake does."""
 
 from __future__ import annotations
 
@@ -7,35 +7,43 @@ from pathlib import Path
 from typing import Any
 
 from t2ipal.errors import UserError
+from t2ipal.yaml_files import read_yaml
 
 
 def read_configs(paths: Iterable[Path]) -> dict[str, Any]:
     """Merge config files, mapping by mapping; the mapping is for `load_config`.
 
     Raises:
-        UserError: a file is missing or is no mapping in YAML.
+        UserError: as `read_config`.
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        merged = _over(merged, _read(path))
+        merged = merge(merged, read_config(path))
     return merged
 
 
-def _read(path: Path) -> dict[str, Any]:
-    import yaml
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping of one config file.
 
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())} (expected a config file in YAML)") from error
+    Raises:
+        UserError: the file is missing, unreadable, empty, not UTF-8, not YAML, no mapping, or has a key twice.
+    """
+    data = read_yaml(path)
+    if data is None:
+        raise UserError(f"{path}: empty (expected keys and their values, such as name: mine)")
     if not isinstance(data, dict):
-        raise UserError(f"{path}: found {type(data).__name__} (expected a mapping of keys)")
+        kind = "a list" if isinstance(data, list) else repr(data)
+        raise UserError(f"{path}: found {kind} (expected keys and their values, such as name: mine)")
+    for key in data:
+        if not isinstance(key, str):
+            raise UserError(f"{path}: found {key!r} as a key (expected text)")
     return data
 
 
-def _over(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """`overlay` over `base`: mappings are merged, any other value is replaced."""
     both = {
-        key: _over(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        key: merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
         for key, value in overlay.items()
     }
     return {**base, **both}

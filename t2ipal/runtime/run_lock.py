@@ -11,6 +11,7 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
+from t2ipal.errors import UserError
 from t2ipal.runtime.file_lock import try_lock
 
 
@@ -19,9 +20,16 @@ def share_folder(folder: str | Path = ".snakemake") -> IO[str]:
 
     If no other process holds a share, the owner of any lock is dead: the locks are removed. On a file system without
     locks they stay: `snakemake --unlock`.
+
+    Raises:
+        UserError: nothing can be written there, as in a checkout that is read-only.
     """
-    Path(folder).mkdir(exist_ok=True)
-    share = open(Path(folder, "alive"), "w")  # noqa: SIM115 (it lives as long as the process)
+    try:
+        Path(folder).mkdir(exist_ok=True)
+        share = open(Path(folder, "alive"), "w")  # noqa: SIM115 (it lives as long as the process)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UserError(f"{Path(folder).absolute()}: {why} (expected a checkout of one's own: copy it)") from error
     if try_lock(share):
         for lock in Path(folder, "locks").glob("*.lock"):
             lock.unlink(missing_ok=True)

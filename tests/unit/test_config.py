@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from configs import merged
 
 from t2ipal.config import load_config
+from t2ipal.config.command_line import with_entries
 from t2ipal.config.json_schema import json_schema
 from t2ipal.errors import UserError
 from t2ipal.plan.make import make_plan
@@ -235,10 +237,17 @@ def test_what_is_for_some_data_sets_alone_names_its_key(
         assert part in line
 
 
-def test_a_machine_may_come_from_the_command_line(default: dict) -> None:
-    found = load_config(changed(default, "machine", {"gpu": "H100", "gpus": "4", "cores": "32"})).machine
-    assert (found.gpu, found.gpus, found.cores) == ("H100", 4, 32)
-    assert load_config(changed(default, "machine", {"gpu": "null", "gpus": 1})).machine.gpu is None
+def test_values_of_the_command_line_are_yaml(default: dict) -> None:
+    """Snakemake leaves numbers and null inside lists and mappings as text."""
+    text = {"seeds": ["7", "8"], "machine": {"gpu": "null", "gpus": "4", "cores": "32"}, "novel": "null"}
+    entries = ["seeds=[7,8]", "machine={gpu: null, gpus: 4, cores: 32}", "novel=null", "use={clip: small}"]
+    config = load_config(with_entries(merged(default, text), entries))
+    assert config.seeds == [7, 8]
+    assert (config.machine.gpu, config.machine.gpus, config.machine.cores) == (None, 4, 32)
+    assert (config.novel, config.use.clip, config.use.text_to_image) == (None, "small", "micro")
+    nested = load_config(with_entries(default, ["settings={t2i_pal: {gamma: 0.4}}", "name=2026-01-01"]))
+    assert (nested.settings["t2i_pal"], nested.settings["comc"]["epochs"]) == ({"gamma": 0.4}, 20)
+    assert nested.name == "2026-01-01"
 
 
 def test_a_metric_with_a_threshold_asks_for_validation_images(default: dict) -> None:
