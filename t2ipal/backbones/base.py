@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from t2ipal.errors import UserError
-from t2ipal.listings import files_of
-from t2ipal.names import spoken
 from t2ipal.findings import Finding
 from t2ipal.images.manifest import check_path
+from t2ipal.listings import files_of
+from t2ipal.names import spoken
 
 if TYPE_CHECKING:
     import torch

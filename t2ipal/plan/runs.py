@@ -20,8 +20,8 @@ from t2ipal.config import Config
 from t2ipal.config.schema import Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.methods.prompt_learning import PromptSettings
-from t2ipal.names import key as name_key
 from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation
+from t2ipal.names import key as name_key
 from t2ipal.plan.specs import RunKey
 from t2ipal.protocols import PROTOCOLS
 from t2ipal.protocols.novel import sample_novel_classes
