@@ -194,7 +194,10 @@ def _known_entry(name: str, keys: Collection[str]) -> ClassEntry:
     """A class with the words that a shipped list has for it; `keys` are those of all classes of its list."""
     known = _known_words()
     own = spelling.key(name)
-    entry = next((known[key] for key in (own, *map(spelling.key, singulars(name))) if key in known), ClassEntry(name))
+    possible = (known[key] for key in (own, *map(spelling.key, singulars(name))) if key in known)
+    # "people" has the words of person, unless the list has both
+    fitting = (entry for entry in possible if (key := spelling.key(entry.name)) == own or key not in keys)
+    entry = next(fitting, ClassEntry(name))
     # a synonym that is a class of its own here means that class
     synonyms = tuple(word for word in entry.synonyms if (key := spelling.key(word)) == own or key not in keys)
     unknown = tuple(word for word in entry.unknown if spelling.key(word) not in keys)

@@ -25,6 +25,8 @@ _SEPARATORS = re.compile("[\\s_\u2010-\u2015\u2212-]+")
 """Spaces, `_`, hyphens and dashes."""
 _JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]")
 """Parts of letters and of emoji that are not seen by themselves."""
+_SEEN = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"})
+"""Unicode's categories of letters, numbers and other symbols, such as emoji."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 _NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
@@ -66,26 +68,37 @@ def checked(name: str, where: str) -> str:
     Raises:
         UserError: the name is empty or punctuation alone, too long, or not to be shown.
     """
-    text = unicodedata.normalize("NFC", name.strip())
-    problem = problem_of(text)
-    if not problem and not any(_is_seen(character) for character in text):
-        problem = "has no letter, digit or symbol (expected a name)"
-    if not problem and len(text) > LONGEST:
-        problem = f"has {len(text):,} characters (expected at most {LONGEST}: it is part of a prompt)"
-    if problem:
-        raise UserError(f"{where}: name {_short(text)} {problem}")
+    try:
+        text = title(name)
+        if len(text) > LONGEST:
+            raise ValueError(f"has {len(text):,} characters (expected at most {LONGEST}: it is part of a prompt)")
+    except ValueError as error:
+        raise UserError(f"{where}: name {_short(name.strip())} {error}") from None
     return " ".join(text.split())
 
 
 def title(text: str) -> str:
-    """A title or another text of the config that pages show, in composed form (NFC), without spaces around it.
+    """A name that pages show, such as a title of the config, in composed form (NFC), without spaces around it.
+
+    Raises:
+        ValueError: it is empty or punctuation alone, or not to be shown.
+    """
+    text = shown(text)
+    if not any(unicodedata.category(character) in _SEEN for character in text):
+        raise ValueError("has no letter, digit or symbol (expected a name)")
+    return text
+
+
+def shown(text: str) -> str:
+    """Text that pages show, in composed form (NFC), without spaces around it.
 
     Raises:
         ValueError: it is not to be shown.
     """
-    if problem := problem_of(text.strip()):
+    text = unicodedata.normalize("NFC", text.strip())
+    if problem := problem_of(text):
         raise ValueError(problem)
-    return unicodedata.normalize("NFC", text.strip())
+    return text
 
 
 def twins(names: Iterable[str]) -> tuple[str, str] | None:
@@ -127,11 +140,6 @@ def cell(text: str) -> str:
 def cells(row: Sequence[Any]) -> list[Any]:
     """A row for a CSV file that people open: `cell` of each text."""
     return [cell(value) if isinstance(value, str) else value for value in row]
-
-
-def _is_seen(character: str) -> bool:
-    kind = unicodedata.category(character)
-    return kind[0] in "LN" or kind == "So"
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from t2ipal.images.settings import GenerationSettings
 from t2ipal.metrics.registry import DEFAULT
-from t2ipal.names import title
+from t2ipal.names import shown, title
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
 from t2ipal.validation import Count, DataPath, Name, Part, Percent
@@ -16,7 +16,9 @@ from t2ipal.validation import Count, DataPath, Name, Part, Percent
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
 Title = Annotated[str, AfterValidator(title)]
-"""Text that tables, figures and pages show."""
+"""A name that tables, figures and pages show."""
+Shown = Annotated[str, AfterValidator(shown)]
+"""Other text that they show; it may be empty."""
 
 Captions = union_of(CAPTION_SOURCES)
 Images = union_of(IMAGE_SOURCES)
@@ -160,7 +162,7 @@ class Variation(Part):
     use: UseInstead = Field(UseInstead(), description="models or captions that differ from those of `use`")
     scores: Literal["own", "sparc"] = Field("own", description="'sparc': standardised as SPARC does")
     labels: Percent | None = Field(None, description="percent of known labels, for a method of `partial`")
-    group: Title = Field("", description="heading above the rows of one group")
+    group: Shown = Field("", description="heading above the rows of one group")
     against: list[str] = Field([], description="rows of the same table whose difference to this one is shown")
     paper: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(
         None, description="[method, setting] of the paper's value in resources/paper_results.csv"
@@ -177,7 +179,7 @@ class Ablation(Part):
     metrics: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="the metrics that it shows; null: those of all tables"
     )
-    notes: list[Title] = Field([], description="sentences below the table")
+    notes: list[Shown] = Field([], description="sentences below the table")
 
 
 class Machine(Part):

@@ -67,6 +67,7 @@ def test_shipped_lists_have_no_twins() -> None:
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"datasets": {"micro": {"title": SCRIPT}}}, r"config: datasets.micro.title: .*angle brackets"),
+    ({"datasets": {"micro": {"title": " "}}}, r"config: datasets.micro.title: .*no letter"),
     ({"datasets": {"micro": {"title": "a\nb"}}}, r"config: datasets.micro.title: .*U\+000A"),
     ({"extra": {"mine": {"method": "zsclip", "title": "a\u202eb"}}}, r"config: extra.mine.title: .*U\+202E"),
     ({"ablations": {"table5": {"notes": ["a<b>"]}}}, r"config: ablations.table5.notes.0: .*angle"),
@@ -204,3 +205,16 @@ def test_novel_classes_are_named_as_people_write_them(tmp_path: Path) -> None:
     path = listed(tmp_path, "golden_retriever\nhot dog\ncat\n")
     change = {"datasets": {"micro": {"classes": str(path)}}, "novel": {"classes": ["Hot-Dog", "golden retriever"]}}
     assert make_plan(load_config(merged(default(), change))).novel["micro"] == ("golden_retriever", "hot dog")
+
+
+def test_a_singular_and_its_plural_may_be_two_classes(tmp_path: Path) -> None:
+    """As in KAIST's pedestrians: person, people."""
+    from t2ipal.sources.reading.class_names import match
+
+    both = load_classes(listed(tmp_path, "person\npeople\n"))
+    assert "woman" in both.classes[0].terms
+    assert both.classes[1].terms == ("people",)
+    assert match(both, ["people", "person"], "labels.csv") == {"people": 1, "person": 0}
+    with pytest.raises(UserError, match="no category for class 'person'"):
+        match(both, ["people"], "labels.csv")
+    assert "woman" in load_classes(listed(tmp_path, "people\ncat\n")).classes[0].terms

@@ -24,12 +24,12 @@ def match(classes: ClassList, categories: Iterable[str], where: str) -> dict[str
         UserError: a class has no category, or two of one name; `where` names the file.
     """
     categories = list(categories)
+    named = {key(entry.name) for entry in classes.classes}
     known, plural = defaultdict(list), defaultdict(list)
     for category in categories:
         known[key(category)].append(category)
-        for form in singulars(category):
+        for form in singulars(category) if key(category) not in named else ():
             plural[key(form)].append(category)
-    named = {key(entry.name) for entry in classes.classes}
     indices: dict[str, int] = {}
     for index, entry in enumerate(classes.classes):
         own = [key(entry.name)]
