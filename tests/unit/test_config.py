@@ -129,6 +129,7 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("extra.odd", {"method": "t2i_pal", "use": {"clip": "smal"}}, ["config: extra.odd.use.clip", "'small'"]),
         ("partial.levels", [10, 101], ["config: partial.levels.1: 101 is not <= 100"]),
         ("partial.levels", [10, 10], ["config: partial.levels: [10, 10] holds one twice"]),
+        ("partial.masks", "mine", ["config: partial.masks: 'mine' is not 'sarb' or 'tai_dpt'"]),
         ("partial.methods", ["tai_dpt"], ["config: partial.methods.0: tai_dpt does not learn from train rows"]),
         ("partial.fuse.base", "ssgl", ["config: partial.fuse.base: unknown method of this table 'ssgl'", "'ssgrl'"]),
         ("partial.fuse.partners", ["coop"], ["config: partial.fuse.partners: unknown method of Table 1 'coop'"]),

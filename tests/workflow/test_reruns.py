@@ -76,6 +76,7 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     ),
     ("ablations.table5.rows.full.title", "Full", {"table": 1, "claims": 1}),
     ("partial.levels", [50, 80], {"protocol": 1, **one_of_table(1, combine=2, runs=2)}),
+    ("partial.masks", "tai_dpt", {"protocol": 1, **one_of_table(1, combine=2, runs=2)}),
     ("partial.methods", ["partial_bce", "dualcoop", "gcn_ml"], one_of_table(1)),
     ("partial.fuse.weight", 0.5, one_of_table(1, combine=2, runs=0)),
     ("few_shot.levels", [1, 2, 4], {"protocol": 1, **one_of_table(1, combine=2)}),
