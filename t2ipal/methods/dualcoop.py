@@ -30,6 +30,9 @@ class Settings(AsymmetricSettings):
     epochs: int = Field(50, ge=1, description="Passes over the labelled images. DualCoOp: 50.")
     batch: int = Field(64, ge=1, description="Images per step. TaI-DPT's DualCoOp: 64, NUS-WIDE 192; official: 32.")
     lr: float = Field(2e-3, gt=0, description="Learning rate after warm-up. TaI-DPT: 2e-3; official: VOC2007 1e-3.")
+    drop_last: bool = Field(
+        True, description="Leave out an epoch's last, smaller batch. TaI-DPT's DualCoOp: yes; official: no."
+    )
     class_specific: bool = Field(
         True, description="A context per class. TaI-DPT: yes; official: not where very few labels are known."
     )

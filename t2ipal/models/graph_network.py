@@ -16,7 +16,7 @@ def propagate(states: Tensor, conditional: Tensor, weights: Mapping[str, Tensor]
     """The states of the classes after `steps` rounds of messages along the graph: [S, C, R, H].
 
     m = [P h, P^T h]; z = sigmoid(W_z m + U_z h), r = sigmoid(W_r m + U_r h), n = tanh(W_n m + U_n (r * h)),
-    h <- (1 - z) h + z n. The official code of SSGRL has U_z in the reset gate too, by a slip.
+    h <- (1 - z) h + z n. Commit b6b4d12 of SSGRL's code has U_z in the reset gate too, by a slip that 816f573 mends.
 
     Args:
         states: h before the first round, [S, C, R, H].
