@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce check test lint format lock clean
+.PHONY: help writable env reproduce check test lint format lock clean
 
 PYTHON ?= python3
 CORES ?= all
@@ -12,7 +12,7 @@ STAMP := .venv/t2ipal-$(shell cat $(LOCK) envs/uv.txt pyproject.toml | cksum | c
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 # A home that is not there, or not ours to write, is no obstacle: caches then live in .venv.
-ifeq ($(shell test -w "$${HOME:-/nonexistent}" && echo yes),)
+ifeq ($(shell test -w "$${HOME:-/nonexistent}" && { [ ! -e "$$HOME/.cache" ] || [ -w "$$HOME/.cache" ]; } && echo yes),)
 export HOME := $(CURDIR)/.venv/home
 endif
 # Python writes and reads UTF-8 whatever the machine's language.
@@ -20,10 +20,13 @@ export PYTHONUTF8 := 1
 # Where compiled modules may not be kept, each of the 180 jobs compiles torch's anew: 4 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
+writable:
+	@[ -w . ] || { echo "error: $(CURDIR): no permission to write (expected a checkout of one's own)" >&2; exit 1; }
+
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-reproduce: $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
+reproduce: writable $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
 	@$(SNAKEMAKE)
 	@results="$$($(BIN)/t2ipal results --folder)"; report="$$results/report.html"; log="$$results/logs/report.log"; part="$$results/.report.part.html"; \
 	if [ ! -s "$$report" ] || [ -n "$$(find "$$results"/{tables,figures,report} report -newer "$$report" -type f -print -quit)" ]; then \
@@ -60,7 +63,7 @@ env: $(STAMP) ## the environment in .venv: the locked and hashed envs/requiremen
 clean: ## remove the results of config.yaml; those of other configs and the environment stay
 	@if [ -x $(BIN)/t2ipal ]; then $(BIN)/t2ipal results --remove; else echo "Nothing removed: make env"; fi
 
-$(STAMP): $(LOCK) envs/uv.txt pyproject.toml
+$(STAMP): $(LOCK) envs/uv.txt pyproject.toml | writable
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: python {sys.version.split()[0]}: expected 3.11 or newer (make PYTHON=/path/to/python3)")'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "error: $(PYTHON) cannot make an environment: expected the module venv (Debian: apt install python3-venv)"; rm -rf .venv; exit 1; }
 	@mkdir -p .venv/home

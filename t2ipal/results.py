@@ -19,8 +19,13 @@ FINISHED = ("logs", "tables/table1.txt", "report/claims.html")
 """What a finished run of a version without marks left."""
 
 
-def results_folder(root: str, name: str) -> str:
+def results_folder(root: str, name: str, to_write: bool = True) -> str:
     """The folder of a config's outputs: `root`, "~" for one's home, and its name.
+
+    Args:
+        root: the config's `results_dir`.
+        name: the config's `name`.
+        to_write: whether something will be written there.
 
     Raises:
         UserError: it is not a folder, or nothing can be written there.
@@ -31,7 +36,7 @@ def results_folder(root: str, name: str) -> str:
         there = there.parent
     if not there.is_dir():
         raise UserError(f"config: results_dir: {there}: not a folder (expected one, or a path where it can be made)")
-    if not os.access(there, os.W_OK | os.X_OK):
+    if to_write and not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"config: results_dir: {there}: no permission to write (expected a folder of one's own)")
     return folder
 

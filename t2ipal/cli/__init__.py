@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from t2ipal.cli import classes, example, predict, results, show
-from t2ipal.cli.frame import framed
 from t2ipal.errors import printable
+from t2ipal.runtime.frame import framed
 from t2ipal.version import VERSION
 
 ABOUT = """\

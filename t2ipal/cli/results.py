@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from t2ipal.results import remove_results, results_folder
 
     config = load_config(read_configs([DEFAULT, *options.configfile]))
-    folder = results_folder(config.results_dir, config.name)
+    folder = results_folder(config.results_dir, config.name, to_write=options.remove)
     if options.remove:
         for path in remove_results(folder):
             print(f"kept {path}: not made by the workflow", file=sys.stderr)

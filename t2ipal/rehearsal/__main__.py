@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from t2ipal.backbones.openai.variants import VARIANTS, file_name
-from t2ipal.errors import UserError
+from t2ipal.runtime.frame import framed
 
 
 def main() -> None:
@@ -18,10 +18,8 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=4, help="captions, and images to generate")
     parser.add_argument("--steps", type=int, default=2, help="solver steps of an image")
     arguments = parser.parse_args()
-    try:
-        write(arguments.out.resolve(), arguments.data.resolve(), arguments.clip, arguments.captions, arguments.steps)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    out, data = arguments.out.resolve(), arguments.data.resolve()
+    sys.exit(framed(lambda: write(out, data, arguments.clip, arguments.captions, arguments.steps)))
 
 
 def write(out: Path, data: Path, variant: str, captions: int, steps: int) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from t2ipal.errors import UserError
 from t2ipal.metrics.evaluate import average_precision
+from t2ipal.runtime.frame import framed
 from t2ipal.store import read_parquet
 from t2ipal.training.train import fit
 
@@ -75,12 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables of searches; the exit code is 1 where a file is missing or is none."""
     parser = argparse.ArgumentParser(prog="python -m t2ipal.training.search", description=table.__doc__)
     parser.add_argument("files", nargs="+", help="results/{name}/search/{clip}/{dataset}/*.parquet")
-    try:
-        print(table(parser.parse_args(arguments).files), end="")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    options = parser.parse_args(arguments)
+    return framed(lambda: print(table(options.files), end=""))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from t2ipal.cli import main
-from t2ipal.cli.frame import framed
 from t2ipal.errors import UserError, printable
+from t2ipal.runtime.frame import framed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,3 +125,26 @@ def test_devices_that_are_not_there(name: str) -> None:
     with pytest.raises(UserError, match=rf"device '{name}': not there .expected auto, cpu"):
         pick_device(name)
     assert pick_device("cpu").type == "cpu"
+
+
+def test_a_workflow_in_a_read_only_checkout_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from t2ipal.runtime import workflow_run
+
+    def fail() -> None:
+        raise OSError(30, "Read-only file system", ".snakemake")
+
+    monkeypatch.setattr(workflow_run, "share_folder", fail)
+    monkeypatch.setattr(workflow_run, "quieten", lambda: None)
+    monkeypatch.setattr(workflow_run, "own_jobs", lambda: None)
+    monkeypatch.setenv("PYTHONPATH", "")
+    with pytest.raises(SystemExit, match=r"error: .*: read-only file system .expected a checkout of one's own"):
+        workflow_run.begin_run(str(ROOT), is_main=True, is_dry=True)
+
+
+def test_other_commands_have_the_frame_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from t2ipal.training.search import main
+
+    (tmp_path / "x.parquet").mkdir()
+    for name in ("x.parquet", "none"):
+        assert main([f"{tmp_path}/{name}"]) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1

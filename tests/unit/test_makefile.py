@@ -129,3 +129,15 @@ def test_clean_without_the_key_removes_the_default_folder_alone(tmp_path: Path) 
     checkout.make("clean", code=2)
     assert "expected a config file in YAML" in checkout.told
     assert (tmp_path / "results/micro").exists()
+
+
+def test_a_read_only_checkout_is_one_line(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, "results")
+    text = (tmp_path / "Makefile").read_text(encoding="utf-8")
+    # root may write everywhere, but not on a disk that is read-only
+    (tmp_path / "Makefile").write_text(text.replace("[ -w . ]", "[ -w /proc/sys/kernel/version ]"), encoding="utf-8")
+    checkout.make("reproduce", code=2)
+    line, end = checkout.told.splitlines()
+    assert line == f"error: {tmp_path}: no permission to write (expected a checkout of one's own)"
+    assert end.startswith("make: ***")
+    assert not (tmp_path / "called").exists()

@@ -28,6 +28,7 @@ def test_a_file_or_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
     with pytest.raises(UserError, match=rf"results_dir: {tmp_path}: no permission to write"):
         results_folder(str(tmp_path / "new"), "micro")
+    assert results_folder(str(tmp_path / "new"), "micro", to_write=False) == f"{tmp_path}/new/micro"
 
 
 def test_only_what_the_workflow_made_is_removed(tmp_path: Path) -> None:

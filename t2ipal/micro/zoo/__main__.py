@@ -119,8 +119,7 @@ def _publish(name: str, result: Result, work: Path, out: Path, size: int) -> Non
     """Copy a stage's files to the zoo and renew its part of the manifest."""
     out.mkdir(parents=True, exist_ok=True)
     if name == "text-to-image":
-        shutil.rmtree(out / name, ignore_errors=True)
-        shutil.copytree(work / name, out / name)
+        shutil.copytree(work / name, out / name, dirs_exist_ok=True)
     elif name in (*ARCHITECTURES, "judge"):  # what the others learned is in the pipeline
         shutil.copy(work / f"{name}.safetensors", out / f"{name}.safetensors")
     path = out / "manifest.json"

@@ -15,13 +15,13 @@ TRACEBACK = "T2IPAL_TRACEBACK"
 """The environment variable that asks for the traceback of an error."""
 
 
-def framed(work: Callable[[], int]) -> int:
+def framed(work: Callable[[], int | None]) -> int:
     """Do the work of a command and return the exit code: 1 after an error, 130 after Ctrl-C."""
     _open_streams()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of libraries, about their own affairs
-            code = work()
+            code = work() or 0
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
