@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.atomic import atomic
-from t2ipal.checksums import CHECKSUMS, checked_metadata, damaged, tensors_sha256, with_checksums
+from t2ipal.checksums import (
+    CHECKSUMS,
+    FOOTER_ENTRY,
+    check_footer,
+    checked_metadata,
+    counted,
+    damaged,
+    seal_footer,
+    tensors_sha256,
+    with_checksums,
+)
 from t2ipal.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,10 +72,8 @@ def existing(path: str | Path, what: str = "file") -> Path:
 
 def write_parquet(table: pa.Table, path: str | Path, *, row_group_size: int | None = None) -> None:
     """Write a whole table."""
-    import pyarrow.parquet as pq
-
-    with atomic(path) as part:
-        pq.write_table(table, part, compression=COMPRESSION, row_group_size=row_group_size)
+    with parquet_writer(path, table.schema) as writer:
+        writer.write_table(table, row_group_size)
 
 
 @contextmanager
@@ -73,8 +81,12 @@ def parquet_writer(path: str | Path, schema: pa.Schema) -> Iterator[Any]:
     """Yield a `pyarrow.parquet.ParquetWriter` for row groups that do not fit in memory together."""
     import pyarrow.parquet as pq
 
-    with atomic(path) as part, pq.ParquetWriter(part, schema, compression=COMPRESSION) as writer:
-        yield writer
+    with atomic(path) as part:
+        with pq.ParquetWriter(part, _plain(schema), compression=COMPRESSION, write_page_checksum=True) as writer:
+            writer.add_key_value_metadata(FOOTER_ENTRY)
+            yield writer
+        if part.is_file():  # what goes into a pipe is gone, and stays without the checksum
+            seal_footer(part)
 
 
 def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -83,34 +95,59 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
     Raises:
         UserError: the file is missing, is not parquet, is damaged, or lacks a column.
     """
-    with open_parquet(path, columns) as file:
-        try:
-            return file.read(columns=list(columns) if columns is not None else None)
-        except OSError as error:
-            raise UserError(f"{path}: damaged parquet file: {error}") from error
+    with open_parquet(path, columns) as file, parquet_errors(path):
+        table = file.read(columns=list(columns) if columns is not None else None)
+        for _ in counted(table.to_batches(), file, path):
+            pass
+        return table.replace_schema_metadata(_plain(table.schema).metadata)
 
 
 @contextmanager
 def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Yield a `pyarrow.parquet.ParquetFile`, checked to hold `columns`.
+    """Yield a `pyarrow.parquet.ParquetFile`, checked to hold `columns`. `read_batches` reads it.
 
     Raises:
         UserError: as `read_parquet`.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     existing(path)
-    try:
+    with parquet_errors(path):
+        check_footer(path)
         # By default a whole file of columns is read ahead: a shard of images is gigabytes.
-        file = pq.ParquetFile(path, pre_buffer=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: damaged or not a parquet file: {error}") from error
+        file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     with file:
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
             raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
         yield file
+
+
+def read_batches(file: Any, path: str | Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """All rows of the `file` of `open_parquet`, at most `rows` in memory together.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with parquet_errors(path):
+        yield from counted(file.iter_batches(columns=list(columns), batch_size=rows), file, path)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema without the metadata that `parquet_writer` adds to a file."""
+    kept = {key: value for key, value in (schema.metadata or {}).items() if key not in FOOTER_ENTRY}
+    return schema.with_metadata(kept or None)
+
+
+@contextmanager
+def parquet_errors(path: str | Path) -> Iterator[None]:
+    """Turn errors of reading a Parquet file into one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: damaged or not a parquet file: {error}") from error
 
 
 def write_tensors(

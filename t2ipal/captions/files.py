@@ -11,7 +11,7 @@ from t2ipal.captions.cap import within_cap
 from t2ipal.captions.labels import ABOVE_CAP, Labelled
 from t2ipal.errors import UserError
 from t2ipal.sources.caption_rows import reject_schema
-from t2ipal.store import open_parquet, parquet_writer, read_parquet, write_parquet
+from t2ipal.store import open_parquet, parquet_writer, read_batches, read_parquet, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,17 +89,14 @@ def _labelled_batches(
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Labelled captions and rejects, a few thousand at a time."""
     total = 0
-    try:
-        for batch in file.iter_batches(batch_size=ROWS, columns=["caption_id", "text"]):
-            ids, texts = (batch.column(name).to_pylist() for name in ("caption_id", "text"))
-            rows = list(zip(ids, texts, labeller.label(texts), strict=True))
-            left = [row for row in rows if row[2].reason]
-            yield _labelled_table([row for row in rows if not row[2].reason]), _reject_table(left)
-            total += len(rows)
-            if on_progress:
-                on_progress(total)
-    except OSError as error:
-        raise UserError(f"{source}: damaged parquet file: {error}") from error
+    for batch in read_batches(file, source, ["caption_id", "text"], ROWS):
+        ids, texts = (batch.column(name).to_pylist() for name in ("caption_id", "text"))
+        rows = list(zip(ids, texts, labeller.label(texts), strict=True))
+        left = [row for row in rows if row[2].reason]
+        yield _labelled_table([row for row in rows if not row[2].reason]), _reject_table(left)
+        total += len(rows)
+        if on_progress:
+            on_progress(total)
 
 
 def _capped(pairs: Iterable[tuple[pa.Table, pa.Table]], cap: int) -> Iterator[tuple[pa.Table, pa.Table]]:

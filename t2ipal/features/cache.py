@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from t2ipal.errors import UserError
 from t2ipal.features.memory import MemoryBudget
-from t2ipal.store import open_parquet
+from t2ipal.store import open_parquet, read_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -209,7 +209,7 @@ class _Source:
                     raise UserError(
                         f"{path}: {key} is {metadata[key][:16]}, expected {first[key][:16]} as in {paths[0]}"
                     )
-                for batch in _batches(file, ("id",), path, ID_ROWS):
+                for batch in read_batches(file, path, ("id",), ID_ROWS):
                     ids += batch.column("id").to_pylist()
         if not ids:
             raise UserError(f"{paths[0]}: no rows; expected {kind} features")
@@ -231,7 +231,7 @@ class _Source:
         start = 0
         for path in self.paths:
             with open_parquet(path) as file:
-                for batch in _batches(file, columns, path, max(1, PART // row_bytes)):
+                for batch in read_batches(file, path, columns, max(1, PART // row_bytes)):
                     yield self.ranks[start : start + batch.num_rows], batch
                     start += batch.num_rows
 
@@ -273,10 +273,3 @@ def _metadata(header: Mapping[bytes, bytes] | None, path: str | Path, kind: str)
         )
     older = {"encoder": "openai", "pad_id": "0"}
     return older | {key: texts[key] for key in (*METADATA, *MORE_METADATA) if key in texts}
-
-
-def _batches(file: Any, columns: Sequence[str], path: str | Path, rows: int) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from file.iter_batches(columns=list(columns), batch_size=rows)
-    except OSError as error:
-        raise UserError(f"{path}: damaged parquet file: {error}") from error

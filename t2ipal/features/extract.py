@@ -15,7 +15,7 @@ from torch import Tensor
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, text_schema
 from t2ipal.images.encode import decode
-from t2ipal.store import open_parquet, parquet_writer
+from t2ipal.store import open_parquet, parquet_writer, read_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +67,7 @@ def extract_images(
         columns = [key, "image", *(["sample"] if with_sample else [])]
         done = 0
         with parquet_writer(target, schema) as writer:
-            for table, pixels in _decoded(_batches(file, columns, batch, source), key, to_input, pool):
+            for table, pixels in _decoded(read_batches(file, source, columns, batch), key, to_input, pool):
                 vectors = encode_images(backbone, torch.stack(pixels))
                 ids = table.column(key).to_pylist()
                 vectors = [_half(value.flatten(1), ids, source) for value in vectors]
@@ -103,7 +103,7 @@ def extract_captions(
     """
     with open_parquet(source, ["caption_id", "text"]) as file:
         rows = file.metadata.num_rows
-        tables = _batches(file, ["caption_id", "text"], batch * TEXT_GROUP, source)
+        tables = read_batches(file, source, ["caption_id", "text"], batch * TEXT_GROUP)
         pairs = (
             zip(*(table.column(name).to_pylist() for name in ("caption_id", "text")), strict=True) for table in tables
         )
@@ -182,13 +182,6 @@ def _id_column(names: Sequence[str], source: str | Path) -> str:
     if len(keys) != 1:
         raise UserError(f"{source}: columns {', '.join(names)}; expected one of caption_id and image_id")
     return keys[0]
-
-
-def _batches(file: Any, columns: list[str], size: int, source: str | Path) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from file.iter_batches(batch_size=size, columns=columns)
-    except OSError as error:
-        raise UserError(f"{source}: damaged parquet file: {error}") from error
 
 
 def _decoded(

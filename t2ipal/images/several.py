@@ -19,7 +19,7 @@ from t2ipal.errors import UserError
 from t2ipal.images.generate import ROW_GROUP, GenerationCounts, Progress, generate_shard
 from t2ipal.images.pipeline import load_pipeline
 from t2ipal.images.settings import GenerationSettings
-from t2ipal.store import open_parquet, parquet_writer
+from t2ipal.store import open_parquet, parquet_writer, read_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,7 +171,7 @@ def _join(parts: Sequence[Path], path: Path, total: int) -> None:
 def _batches(parts: Sequence[Path]) -> Iterator[pa.RecordBatch]:
     for part in parts:
         with open_parquet(part) as file:
-            yield from file.iter_batches(batch_size=ROW_GROUP)
+            yield from read_batches(file, part, file.schema_arrow.names, ROW_GROUP)
 
 
 def _sum(counts: Iterable[GenerationCounts]) -> GenerationCounts:

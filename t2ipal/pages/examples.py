@@ -61,7 +61,7 @@ def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list
 
     ids = pa.array(sorted(wanted))
     rows: list[dict[str, Any]] = []
-    with store.open_parquet(path, columns) as file:
+    with store.open_parquet(path, columns) as file, store.parquet_errors(path):
         for group in range(file.num_row_groups):
             here = pc.is_in(file.read_row_group(group, list(columns[:1]))[columns[0]], ids)
             if pc.any(here).as_py():
