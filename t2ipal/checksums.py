@@ -125,7 +125,7 @@ def damaged(path: str | Path, what: str) -> UserError:
 
 
 def _footer(file: BinaryIO) -> tuple[int, bytes]:
-    """Where the footer of a Parquet file starts, and its bytes with the ending; no bytes where there is none."""
+    """Where the footer of a Parquet file starts, and its bytes with the ending; no bytes if it has none."""
     size = file.seek(0, 2)
     if size < ENDING:
         return size, b""
