@@ -29,7 +29,8 @@ _SEEN = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"})
 """Unicode's categories of letters, numbers and other symbols, such as emoji."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
-_NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
+_HARMLESS = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?|[-+] [\w .-]+")
+"""Numbers, and rows of tables such as "+ TaI-DPT": words alone call nothing."""
 
 
 def key(name: str) -> str:
@@ -134,7 +135,7 @@ def cell(text: str) -> str:
     >>> cell("=1+1"), cell("-0.5"), cell("dog")
     ("'=1+1", '-0.5', 'dog')
     """
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if text.startswith(_FORMULA) and not _HARMLESS.fullmatch(text) else text
 
 
 def cells(row: Sequence[Any]) -> list[Any]:

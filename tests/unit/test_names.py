@@ -100,7 +100,8 @@ def test_nothing_of_the_config_or_a_class_list_can_leave_the_script_that_a_repor
 
 @pytest.mark.parametrize(("text", "shown"), [
     ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("+1+1", "'+1+1"), ("-2+3", "'-2+3"), ("@SUM(A1)", "'@SUM(A1)"),
-    ("-0.5", "-0.5"), ("+3", "+3"), ("-1e-05", "-1e-05"), ("dog", "dog"), ("", ""), ("a=b", "a=b"),
+    ("-0.5", "-0.5"), ("+ T2I-PAL", "+ T2I-PAL"), ("+ cmd|' /C calc'!A0", "'+ cmd|' /C calc'!A0"),
+    ("+3", "+3"), ("-1e-05", "-1e-05"), ("dog", "dog"), ("", ""), ("a=b", "a=b"),
 ])  # fmt: skip
 def test_no_cell_is_a_formula(text: str, shown: str) -> None:
     assert names.cell(text) == shown
