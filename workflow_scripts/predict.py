@@ -14,14 +14,14 @@ def main(snakemake: Any) -> None:
     from t2ipal.prediction.predict import Recogniser
 
     spec, output = snakemake.params.spec, snakemake.output
-    method, paths, counts = snakemake.wildcards.method, find_photos([spec["photos"]]), Counts()
+    method, photos, counts = snakemake.wildcards.method, find_photos([spec["photos"]]), Counts()
     recogniser = Recogniser.load(snakemake.input.model, trust_method="." in method)  # the config names it
     with (
-        Gallery(output.html, recogniser.header, len(paths), spec["top"], spec["title"]) as gallery,
+        Gallery(output.html, recogniser.header, len(photos), spec["top"], spec["title"]) as gallery,
         progress(f"{method} {snakemake.wildcards.dataset}", "photos") as report,
     ):
         predictions = recogniser.predict(
-            paths, workers=snakemake.threads, thumbnails=SIDE, maps=spec["top"], on_progress=report
+            photos, workers=snakemake.threads, thumbnails=SIDE, maps=spec["top"], on_progress=report
         )
         for prediction in written(predictions, recogniser.classes, spec["top"], output.parquet, output.csv):
             counts.add(prediction)

@@ -75,20 +75,20 @@ def run(options: argparse.Namespace) -> int:
     from t2ipal.prediction.photos import find_photos
     from t2ipal.prediction.predict import Recogniser
 
-    paths = find_photos(options.photos)
+    photos = find_photos(options.photos)
     outputs = {f"--{name}": path for name in OUTPUTS if (path := getattr(options, name)) is not None}
-    check_outputs(outputs, [options.model, *filter(None, [options.clip]), *paths])
+    check_outputs(outputs, [options.model, *filter(None, [options.clip]), *(photo.path for photo in photos)])
     recogniser = Recogniser.load(options.model, options.clip, options.device, options.trust_method)
     counts, to_screen = Counts(), not outputs
     how = {"batch": options.batch, "workers": options.workers}
     with ExitStack() as stack:
         gallery = None
         if options.gallery:
-            gallery = stack.enter_context(Gallery(options.gallery, recogniser.header, len(paths), options.top))
+            gallery = stack.enter_context(Gallery(options.gallery, recogniser.header, len(photos), options.top))
             how |= {"thumbnails": SIDE, "maps": options.top}
         bar = stack.enter_context(_bar(options.quiet or to_screen))
-        task = bar.add_task("photos", total=len(paths))
-        predictions = recogniser.predict(paths, on_progress=lambda done, _: bar.update(task, completed=done), **how)
+        task = bar.add_task("photos", total=len(photos))
+        predictions = recogniser.predict(photos, on_progress=lambda done, _: bar.update(task, completed=done), **how)
         for prediction in written(predictions, recogniser.classes, options.top, options.parquet, options.csv):
             counts.add(prediction)
             if gallery:

@@ -67,7 +67,7 @@ def extract_images(
         columns = [key, "image", *(["sample"] if with_sample else [])]
         done = 0
         with parquet_writer(target, schema) as writer:
-            for table, pixels in _decoded(read_batches(file, source, columns, batch), key, to_input, pool):
+            for table, pixels in _decoded(read_batches(file, source, columns, batch), key, to_input, image_size, pool):
                 vectors = encode_images(backbone, torch.stack(pixels))
                 ids = table.column(key).to_pylist()
                 vectors = [_half(value.flatten(1), ids, source) for value in vectors]
@@ -185,13 +185,17 @@ def _id_column(names: Sequence[str], source: str | Path) -> str:
 
 
 def _decoded(
-    tables: Iterator[pa.RecordBatch], key: str, to_input: Callable[[Any], Tensor], pool: ThreadPoolExecutor
+    tables: Iterator[pa.RecordBatch],
+    key: str,
+    to_input: Callable[[Any], Tensor],
+    side: int,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[tuple[pa.RecordBatch, list[Tensor]]]:
     """Each batch with its images as model input; the next batch is decoded meanwhile."""
     waiting: deque[tuple[pa.RecordBatch, list[Future[Tensor]]]] = deque()
     for table in tables:
         rows = zip(table.column(key).to_pylist(), table.column("image").to_pylist(), strict=True)
-        waiting.append((table, [pool.submit(_open, identity, image, to_input) for identity, image in rows]))
+        waiting.append((table, [pool.submit(_open, identity, image, to_input, side) for identity, image in rows]))
         if len(waiting) == 2:
             ready, futures = waiting.popleft()
             yield ready, [future.result() for future in futures]
@@ -199,12 +203,12 @@ def _decoded(
         yield ready, [future.result() for future in futures]
 
 
-def _open(identity: str, image: dict[str, Any], to_input: Callable[[Any], Tensor]) -> Tensor:
+def _open(identity: str, image: dict[str, Any], to_input: Callable[[Any], Tensor], side: int) -> Tensor:
     content = image["bytes"] or image["path"]
     if not content:
         raise UserError(f"image {identity}: neither bytes nor a path; expected one of them")
     try:
-        return to_input(decode(content))
+        return to_input(decode(content, side))
     except UserError as error:
         raise UserError(f"image {identity}: {error}") from error
 

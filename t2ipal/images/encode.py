@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
-from t2ipal.images.upright import upright
+from t2ipal.images.decoding import read_picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,19 +45,15 @@ def shrink(pixels: np.ndarray, shorter: int | None) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def decode(image: bytes | str | Path) -> Image:
-    """Decode file bytes, or the file at a path, fully, to RGB (grey-scale, CMYK and palette images too) and upright.
+def decode(image: bytes | str | Path, side: int | None = None) -> Image:
+    """Decode file bytes, or the file at a path; `side` and the result as `read_picture`.
 
     Raises:
         UserError: not a whole image; the line names the path where there is one.
     """
-    from PIL import Image, UnidentifiedImageError
-
     name = "image bytes" if isinstance(image, bytes) else str(image)
     try:
-        with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
-            return upright(opened.convert("RGB"), opened.getexif())
-    except FileNotFoundError as error:
-        raise UserError(f"{name}: no such image file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{name}: not a whole image: {error}") from error
+        return read_picture(image, side).image
+    except UserError as error:
+        reason = "no such image file" if str(error) == "no such file" else f"not a whole image: {error}"
+        raise UserError(f"{name}: {reason}") from error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,9 +25,18 @@ SIDEWAYS = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
 
-def upright(image: Image, exif: Mapping[int, Any]) -> Image:
-    """`image`, the pixels as a file has them, turned by the file's EXIF data."""
+def orientation_of(image: Image) -> int:
+    """The orientation in the EXIF or XMP data of an open file; 1, upright, if it has none or they are broken."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+        return value if value in TURNS else 1
+    except Exception:  # Pillow's parsers raise whatever broken data lead to; the pixels are good
+        return 1
+
+
+def upright(image: Image, orientation: int) -> Image:
+    """`image`, the pixels as a file has them, turned by its orientation."""
     from PIL import Image as pillow
 
-    turn = TURNS.get(exif.get(ORIENTATION, 1))
+    turn = TURNS.get(orientation)
     return image.transpose(pillow.Transpose[turn]) if turn else image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from t2ipal.errors import UserError
+from t2ipal.images.decoding import read_picture
 
 INK, PALE, LINE = (26, 26, 26), (89, 89, 89), (221, 221, 221)
+SIDE = 256
+"""Pixels of a tile, about: giants are read no larger than is needed for it."""
 GAP = 8
 """Pixels between the parts of a sheet."""
 
@@ -44,13 +46,12 @@ def open_image(image: Mapping[str, Any]) -> Image.Image:
     Raises:
         UserError: neither is there, or it cannot be decoded.
     """
-    source = io.BytesIO(image["bytes"]) if image.get("bytes") else image.get("path")
+    source = image.get("bytes") or image.get("path")
     if source is None:
         raise UserError("image: neither bytes nor a path; expected one of them")
     try:
-        with Image.open(source) as opened:
-            return opened.convert("RGB")
-    except OSError as error:
+        return read_picture(source, SIDE).image
+    except UserError as error:
         raise UserError(f"image {image.get('path') or '(bytes)'}: cannot be read: {error}") from error
 
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2ipal.errors import UserError
+from t2ipal.images.decoding import read_picture
 from t2ipal.prediction.files import prediction_table
-from t2ipal.prediction.photos import Photo, find_photos, read_photo
+from t2ipal.prediction.photos import find_photos
 from t2ipal.prediction.prediction import Prediction, highest
 from t2ipal.prediction.recogniser import Loaded, load_recogniser, mean_scores
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from t2ipal.features.cache import ImageFeatures
+    from t2ipal.sources.reading.folders import Found
 
 THREADS = 64
 """Threads that decode photos at most: more of them only wait for each other."""
@@ -58,7 +60,7 @@ class Recogniser:
 
     def predict(
         self,
-        photos: str | Path | Iterable[str | Path],
+        photos: str | Path | Iterable[str | Path | Found],
         *,
         batch: int | None = None,
         workers: int = 2,
@@ -99,7 +101,7 @@ class Recogniser:
         """The predictions as a table, as the Parquet file has them; `options` as `predict`."""
         return prediction_table(list(self.predict(photos, **options)), self.classes, top)
 
-    def _read(self, paths: Sequence[Path], size: int, workers: int, thumbnails: int) -> Iterator[list[_Read]]:
+    def _read(self, paths: Sequence[Found], size: int, workers: int, thumbnails: int) -> Iterator[list[_Read]]:
         """Groups of photos with `size` readable ones each, in order; photos ahead are read meanwhile."""
         about = self.header["clip"]
         to_input = self.backbone.preprocess(about["image_size"], about["crop"])
@@ -111,8 +113,8 @@ class Recogniser:
             try:
                 todo = iter(paths)
                 while True:
-                    for path in todo:
-                        waiting.append(pool.submit(_open, path, about["image_size"], to_input, thumbnails))
+                    for found in todo:
+                        waiting.append(pool.submit(_open, found, about["image_size"], to_input, thumbnails))
                         if len(waiting) >= size + workers:
                             break
                     if not waiting:
@@ -186,13 +188,15 @@ class _Read:
     thumbnail: Image | None = None
 
 
-def _open(path: Path, side: int, to_input: Callable[[Image], Tensor], thumbnails: int) -> _Read:
+def _open(found: Found, side: int, to_input: Callable[[Image], Tensor], thumbnails: int) -> _Read:
+    if found.problem:
+        return _Read(found.path, found.problem)
     try:
-        photo: Photo = read_photo(path, side)
+        photo = read_picture(found.path, side)
     except UserError as error:
-        return _Read(path, str(error))
+        return _Read(found.path, str(error))
     small = None
     if thumbnails:
         small = photo.image.copy()
         small.thumbnail((thumbnails, thumbnails))
-    return _Read(path, "", to_input(photo.image), photo.width, photo.height, small)
+    return _Read(found.path, "", to_input(photo.image), photo.width, photo.height, small)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.sources.reading.text_files import writable
 from t2ipal.store import write_parquet
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ NOT_SAMPLED = "another caption of its image was sampled"
 NOT_IN_IDS = "not in the list of ids"
 ID_NOT_FOUND = "in the list of ids, but in no split"
 NOT_LISTED = "its image is not in the list of images"
-TWICE = "caption id occurs more than once"
+TWICE = "caption id occurs more than once; its first caption is taken"
+NUL = "caption with a NUL character"
+HALF = "caption with half a character (a lone surrogate)"
+LONG = "caption of more than 131,072 characters"
+
+LONGEST = 131_072
+"""Characters of a caption, as Python's csv module takes by default; no sentence has a hundredth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,19 @@ class RejectedCaption:
 def checked(caption_id: str, image_id: str | None, text: object, source: str) -> Caption | RejectedCaption:
     """The caption in `text`, or a reject with the reason why it is none."""
     if text is None or (isinstance(text, str) and not text.strip()):
-        return RejectedCaption(caption_id, "", EMPTY)
+        return rejected(caption_id, "", EMPTY)
     if not isinstance(text, str):
-        return RejectedCaption(caption_id, str(text), NO_TEXT)
-    return Caption(caption_id, image_id, " ".join(text.split()), source)
+        return rejected(caption_id, text, NO_TEXT)
+    for broken, reason in ((len(text) > LONGEST, LONG), ("\0" in text, NUL), (writable(text) != text, HALF)):
+        if broken:
+            return rejected(caption_id, text, reason)
+    image_id = None if image_id is None else writable(image_id)
+    return Caption(writable(caption_id), image_id, " ".join(text.split()), writable(source))
+
+
+def rejected(caption_id: str, text: object, reason: str) -> RejectedCaption:
+    """A reject whose text can be written: the start of a long one, half characters as their codes."""
+    return RejectedCaption(writable(caption_id), "" if text is None else writable(str(text)[:LONGEST]), reason)
 
 
 def caption_schema() -> pa.Schema:

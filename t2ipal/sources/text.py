@@ -1,9 +1,9 @@
-"""Captions of the user's own: .txt with one per line, or a column of a .csv, .jsonl or .parquet; streamed."""
+"""Captions of the user's own: .txt with one per line, or a column of a table or of .jsonl or .parquet; streamed."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +11,15 @@ from pydantic import Field
 
 from t2ipal.errors import UserError
 from t2ipal.sources.base import CaptionSource, Counted
-from t2ipal.sources.caption_rows import TWICE, Caption, RejectedCaption, checked
-from t2ipal.sources.reading.text_files import json_lines
+from t2ipal.sources.caption_rows import TWICE, Caption, RejectedCaption, checked, rejected
+from t2ipal.sources.reading.delimited import Table, column_of
+from t2ipal.sources.reading.text_files import json_lines, open_text
 from t2ipal.store import existing, open_parquet
 from t2ipal.validation import DataPath
 
 TEXT_COLUMNS = ("text", "caption")
 ID_COLUMNS = ("caption_id", "id")
+IMAGE_COLUMNS = ("image_id",)
 BATCH = 4096  # rows of a parquet file in memory
 
 
@@ -25,40 +27,46 @@ class TextCaptions(CaptionSource):
     """Captions of the user's own, one per line or row."""
 
     source: Literal["text"] = Field(description="a file of captions")
-    path: DataPath = Field(description="a .txt, .csv, .jsonl or .parquet file, relative to data_dir")
+    path: DataPath = Field(description="a .txt, .csv, .jsonl, .parquet or .tsv file, relative to data_dir")
     text_column: str | None = Field(None, description="column of the captions; null: text or caption")
     id_column: str | None = Field(None, description="column of unique ids; null: ids are made from the order")
 
     def rows(self, seed: int) -> Iterator[Caption | RejectedCaption]:
         """Yield every caption, in the file's order.
 
-        A caption's id is the id column's value, else its line or row number. A column `image_id` is kept.
+        A caption's id is the id column's value, else its line or row number; of rows with one id the first is taken. A
+        column `image_id` is kept.
 
         Raises:
             UserError: the file is missing, malformed, of another kind, or lacks the column.
         """
         path = existing(self.path)
-        if path.suffix not in _ROWS:
+        read = _ROWS.get(path.suffix.lower())
+        if read is None:
             raise UserError(f"{path}: found {path.suffix or 'no suffix'!r}; expected {', '.join(_ROWS)}")
+        wanted = Wanted(
+            (self.text_column,) if self.text_column else TEXT_COLUMNS,
+            (self.id_column,) if self.id_column else ID_COLUMNS,
+            asked=self.id_column is not None,
+        )
         seen: set[str] = set()
-        text_columns = (self.text_column,) if self.text_column else TEXT_COLUMNS
-        id_columns = (self.id_column,) if self.id_column else ID_COLUMNS
-        try:
-            for number, row in _ROWS[path.suffix](path):
-                column = _column(path, number, row, text_columns)
-                key = next((row[name] for name in id_columns if row.get(name) not in (None, "")), None)
-                if key is None and self.id_column:
-                    raise UserError(f"{path}: row {number}: no value in column {self.id_column!r}")
-                caption_id = f"{number:08d}" if key is None else str(key)
-                image = row.get("image_id")
-                result = checked(caption_id, None if image is None else str(image), row[column], path.name)
-                if key is not None:
-                    if caption_id in seen:
-                        result = RejectedCaption(caption_id, result.text, TWICE)
-                    seen.add(caption_id)
-                yield result
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not UTF-8 text: {error}") from error
+        for row in read(path, wanted):
+            given = row.cells.get("id")
+            key = None if given in (None, "") else str(given)
+            result = self._result(path, row, key or f"{row.number:08d}")
+            if key is not None:
+                if key in seen:
+                    result = rejected(key, result.text, TWICE)
+                seen.add(key)
+            yield result
+
+    def _result(self, path: Path, row: Row, caption_id: str) -> Caption | RejectedCaption:
+        if row.problem:
+            return rejected(caption_id, row.text, row.problem)
+        if self.id_column and row.cells["id"] in (None, ""):
+            return rejected(caption_id, row.cells["text"], f"no id in column {self.id_column!r}")
+        image = row.cells.get("image")
+        return checked(caption_id, None if image is None else str(image), row.cells["text"], path.name)
 
     def count(self) -> Counted:
         path = Path(self.path)
@@ -67,51 +75,89 @@ class TextCaptions(CaptionSource):
         return Counted(_line_count(path), f"lines of {path}")
 
 
-def _column(path: Path, number: int, row: Mapping[str, Any], wanted: Sequence[str]) -> str:
-    for name in wanted:
-        if name in row:
-            return name
-    has = ", ".join(str(name) for name in row) or "nothing"
-    raise UserError(f"{path}: row {number}: no column {' or '.join(map(repr, wanted))}; it has {has}")
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Names that the columns of texts and ids may have, the first first; `asked`: the user named that of ids."""
+
+    text: Sequence[str]
+    key: Sequence[str]
+    asked: bool
+
+    def chosen(self, where: str, columns: Sequence[str]) -> dict[str, str]:
+        """By "text", "id" and "image" the column that has it.
+
+        Raises:
+            UserError: no column of texts, or none of the name that the user gave, or one that is there twice; `where`
+                names the file.
+        """
+        wanted = {"text": self.text, "id": self.key, "image": IMAGE_COLUMNS}
+        found = {part: column_of(columns, names, where) for part, names in wanted.items()}
+        for part in ("text", "id") if self.asked else ("text",):
+            if found[part] is None:
+                has = ", ".join(map(str, columns))[:200] or "nothing"
+                raise UserError(f"{where}: no column {' or '.join(map(repr, wanted[part]))}; it has {has}")
+        return {part: name for part, name in found.items() if name is not None}
 
 
-Rows = Iterator[tuple[int, Mapping[str, Any]]]
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row: `cells` by "text", "id" and "image", or the `problem` and the `text` of a broken one."""
+
+    number: int
+    cells: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    text: str = ""
 
 
-def _txt(path: Path) -> Rows:
-    with path.open(encoding="utf-8-sig") as file:
+def _txt(path: Path, wanted: Wanted) -> Iterator[Row]:
+    with open_text(path) as file:
         for number, line in enumerate(file, start=1):
-            yield number, {TEXT_COLUMNS[0]: line}
+            yield Row(number, {"text": line})
 
 
-def _csv(path: Path) -> Rows:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            yield from enumerate(csv.DictReader(file), start=1)
-        except csv.Error as error:
-            raise UserError(f"{path}: malformed CSV: {error}") from error
+def _table(path: Path, wanted: Wanted) -> Iterator[Row]:
+    table = Table(path, wanted.text)
+    places = {part: table.columns.index(name) for part, name in wanted.chosen(str(path), table.columns).items()}
+    for number, row in enumerate(table, start=1):
+        if row.problem:
+            yield Row(number, {}, row.problem, row.text)
+        else:
+            yield Row(number, {part: row.cells[place] for part, place in places.items()})
 
 
-def _parquet(path: Path) -> Rows:
+def _json(path: Path, wanted: Wanted) -> Iterator[Row]:
+    for number, row in json_lines(path):
+        chosen = wanted.chosen(f"{path}: line {number}", list(row))
+        yield Row(number, {part: row[name] for part, name in chosen.items()})
+
+
+def _parquet(path: Path, wanted: Wanted) -> Iterator[Row]:
+    import pyarrow as pa
+
     with open_parquet(path) as file:
-        wanted = {*TEXT_COLUMNS, *ID_COLUMNS, "image_id"} & set(file.schema_arrow.names)
-        # other columns may hold images: leave them on disk, unless nothing else is there to name in an error
-        columns = sorted(wanted) if wanted & set(TEXT_COLUMNS) else None
+        # other columns may hold images: they stay on disk
+        chosen = wanted.chosen(str(path), file.schema_arrow.names)
         number = 0
         try:
-            for batch in file.iter_batches(BATCH, columns=columns):
+            for batch in file.iter_batches(BATCH, columns=sorted(set(chosen.values()))):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, row
-        except OSError as error:
-            raise UserError(f"{path}: damaged parquet file: {error}") from error
+                    yield Row(number, {part: row[name] for part, name in chosen.items()})
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: damaged parquet file after row {number}: {error}") from error
 
 
-_ROWS: dict[str, Callable[[Path], Rows]] = {".txt": _txt, ".csv": _csv, ".jsonl": json_lines, ".parquet": _parquet}
+_ROWS: dict[str, Callable[[Path, Wanted], Iterator[Row]]] = {
+    ".txt": _txt,
+    ".csv": _table,
+    ".jsonl": _json,
+    ".parquet": _parquet,
+    ".tsv": _table,
+}
 
 
 def _line_count(path: Path) -> int:
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         with open_parquet(path) as file:
             return file.metadata.num_rows
     with path.open("rb") as file:

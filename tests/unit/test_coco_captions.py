@@ -112,3 +112,12 @@ def test_real_layout(real_data: Callable[..., Path]) -> None:
     kept = [row for row in rows if isinstance(row, Caption)]
     assert len(rows) == 243
     assert len(kept) == len({row.image_id for row in kept}) > 40
+
+
+def test_ids_of_any_kind(tmp_path: Path) -> None:
+    """Texts, negative numbers and long ones; a number written as text is that number."""
+    write_coco(tmp_path, [{"id": key, "image_id": "7", "caption": "A dog"} for key in ("a", -1, 10**12, 5)])
+    for captions, kept in (("all", 4), ("one", 1)):
+        rows = list(coco(tmp_path, ["val"], captions))
+        assert [row.caption_id for row in rows] == ["a", "-00000000001", "1000000000000", "000000000005"]
+        assert sum(isinstance(row, Caption) for row in rows) == kept

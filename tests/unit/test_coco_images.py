@@ -142,6 +142,79 @@ def test_a_split_in_its_own_folder_is_not_taken_from_others(tmp_path: Path) -> N
     assert (rows[1].reason, rows[1].path) == ("no such file", str(tmp_path / "val2014/plain.jpg"))
 
 
+@pytest.mark.parametrize(
+    ("ids", "texts"),
+    [
+        (["b", "a", "10"], ["b", "a", "000000000010"]),
+        ([-5, 0, 10**12], ["-00000000005", "000000000000", "1000000000000"]),
+        (["7", 12, "007"], ["000000000007", "000000000012", "007"]),
+        ([3, 2, 1], ["000000000003", "000000000002", "000000000001"]),
+    ],
+)
+def test_ids_of_any_kind(tmp_path: Path, ids: list[int | str], texts: list[str]) -> None:
+    """Rows are in the order of the ids as texts; a number may be written as text in the annotations alone."""
+    source = small_coco(tmp_path, "mine", {key: f"{number}.jpg" for number, key in enumerate(ids)})
+    path = tmp_path / "annotations/instances_mine.json"
+    content = json.loads(path.read_text())
+    content["annotations"] = [{"image_id": str(ids[1]), "category_id": "18"}]
+    path.write_text(json.dumps(content))
+    for number in range(3):
+        photo(tmp_path / f"mine/{number}.jpg")
+    rows = list(image_source(source).read(DOG))
+    files = dict(zip(texts, range(3), strict=True))
+    assert [(row.image_id, Path(row.path).stem, row.labels) for row in rows] == [
+        (text, str(files[text]), (int(files[text] == 1),)) for text in sorted(texts)
+    ]
+    assert sorted(key for key, _ in image_source(source).listed()) == sorted(texts)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "path"),
+    [
+        ("cam0/a.jpg", "mine/cam0/a.jpg"),
+        ("cam0\\a.jpg", "mine/cam0/a.jpg"),
+        ("./mine//cam0/a.jpg", "mine/cam0/a.jpg"),
+        ("/home/me/data/mine/cam0/a.jpg", "mine/cam0/a.jpg"),
+        ("other/a.jpg", "other/a.jpg"),
+        ("../cam0/a.jpg", "mine/cam0/a.jpg"),
+        ("cam1/a.jpg", "mine/a.jpg"),
+    ],
+)
+def test_folders_in_file_names(tmp_path: Path, file_name: str, path: str) -> None:
+    source = small_coco(tmp_path, "mine", {1: file_name, 2: "cam2/b.jpg", 3: "cam3/b.jpg"})
+    (tmp_path / "mine").mkdir()
+    photo(tmp_path / path)
+    photo(tmp_path / "mine/b.jpg")  # of which of the two?
+    rows = list(image_source(source).read(DOG))
+    assert Path(rows[0].path) == tmp_path / path
+    assert [row.reason for row in rows[1:]] == ["no such file"] * 2
+    assert [found for _, found in image_source(source).listed()] == [Path(row.path) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"id": 42, "file_name"', '"id": 1.5, "file_name"', "found '1.5'; expected an id"),
+        ('"id": 42, "file_name"', '"id": null, "file_name"', "found 'None'; expected an id"),
+        ('"id": 42, "file_name"', r'"id": "\ud83d", "file_name"', "expected an id"),
+        ('"image_id": 42', '"image": 42', "no 'image_id' in"),
+        ('"file_name": "a.jpg"', '"file_name": null', "file_name is 'None'; expected a text"),
+        ('[{"id": 42, "file_name": "a.jpg"}]', "[42]", "no 'id' in 42"),
+        ('"name": "dog"}]', '"name": "dog"}, {"id": "18", "name": "Dog"}]', "category id 18 occurs more than once"),
+    ],
+)
+def test_entries_that_are_broken_are_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    source = small_coco(tmp_path, "mine", {42: "a.jpg"})
+    photo(tmp_path / "mine/a.jpg")
+    path = tmp_path / "annotations/instances_mine.json"
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match=message) as error:
+        list(image_source(source).read(DOG))
+    assert str(error.value).startswith(f"{path}: not COCO instances: ")
+
+
 def test_memory_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_stream, "CHUNK", 1 << 14)
     source = small_coco(tmp_path, "val2017", {number: f"{number:012d}.jpg" for number in range(300)})

@@ -13,8 +13,10 @@ from own_toy import picture, write_photos
 from PIL import Image
 
 from t2ipal.errors import UserError
+from t2ipal.images.decoding import LARGE, read_picture
 from t2ipal.images.upright import TURNS
-from t2ipal.prediction.photos import LARGE, find_photos, listing, read_photo
+from t2ipal.prediction.photos import find_photos, listing
+from t2ipal.sources.reading.folders import Found
 
 
 def test_a_folder_gives_its_photos_by_name_and_nothing_else(tmp_path: Path) -> None:
@@ -26,10 +28,11 @@ def test_a_folder_gives_its_photos_by_name_and_nothing_else(tmp_path: Path) -> N
         path.write_text("x")
     (folder / "phone.heic").write_bytes(b"x")
     (folder / "no ending").write_bytes(b"x")
-    found = find_photos([folder])
+    found = [photo.path for photo in find_photos([folder])]
     assert found == sorted([*wanted, folder / "phone.heic", folder / "no ending"])
-    assert find_photos([wanted[2], folder, wanted[0]]) == [wanted[2], *(path for path in found if path != wanted[2])]
-    assert find_photos([folder / "notes.txt"]) == [folder / "notes.txt"]  # who is named is asked
+    mixed = [photo.path for photo in find_photos([wanted[2], folder, wanted[0]])]
+    assert mixed == [wanted[2], *(path for path in found if path != wanted[2])]
+    assert find_photos([folder / "notes.txt"]) == [Found(folder / "notes.txt")]  # who is named is asked
 
 
 def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
@@ -39,6 +42,45 @@ def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty/notes.txt").write_text("x")
     with pytest.raises(UserError, match=r"empty: no photos in this folder"):
         find_photos([tmp_path / "empty"])
+
+
+def test_what_cannot_be_read_in_a_folder_has_its_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "photos"
+    (photo,) = write_photos(folder / "own", 1)
+    other = write_photos(tmp_path / "elsewhere", 2)
+    (folder / "gone.jpg").symlink_to("/nowhere")
+    (folder / "notes.txt").symlink_to("/nowhere")
+    (folder / "own/loop").symlink_to(folder)
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to(tmp_path / "elsewhere")
+    (folder / "locked").mkdir()
+    os.mkfifo(folder / "pipe")
+    scandir = os.scandir
+
+    def locked(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    found = find_photos([folder])
+    again = [folder / "again" / path.name for path in other]
+    assert found == sorted(
+        [
+            *map(Found, [photo, *again]),
+            Found(folder / "gone.jpg", "broken link to /nowhere"),
+            Found(folder / "linked", f"the same folder as {folder}/again"),
+            Found(folder / "locked", "folder cannot be read: permission denied"),
+            Found(folder / "own/loop", f"the same folder as {folder}"),
+            Found(folder / "pipe", "is a pipe, a socket or a device"),
+        ],
+        key=lambda photo: photo.path.as_posix(),
+    )
+    assert find_photos(found) == found
+    assert find_photos([folder / "gone.jpg", photo])[0].problem == "broken link to /nowhere"
+    first = listing(folder)
+    (folder / "gone.jpg").unlink()
+    assert listing(folder) != first
 
 
 def test_the_listing_changes_with_any_photo(tmp_path: Path) -> None:
@@ -61,7 +103,7 @@ def test_photos_are_upright(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / "a.png", exif=exif)
-    photo = read_photo(tmp_path / "a.png", 32)
+    photo = read_picture(tmp_path / "a.png", 32)
     assert (photo.width, photo.height) == photo.image.size == (96, 64)
     assert np.array_equal(np.asarray(photo.image), np.asarray(upright))
 
@@ -70,7 +112,7 @@ def test_photos_are_upright(tmp_path: Path, orientation: int) -> None:
 def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / f"a.{'jpg' if mode == 'CMYK' else 'png'}"
     picture(2).convert(mode).save(path)
-    assert read_photo(path, 32).image.mode == "RGB"
+    assert read_picture(path, 32).image.mode == "RGB"
 
 
 @pytest.mark.parametrize(
@@ -90,15 +132,15 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path, name: str, content: by
         content = path.read_bytes()[:1500]
     path.write_bytes(content)
     with pytest.raises(UserError, match=reason) as error:
-        read_photo(path, 32)
+        read_picture(path, 32)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_photo_and_one_that_may_not_be_read_have_a_reason(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
-        read_photo(tmp_path / "none.jpg", 32)
+        read_picture(tmp_path / "none.jpg", 32)
     with pytest.raises(UserError, match="is a directory"):
-        read_photo(tmp_path, 32)
+        read_picture(tmp_path, 32)
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
@@ -112,7 +154,7 @@ def test_a_photo_of_100_megapixels_is_read_small(tmp_path: Path, ending: str) ->
     options = {"compress_level": 1} if ending == "png" else {"quality": 50}
     Image.fromarray(pixels).save(path, exif=exif, **options)
     assert pixels.size > 2 * LARGE
-    photo = read_photo(path, 64)
+    photo = read_picture(path, 64)
     assert (photo.width, photo.height) == (10_000, 10_000)
     assert 256 <= min(photo.image.size) < 2600
     small = np.asarray(photo.image.convert("L").resize((4, 4)))
@@ -130,7 +172,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999))
     (tmp_path / "bomb.png").write_bytes(content)
     with pytest.raises(UserError, match=r"more than 1,000,000,000 pixels"):
-        read_photo(tmp_path / "bomb.png", 32)
+        read_picture(tmp_path / "bomb.png", 32)
 
 
 def test_a_name_that_is_no_unicode_is_found(tmp_path: Path) -> None:
@@ -138,5 +180,5 @@ def test_a_name_that_is_no_unicode_is_found(tmp_path: Path) -> None:
     with open(name, "wb") as file:
         picture(1).save(file, "PNG")
     (found,) = find_photos([tmp_path])
-    assert read_photo(found, 32).width == 90
+    assert read_picture(found.path, 32).width == 90
     assert listing(tmp_path)

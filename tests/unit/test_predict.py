@@ -91,13 +91,13 @@ def test_a_batch_at_a_time_is_in_memory(
     for path in paths:
         image.save(path)
     opened: list[Path] = []
-    real = predict.read_photo
+    real = predict.read_picture
 
     def counted(path: Path, side: int) -> object:
         opened.append(path)
         return real(path, side)
 
-    monkeypatch.setattr(predict, "read_photo", counted)
+    monkeypatch.setattr(predict, "read_picture", counted)
     done: list[int] = []
     found = loaded.predict(paths, batch=4, workers=2, on_progress=lambda count, total: done.append(count))
     for number, _ in enumerate(found):

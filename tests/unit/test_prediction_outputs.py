@@ -44,7 +44,7 @@ def check(outputs: str) -> None:
     """Check "--csv a --gallery b" against the model and the photos."""
     words = outputs.split()
     options = dict(zip(words[::2], map(Path, words[1::2]), strict=True))
-    check_outputs(options, [Path("model.safetensors"), *find_photos(["photos"])])
+    check_outputs(options, [Path("model.safetensors"), *(photo.path for photo in find_photos(["photos"]))])
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_page_of_ours_is_written_again_and_its_thumbnails_are_no_photos(
     page, _ = write_page(tmp_path, 4)
     assert page.read_bytes()[:200].count(GENERATOR) == 1
     write_photos(tmp_path / "out put", 2)
-    assert [path.name for path in find_photos([tmp_path / "out put"])] == ["000.jpg", "001.png"]
-    check_outputs({"--gallery": page}, find_photos([tmp_path / "out put"]))
+    assert [photo.path.name for photo in find_photos([tmp_path / "out put"])] == ["000.jpg", "001.png"]
+    check_outputs({"--gallery": page}, [photo.path for photo in find_photos([tmp_path / "out put"])])
     write_page(tmp_path, 5)
     assert len(list(thumbnail_folder(page).glob("*.jpg"))) == 5
 

@@ -11,7 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.sources.caption_rows import EMPTY, TWICE, Caption, RejectedCaption
+from t2ipal.sources.caption_rows import (
+    EMPTY,
+    HALF,
+    LONG,
+    NO_TEXT,
+    NUL,
+    TWICE,
+    Caption,
+    RejectedCaption,
+    write_captions,
+)
 from t2ipal.sources.text import TextCaptions
 
 
@@ -62,7 +72,55 @@ def test_chosen_columns(tmp_path: Path) -> None:
     assert list(read(path, text_column="said", id_column="k")) == [Caption("5", None, "A dog", "mine.csv")]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_named_columns_are_read_from_every_kind(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"mine{suffix}"
+    rows = [{"uid": "u0", "long": "A dog", "text": "no"}, {"uid": "", "long": "A cat", "text": "no"}]
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif suffix == ".jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        mark = {".csv": ";", ".tsv": "\t"}[suffix]
+        path.write_text("".join(f"{mark.join(cells)}\n" for cells in (rows[0], *(row.values() for row in rows))))
+    assert list(read(path, text_column="long", id_column="uid")) == [
+        Caption("u0", None, "A dog", path.name),
+        RejectedCaption("00000002", "A cat", "no id in column 'uid'"),
+    ]
+    with pytest.raises(UserError, match=r"no column 'id'; it has uid, long, text"):
+        list(read(path, id_column="id"))
+    with pytest.raises(UserError, match=r"no column 'short'; it has uid, long, text"):
+        list(read(path, text_column="short"))
+
+
+def test_texts_that_no_file_can_hold_are_rejects(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    texts = ["A \ud83d\ude00 dog", "half \ud83d", "a \0 bus", "x" * 140_000, 5, "A cat"]
+    path.write_text(
+        "".join(json.dumps({"id": f"{number}\udc00", "text": text}) + "\n" for number, text in enumerate(texts))
+    )
+    rows = list(read(path))
+    assert [getattr(row, "reason", row.text) for row in rows] == ["A \U0001f600 dog", HALF, NUL, LONG, NO_TEXT, "A cat"]
+    write_captions(rows, tmp_path / "captions.parquet", tmp_path / "rejects.parquet")
+    assert pq.read_table(tmp_path / "rejects.parquet")["text"].to_pylist()[0] == "half \\ud83d"
+    assert pq.read_table(tmp_path / "captions.parquet")["caption_id"].to_pylist() == ["0\\udc00", "5\\udc00"]
+
+
+def test_a_column_that_is_there_twice_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("caption,id,caption\nA,1,B\n")
+    with pytest.raises(UserError, match=r"a\.csv: column 'caption' occurs twice"):
+        list(read(tmp_path / "a.csv"))
+    table = pa.table([["A"], ["B"]], names=["caption", "caption"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: column 'caption' occurs twice"):
+        list(read(tmp_path / "a.parquet"))
+
+
 @pytest.mark.parametrize(("name", "content", "message"), [
+    ("a.csv", b"", "no column 'text' or 'caption'; it has nothing"),
+    ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", "line 1: not JSON"),
+    ("a.jsonl", b"[" * 100_000, "line 1: not JSON"),
+    ("a.jsonl", b'{"id": 1}', "line 1: no column 'text' or 'caption'; it has id"),
     ("a.csv", b"x,y\n1,2\n", "no column 'text' or 'caption'; it has x, y"),
     ("a.jsonl", b'{"text": "a"}\n{"text"\n', "line 2: not JSON"),
     ("a.jsonl", b"[1]\n", r"line 1: found \[1\]; expected a JSON object"),

@@ -127,8 +127,8 @@ def test_without_annotations(tmp_path: Path) -> None:
     (tmp_path / "Annotations").rmdir()
     with pytest.raises(UserError, match="Annotations: no such folder"):
         list(image_source(source).read(DOG))
-    (tmp_path / "ImageSets/Main/test.txt").write_bytes(b"\xff\xfe0\x00")
-    with pytest.raises(UserError, match=r"test\.txt: not a text file"):
+    (tmp_path / "ImageSets/Main/test.txt").write_bytes(b"1\n\xff")
+    with pytest.raises(UserError, match=r"test\.txt: line 2: byte 0xFF is not UTF-8 text"):
         list(image_source(source).read(DOG))
     with pytest.raises(UserError, match=r"ImageSets/Main/val\.txt: no such file"):
         list(image_source(source | {"split": "val"}).read(DOG))

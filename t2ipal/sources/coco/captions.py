@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from t2ipal.sources.caption_rows import (
     RejectedCaption,
     checked,
 )
+from t2ipal.sources.coco.ids import Id, field, id_of, id_text
 from t2ipal.sources.coco.layout import IMAGES, annotations, download_of
 from t2ipal.sources.reading import json_stream
 from t2ipal.sources.reading.id_list import read_ids
@@ -60,53 +61,51 @@ class CocoCaptions(CaptionSource):
             UserError: a file is missing or malformed.
         """
         wanted = frozenset(read_ids(self.ids)) if self.ids else None
-        seen: set[int] = set()
+        seen: set[Id] = set()
         for split in self.splits:
             path = annotations(Path(self.root), "captions", split)
             listed = _image_ids(path)
             chosen = OnePerImage(seed)
             if self.captions == "one":
-                for item in json_stream.items(path, "annotations"):
-                    row = _row(path, item, split, listed, wanted)
-                    if isinstance(row, Caption) and item["id"] not in seen:
-                        chosen.offer(item["image_id"], item["id"])
-            for item in json_stream.items(path, "annotations"):
-                row = _row(path, item, split, listed, wanted)
-                if item["id"] in seen:
+                for key, image, row in _read(path, split, listed, wanted):
+                    if isinstance(row, Caption) and key not in seen:
+                        chosen.offer(image, key)
+            for key, image, row in _read(path, split, listed, wanted):
+                if key in seen:
                     row = RejectedCaption(row.caption_id, row.text, TWICE)
-                elif (
-                    isinstance(row, Caption) and self.captions == "one" and not chosen.won(item["image_id"], item["id"])
-                ):
+                elif isinstance(row, Caption) and self.captions == "one" and not chosen.won(image, key):
                     row = RejectedCaption(row.caption_id, row.text, NOT_SAMPLED)
-                seen.add(item["id"])
+                seen.add(key)
                 yield row
         for number in sorted((wanted or frozenset()) - seen):
-            yield RejectedCaption(f"{number:012d}", "", ID_NOT_FOUND)
+            yield RejectedCaption(id_text(number), "", ID_NOT_FOUND)
 
     def count(self) -> Counted:
         images = sum(IMAGES.get(split, 0) for split in self.splits)
         return Counted(images * (1 if self.captions == "one" else PER_IMAGE), "COCO's published sizes")
 
 
-def _image_ids(path: Path) -> set[int]:
+def _image_ids(path: Path) -> set[Id]:
     """The ids of the listed images."""
     try:
-        return {image["id"] for image in json_stream.items(path, "images")}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: images: no {error} where one is expected") from error
+        return {id_of(field(image, "id")) for image in json_stream.items(path, "images")}
+    except ValueError as error:
+        raise UserError(f"{path}: images: {error}") from error
 
 
-def _row(
-    path: Path, item: Any, split: str, listed: set[int], wanted: frozenset[int] | None
-) -> Caption | RejectedCaption:
-    try:
-        number, image, text = item["id"], item["image_id"], item["caption"]
-        caption_id, image_id = f"{number:012d}", f"{image:012d}"
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: annotations: found {str(item)[:80]}; expected id, image_id and caption") from error
-    row = checked(caption_id, image_id, text, f"coco/{split}")
-    if not isinstance(row, Caption):
-        return row
-    if image not in listed:
-        return RejectedCaption(caption_id, row.text, NOT_LISTED)
-    return RejectedCaption(caption_id, row.text, NOT_IN_IDS) if wanted is not None and number not in wanted else row
+def _read(
+    path: Path, split: str, listed: set[Id], wanted: frozenset[int] | None
+) -> Iterator[tuple[Id, Id, Caption | RejectedCaption]]:
+    """Yield (id, id of the image, caption or reject)."""
+    for item in json_stream.items(path, "annotations"):
+        try:
+            key, image, text = id_of(field(item, "id")), id_of(field(item, "image_id")), field(item, "caption")
+        except ValueError as error:
+            found = str(item)[:80]
+            raise UserError(f"{path}: annotations: found {found}; expected id, image_id and caption") from error
+        row = checked(id_text(key), id_text(image), text, f"coco/{split}")
+        if isinstance(row, Caption) and image not in listed:
+            row = RejectedCaption(row.caption_id, row.text, NOT_LISTED)
+        elif isinstance(row, Caption) and wanted is not None and key not in wanted:
+            row = RejectedCaption(row.caption_id, row.text, NOT_IN_IDS)
+        yield key, image, row

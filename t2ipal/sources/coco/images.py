@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from t2ipal.errors import UserError
 from t2ipal.sources.base import Counted, ImageSource, RequiredFile, published
+from t2ipal.sources.coco.ids import field, id_text
 from t2ipal.sources.coco.layout import IMAGES, annotations, download_of, picture_folders
 from t2ipal.sources.image_rows import NEGATIVE, POSITIVE, ImageRow, RejectedImage
 from t2ipal.sources.reading import json_stream
 from t2ipal.sources.reading.class_names import match
+from t2ipal.sources.reading.folders import tidy
 from t2ipal.sources.reading.image_files import checked_images
 from t2ipal.validation import DataPath
 
@@ -56,8 +59,9 @@ class CocoImages(ImageSource):
         return RequiredFile("root", folder, download_of(self.split, "images"))
 
     def read(self, classes: ClassList, role: str = "test", seed: int = 0) -> Iterator[ImageRow | RejectedImage]:
-        """Yield the split's images. A class is positive where any instance of it is annotated, crowds included.
+        """Yield the split's images by the text of their ids.
 
+        A class is positive where any instance of it is annotated, crowds included.
         Images without an instance stay, all negative: the usual protocol counts all 40,504 of val2014. An image that
         only an annotation names is a reject. The annotations are streamed: outlines of objects never fill the memory.
 
@@ -65,37 +69,36 @@ class CocoImages(ImageSource):
             UserError: a missing folder, a missing or malformed annotation file, or a class without a category.
         """
         path = self.annotations
-        file_of = _finder(Path(self.root), self.split)
-        images: dict[int, str] = {}
-        names: dict[int, str] = {}
-        present: defaultdict[int, set[int]] = defaultdict(set)
-        try:
+        images: dict[str, str] = {}
+        names: dict[str, str] = {}
+        present: defaultdict[str, set[str]] = defaultdict(set)
+        _check_folders(Path(self.root), self.split)
+        with _located(path):
             for key, item in json_stream.entries(path, "images", "categories", "annotations"):
                 if key == "annotations":
-                    present[item["image_id"]].add(item["category_id"])
+                    present[id_text(field(item, "image_id"))].add(id_text(field(item, "category_id")))
                 elif key == "categories":
-                    names[item["id"]] = item["name"]
-                elif item["id"] in images:
-                    raise UserError(f"{path}: image id {item['id']} occurs more than once; expected unique ids")
+                    _add(names, "category", id_text(field(item, "id")), _text(item, "name"))
                 else:
-                    images[item["id"]] = item["file_name"]
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}: not COCO instances: no {error} where one is expected") from error
+                    _add(images, "image", id_text(field(item, "id")), _text(item, "file_name"))
         indices = match(classes, names.values(), str(path))
         unknown = set().union(*present.values()) - names.keys()
         if unknown:
-            raise UserError(f"{path}: annotation of unknown category {min(unknown)}; expected one of its categories")
+            raise UserError(
+                f"{path}: annotation of unknown category {min(unknown).lstrip('0')}; expected one of its categories"
+            )
         columns = {category: indices[name] for category, name in names.items() if name in indices}
+        file_of = _finder(Path(self.root), self.split, images.values())
         return _rows(images, dict(present), columns, len(classes.names), file_of)
 
     def listed(self) -> Iterator[tuple[str, Path]]:
         path = self.annotations
-        file_of = _finder(Path(self.root), self.split)
-        try:
+        images: dict[str, str] = {}
+        with _located(path):
             for item in json_stream.items(path, "images"):
-                yield image_id_of(item["id"]), file_of(item["id"], item["file_name"])
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}: not COCO instances: no {error} where one is expected") from error
+                _add(images, "image", id_text(field(item, "id")), _text(item, "file_name"))
+        file_of = _finder(Path(self.root), self.split, images.values())
+        yield from ((key, file_of(key, name)) for key, name in images.items())
 
     def official_order(self) -> Iterator[str]:
         """As the annotation file lists them, which is no order of ids."""
@@ -105,61 +108,112 @@ class CocoImages(ImageSource):
         return published(IMAGES, self.split)
 
 
-def image_id_of(number: int) -> str:
-    """A COCO image id as text of 12 digits, as in its file names: text order is number order."""
-    return f"{number:012d}"
+@contextmanager
+def _located(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{path}: not COCO instances: {error}") from error
 
 
-def _finder(root: Path, split: str) -> Callable[[int, str], Path]:
-    """A function from an image's id and its file name to where it is, or where it should be.
-
-    The split's own folder counts first, then those of the other splits and year, where the same photograph has the same
-    id.
+def _text(item: Any, key: str) -> str:
+    """A text of an entry, at least one character.
 
     Raises:
-        UserError: no folder of images.
+        ValueError: there is none.
+    """
+    text = field(item, key)
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{key} is {str(text)[:60]!r}; expected a text")
+    return text
+
+
+def _add(table: dict[str, str], what: str, key: str, value: str) -> None:
+    """Add an entry of a new id.
+
+    Raises:
+        ValueError: the id is there.
+    """
+    if key in table:
+        raise ValueError(f"{what} id {key.lstrip('0')} occurs more than once; expected unique ids")
+    table[key] = value
+
+
+def _check_folders(root: Path, split: str) -> None:
+    """Is there a folder of images?
+
+    Raises:
+        UserError: there is none.
     """
     own, others = picture_folders(root, split)
     if not own and not others:
         raise UserError(f"{root / split}: no such folder of images (expected the images of {split})")
+
+
+def _finder(root: Path, split: str, listed: Iterable[str]) -> Callable[[str, str], Path]:
+    """A function from an image's id and its file name to where it is, or where it should be.
+
+    The split's own folder counts first, then those of the other splits and year, where the same photograph has the same
+    id. A file name may have folders, of which those that exist below the split's own, or `root`, are kept. A name
+    without its folders is looked for if it is that of one listed image alone.
+
+    Raises:
+        UserError: no folder of images.
+    """
+    _check_folders(root, split)
+    own, others = picture_folders(root, split)
     names = {folder: {path.name for path in folder.iterdir()} for folder in (*own, *others)}
     by_number = {
-        int(official[1]): (folder, name)
+        official[1]: (folder, name)
         for folder in reversed((*own, *others))
         for name in names[folder]
         if (official := _OFFICIAL.fullmatch(name))
     }
     home = own[0] if own else root / split
+    shared = {name for name, count in Counter(_parts(name)[-1] for name in listed).items() if count > 1}
 
-    def file_of(number: int, file_name: str) -> Path:
-        name = Path(file_name).name
+    def file_of(key: str, file_name: str) -> Path:
+        *folders, name = _parts(file_name)
+        for start in range(len(folders)):
+            for folder in (*own, root):
+                path = folder.joinpath(*folders[start:], name)
+                if path.is_file():
+                    return path
         # a name without an id is looked for in the split's own folders alone: elsewhere it may be another image
-        folder = next((folder for folder in own if name in names[folder]), None)
-        if folder is None and _OFFICIAL.fullmatch(name):
-            folder, name = by_number.get(number, (home, name))
-        return (folder or home) / name
+        if not folders or name not in shared:
+            for folder in own:
+                if name in names[folder]:
+                    return folder / name
+        if _OFFICIAL.fullmatch(name) and key in by_number:
+            return by_number[key][0] / by_number[key][1]
+        return home.joinpath(*folders, name)
 
     return file_of
 
 
+def _parts(file_name: str) -> list[str]:
+    """The folders and the name in a file name, whatever its slashes, none above the folder that it is below."""
+    return [part for part in tidy(file_name).split("/") if part not in ("", "..")] or [file_name]
+
+
 def _rows(
-    images: dict[int, str],
-    present: dict[int, set[int]],
-    columns: dict[int, int],
+    images: dict[str, str],
+    present: dict[str, set[str]],
+    columns: dict[str, int],
     count: int,
-    file_of: Callable[[int, str], Path],
+    file_of: Callable[[str, str], Path],
 ) -> Iterator[ImageRow | RejectedImage]:
-    shown = {number: {columns.get(category) for category in categories} for number, categories in present.items()}
+    shown = {key: {columns.get(category) for category in categories} for key, categories in present.items()}
     rows = (
         (
-            image_id_of(number),
-            file_of(number, images[number]),
-            tuple(POSITIVE if index in shown.get(number, ()) else NEGATIVE for index in range(count)),
+            key,
+            file_of(key, images[key]),
+            tuple(POSITIVE if index in shown.get(key, ()) else NEGATIVE for index in range(count)),
         )
-        for number in sorted(images)
+        for key in sorted(images)
     )
     unlisted = (
-        RejectedImage(image_id_of(number), "", "annotated, but not in the list of images")
-        for number in sorted(present.keys() - images.keys())
+        RejectedImage(key, "", "annotated, but not in the list of images")
+        for key in sorted(present.keys() - images.keys())
     )
     return heapq.merge(checked_images(rows), unlisted, key=attrgetter("image_id"))

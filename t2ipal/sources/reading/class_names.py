@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from t2ipal.classes import ClassList
 
 
-def match(classes: ClassList, categories: Iterable[str], where: str) -> dict[str, int]:
+def match(classes: ClassList, categories: Iterable[str], where: str, every: bool = False) -> dict[str, int]:
     """Map category names to class indices. Categories that no class names are left out.
 
-    A class takes the category of its own name, or of its plural; without one, those its synonyms name (VOC's "sofa" is
-    COCO's "couch"). Case, spaces, `_` and hyphens make no difference.
+    A class takes the category of its own name, or of its plural; without one, or with `every` besides, those its
+    synonyms name (VOC's "sofa" is COCO's "couch"). Case, spaces, `_` and hyphens make no difference.
 
     Raises:
         UserError: a class has no category, or two of one name; `where` names the file.
@@ -35,12 +35,12 @@ def match(classes: ClassList, categories: Iterable[str], where: str) -> dict[str
         own = [key(entry.name)]
         others = [key(word) for word in entry.synonyms if key(word) not in named]
         options = ((known, own), (plural, own), (known, others), (plural, others))
-        matching = next((found for there, words in options if (found := [there[w] for w in words if w in there])), [])
-        if not matching:
+        found = [twins for there, words in options if (twins := [there[word] for word in words if word in there])]
+        if not found:
             listed = f"{len(categories)}: {', '.join(sorted(categories)[:8])} ..."
             raise UserError(f"{where}: no category for class {entry.name!r} of {classes.name}; it has {listed}")
-        for found in matching:
-            if len(found) > 1:
-                raise UserError(f"{where}: {found[0]!r} and {found[1]!r} are one name (expected different names)")
-            indices[found[0]] = index
+        for alike in (twins for option in (found if every else found[:1]) for twins in option):
+            if len(alike) > 1:
+                raise UserError(f"{where}: {alike[0]!r} and {alike[1]!r} are one name (expected different names)")
+            indices[alike[0]] = index
     return indices

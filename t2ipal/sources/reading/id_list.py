@@ -13,9 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from t2ipal.errors import UserError
+from t2ipal.sources.reading.text_files import open_text
 from t2ipal.store import existing
 
 SUFFIXES = (".pkl", ".pickle", ".txt", ".json", ".npy")
+
+EXPECTED = "a list of whole numbers"
 
 _NUMBERS = {"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4"}
 _LISTS = {"EMPTY_LIST", "LIST"}
@@ -30,13 +33,14 @@ def read_ids(path: str | Path) -> list[int]:
     Raises:
         UserError: no such file, another kind of file, an id that is no whole number, or one that occurs twice.
     """
-    path = existing(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: found {path.suffix or 'no suffix'!r}; expected {', '.join(SUFFIXES)}")
+    path, suffix = existing(path), Path(path).suffix.lower()
+    if suffix not in SUFFIXES or not path.is_file():
+        what = repr(suffix or "no suffix") if path.is_file() else "no regular file"
+        raise UserError(f"{path}: found {what}; expected {', '.join(SUFFIXES)}")
     try:
-        ids = {".txt": _text, ".json": _json, ".npy": _array}.get(path.suffix, _pickle)(path)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: {error}; expected a list of whole numbers") from error
+        ids = {".txt": _text, ".json": _json, ".npy": _array}.get(suffix, _pickle)(path)
+    except (ValueError, EOFError, OSError, MemoryError, RecursionError) as error:
+        raise UserError(f"{path}: {error}; expected {EXPECTED}") from error
     if not ids:
         raise UserError(f"{path}: no id; expected at least one")
     if len(set(ids)) < len(ids):
@@ -45,11 +49,20 @@ def read_ids(path: str | Path) -> list[int]:
 
 
 def _text(path: Path) -> list[int]:
-    return [int(word) for word in path.read_text(encoding="utf-8-sig").split()]
+    with open_text(path, expected=EXPECTED) as file:
+        return [_number(word, line) for line, text in enumerate(file, start=1) for word in text.split()]
+
+
+def _number(word: str, line: int) -> int:
+    try:
+        return int(word)
+    except ValueError as error:
+        raise ValueError(f"line {line}: {str(error)[:100]}") from error
 
 
 def _json(path: Path) -> list[int]:
-    ids = json.loads(path.read_text(encoding="utf-8-sig"))
+    with open_text(path, expected=EXPECTED) as file:
+        ids = json.load(file)
     return _whole(ids) if isinstance(ids, list) else _fail(f"found a {type(ids).__name__}")
 
 

@@ -7,11 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from t2ipal.errors import UserError
+from t2ipal.images.decoding import read_picture
 from t2ipal.sources.image_rows import ImageRow, RejectedImage
+from t2ipal.sources.reading.text_files import writable
 
 WORKERS = 4
 WINDOW = 256
 """Files checked ahead of the reader, by threads (Pillow decodes outside Python's lock)."""
+
+SIDE = 224
+"""Pixels of what a model sees, about: a giant is decoded no larger than is needed for it."""
 
 Listed = tuple[str, Path, "tuple[int, ...] | None"]
 """(image_id, file, labels)"""
@@ -27,20 +33,11 @@ def checked_images(listed: Iterable[Listed]) -> Iterator[ImageRow | RejectedImag
 
 def checked_image(listed: Listed) -> ImageRow | RejectedImage:
     """Open and fully decode one file. Grey-scale, CMYK and palette images are accepted: `mode` records them."""
-    from PIL import Image, UnidentifiedImageError
-
     image_id, path, labels = listed
-    if not path.is_file():
-        return RejectedImage(image_id, str(path), "no such file")
+    if writable(str(path)) != str(path):
+        return RejectedImage(writable(image_id), writable(str(path)), "its name is not UTF-8")
     try:
-        with Image.open(path) as image:
-            image.load()
-            width, height, mode = image.width, image.height, image.mode
-            image.convert("RGB")
-    except UnidentifiedImageError:
-        return RejectedImage(image_id, str(path), "not an image file")
-    except Image.DecompressionBombError:
-        return RejectedImage(image_id, str(path), "too many pixels")
-    except (OSError, SyntaxError, ValueError, MemoryError) as error:
-        return RejectedImage(image_id, str(path), f"damaged image: {error}")
-    return ImageRow(image_id, None, str(path), width, height, mode, labels)
+        picture = read_picture(path, SIDE)
+    except UserError as error:
+        return RejectedImage(image_id, str(path), str(error))
+    return ImageRow(image_id, None, str(path), picture.width, picture.height, picture.mode, labels)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from t2ipal.errors import UserError
-from t2ipal.store import existing
+from t2ipal.sources.reading.text_files import open_text
 
 CHUNK = 1 << 20  # characters
 _DECODER = json.JSONDecoder()
@@ -31,12 +31,14 @@ def entries(path: str | Path, *keys: str) -> Iterator[tuple[str, Any]]:
     Raises:
         UserError: as `items`.
     """
-    with existing(path).open(encoding="utf-8-sig") as file:
+    expected = f"JSON with an array {' and '.join(map(repr, keys))}"
+    with open_text(path, expected=expected) as file:
         try:
             yield from _entries(_Text(file), set(keys))
-        except (ValueError, UnicodeDecodeError) as error:
-            wanted = " and ".join(map(repr, keys))
-            raise UserError(f"{path}: {error}; expected JSON with an array {wanted}") from error
+        except UnicodeError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: {error}; expected {expected}") from error
 
 
 def _entries(text: _Text, missing: set[str]) -> Iterator[tuple[str, Any]]:
