@@ -29,10 +29,10 @@ def find_photos(paths: Iterable[str | Path | Found]) -> list[Found]:
     """
     photos: dict[Path, Found] = {}
     for named in paths:
-        found = named if isinstance(named, Found) else Found(Path(named))
-        path = found.path
-        if found.problem:
-            photos.setdefault(path, found)
+        photo = named if isinstance(named, Found) else Found(Path(named))
+        path = photo.path
+        if photo.problem:
+            photos.setdefault(path, photo)
         elif path.is_dir():
             files = list(_photos_below(path))
             if not files:

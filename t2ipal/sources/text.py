@@ -91,12 +91,12 @@ class Wanted:
                 names the file.
         """
         wanted = {"text": self.text, "id": self.key, "image": IMAGE_COLUMNS}
-        found = {part: column_of(columns, names, where) for part, names in wanted.items()}
+        columns_of = {part: column_of(columns, names, where) for part, names in wanted.items()}
         for part in ("text", "id") if self.asked else ("text",):
-            if found[part] is None:
+            if columns_of[part] is None:
                 has = ", ".join(map(str, columns))[:200] or "nothing"
                 raise UserError(f"{where}: no column {' or '.join(map(repr, wanted[part]))}; it has {has}")
-        return {part: name for part, name in found.items() if name is not None}
+        return {part: name for part, name in columns_of.items() if name is not None}
 
 
 @dataclass(frozen=True, slots=True)

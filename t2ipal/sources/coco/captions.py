@@ -101,8 +101,8 @@ def _read(
         try:
             key, image, text = id_of(field(item, "id")), id_of(field(item, "image_id")), field(item, "caption")
         except ValueError as error:
-            found = str(item)[:80]
-            raise UserError(f"{path}: annotations: found {found}; expected id, image_id and caption") from error
+            entry = str(item)[:80]
+            raise UserError(f"{path}: annotations: found {entry}; expected id, image_id and caption") from error
         row = checked(id_text(key), id_text(image), text, f"coco/{split}")
         if isinstance(row, Caption) and image not in listed:
             row = RejectedCaption(row.caption_id, row.text, NOT_LISTED)

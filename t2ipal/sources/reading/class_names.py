@@ -35,11 +35,11 @@ def match(classes: ClassList, categories: Iterable[str], where: str, every: bool
         own = [key(entry.name)]
         others = [key(word) for word in entry.synonyms if key(word) not in named]
         options = ((known, own), (plural, own), (known, others), (plural, others))
-        found = [twins for there, words in options if (twins := [there[word] for word in words if word in there])]
-        if not found:
+        matching = [twins for there, words in options if (twins := [there[word] for word in words if word in there])]
+        if not matching:
             listed = f"{len(categories)}: {', '.join(sorted(categories)[:8])} ..."
             raise UserError(f"{where}: no category for class {entry.name!r} of {classes.name}; it has {listed}")
-        for alike in (twins for option in (found if every else found[:1]) for twins in option):
+        for alike in (twins for option in (matching if every else matching[:1]) for twins in option):
             if len(alike) > 1:
                 raise UserError(f"{where}: {alike[0]!r} and {alike[1]!r} are one name (expected different names)")
             indices[alike[0]] = index
