@@ -37,6 +37,7 @@ rule check_data:
                     for name in queries.photo_datasets(CONFIG)
                 },
             },
+            "notes": NOTES,
         },
     message:
         "Check the models and data sets that the config names"

@@ -16,8 +16,10 @@ from t2ipal import backbones
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.config.command_line import with_entries
+from t2ipal.config.plausible import unused_pools
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, model_files
+from t2ipal.label_check import check_labels
 from t2ipal.listings import state_of
 from t2ipal.marks import mark
 from t2ipal.metrics.combinations import plain_of
@@ -39,9 +41,14 @@ try:
     ALIVE = begin_run(ROOT, workflow.is_main_process, workflow.output_settings.dryrun)
     CONFIG = load_config(with_entries(config, workflow.config_settings.config_args))
     PLAN = make_plan(CONFIG)
+    NOTES = unused_pools(CONFIG, queries.pools(CONFIG, PLAN))
+    if workflow.is_main_process:
+        check_labels(CONFIG, PLAN)
     RESULTS = results_folder(CONFIG.results_dir, CONFIG.name)
 except UserError as error:
     sys.exit(f"error: {error}")
+if workflow.dryrun:
+    print(*(f"note: {note}\n" for note in NOTES), sep="", end="", file=sys.stderr)
 ENV = os.path.join(ROOT, "envs/environment.yaml")
 
 

@@ -18,8 +18,9 @@ from t2ipal.errors import UserError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '_', '-' and '.'")]
 Count = Annotated[int, Field(ge=1)]
-Pixels = Annotated[int, Field(ge=8, multiple_of=8)]
+Pixels = Annotated[int, Field(ge=8, le=4096, multiple_of=8)]
 Percent = Annotated[int, Field(ge=1, le=100)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 _RELATIVE = "relative to data_dir"
 DataPath = Annotated[str, _RELATIVE]
@@ -31,7 +32,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class Part(BaseModel):
     """A block of the config: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 PartT = TypeVar("PartT", bound=Part)
@@ -89,10 +90,13 @@ _TYPES |= {"dict": "a mapping", "model": "a mapping", "model_attributes": "a map
 def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
     first = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
     kind, value, context = first["type"], first["input"], first.get("ctx", {})
-    path, owner, field = _locate(model, first["loc"])
+    is_name = first["loc"][-1:] == ("[key]",)
+    path, owner, field = _locate(model, first["loc"][:-1] if is_name else first["loc"])
     key = ".".join([prefix, *path] if prefix else path)
     stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     expected = f" (expected {field.description})" if field is not None and field.description else ""
+    if is_name:
+        return f"config: {key}: {value!r} is not a name (expected letters, digits, '_', '-' and '.', no '.' in front)"
     if kind == "extra_forbidden":
         return str(unknown(key.rpartition(".")[0] or "top level", path[-1], owner.model_fields, "key"))
     if kind == "missing":
@@ -122,6 +126,9 @@ def _locate(model: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[str]
         tagged = [option for option in options if _is_model(option) and _tag(option) == part]
         if len(options) > 1 and tagged:
             annotation = tagged[0]
+            continue
+        if len(options) > 1 and isinstance(part, str) and not any(map(_is_model, options)):
+            annotation = Any  # pydantic's name of one of several types
             continue
         annotation = options[0] if options else Any
         if _is_model(annotation):

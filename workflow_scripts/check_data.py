@@ -16,6 +16,8 @@ def main(snakemake: Any) -> None:
     findings += [found for key, source in spec["sources"].items() for found in source_of(source).check(key)]
     for line in report(findings, load_downloads()).splitlines():
         log.info("%s", line)
+    for note in spec["notes"]:
+        log.info("note    %s", note)
     missing = [f"{found.key}: {found.text}" for found in findings if found.missing]
     if missing:
         raise UserError(f"{len(missing)} of {len(findings)} are not in order: {'; '.join(missing)}")

@@ -101,6 +101,8 @@ class ImageTextEncoder(ABC):
     """
 
     kind: ClassVar[str]
+    positions: ClassVar[int] = 10**6
+    """Text positions of the smallest model of this kind, where they are known without loading one."""
 
     name: str
     sha256: str
@@ -150,6 +152,11 @@ class ImageTextEncoder(ABC):
         manifests = (path / "manifest.json", path.parent / "manifest.json")
         manifest = next((manifest for manifest in manifests if manifest.exists()), None)
         return (manifest,) if manifest else tuple(files_of(path)) or (path,)
+
+    @classmethod
+    def count_tokens(cls, text: str) -> int:
+        """Tokens of a text without marks, by the kind's tokenizer and without torch; 0 where that is not known."""
+        return 0
 
     @classmethod
     @abstractmethod

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from t2ipal.config.plausible import check_plausible
 from t2ipal.config.references import check_references
 from t2ipal.config.schema import NAMED_TABLES, Config
 from t2ipal.validation import validated
@@ -27,11 +28,13 @@ def load_config(data: Mapping[str, Any]) -> Config:
         UserError: one line with the key, its value and what was expected.
     """
     data = {key: _without_dropped(value) if key in NAMED_TABLES else value for key, value in _numbers(data).items()}
-    for ablation in (data.get("ablations") or {}).values():
-        if isinstance(ablation, dict) and "rows" in ablation:
-            ablation["rows"] = _without_dropped(ablation["rows"])
+    if isinstance(ablations := data.get("ablations"), Mapping):
+        for ablation in ablations.values():
+            if isinstance(ablation, dict) and "rows" in ablation:
+                ablation["rows"] = _without_dropped(ablation["rows"])
     config = validated(Config, data, "")
     check_references(config)
+    check_plausible(config)
     return config
 
 

@@ -42,8 +42,9 @@ def check_references(config: Config) -> None:
             backbones.split(clip.model)
         except UserError as error:
             raise UserError(f"config: clip.{name}.model: {error}") from error
-    if len(set(config.seeds)) < len(config.seeds):
-        raise UserError(f"config: seeds: {config.seeds} holds one twice (expected different seeds)")
+    for key, seeds in (("seeds", config.seeds), ("search_seeds", config.search_seeds)):
+        if len(set(seeds)) < len(seeds):
+            raise UserError(f"config: {key}: {seeds} holds one twice (expected different seeds)")
     if both := set(config.seeds) & set(config.search_seeds):
         raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
     lists = {"methods": config.methods}

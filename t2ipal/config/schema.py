@@ -11,7 +11,7 @@ from t2ipal.metrics.registry import DEFAULT
 from t2ipal.names import shown, title
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
-from t2ipal.validation import Count, DataPath, Name, Part, Percent
+from t2ipal.validation import Count, DataPath, Name, Part, Percent, Seed
 
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
@@ -68,7 +68,9 @@ class BackboneConfig(Part):
     model: str = Field(
         description="a .safetensors or .pt file, or an OpenAI model name such as RN101; 'kind:' in front names another"
     )
-    image_size: Annotated[int, Field(ge=32, multiple_of=32)] = Field(description="pixels, a multiple of 32")
+    image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = Field(
+        description="pixels, a multiple of 32, at most 2048"
+    )
     crop: Literal["center", "squash"] = Field("center", description="'center' crop or 'squash'")
     batch: Count = Field(256, description="images encoded together, a whole number >= 1")
 
@@ -150,7 +152,9 @@ class Novel(_Protocol):
     levels: list[Count] = Field(min_length=1, description="images per novel class, whole numbers >= 1")
     methods: list[str] = Field(min_length=1, description="methods that learn novel classes")
     zero_shot: list[str] = Field([], description="methods of Table 1, measured on the novel classes")
-    classes: Count | list[str] = Field(description="the novel classes by name, or how many to sample by LaSO's rule")
+    classes: Count | Annotated[list[str], Field(min_length=1)] = Field(
+        description="the novel classes by name, or how many to sample by LaSO's rule"
+    )
 
 
 class Variation(Part):
@@ -204,9 +208,9 @@ class Config(Part):
     results_dir: Annotated[str, Field(min_length=1, pattern=r"^[^{}<>]+$")] = Field(
         "results", description="folder of all outputs, a path without braces or angle brackets"
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random choices but training, >= 0")
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
-        [1, 2, 3], description="training seeds, at least one"
+    seed: Seed = Field(0, description="seed of all random choices but training, 0 to 2**63 - 1")
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
+        [1, 2, 3], description="training seeds, at least one, 0 to 2**63 - 1"
     )
     data_dir: str = Field("data", description="folder that relative data paths start from")
     pools: dict[Name, Captions] = Field(min_length=1, description="caption pools by name")
@@ -224,8 +228,8 @@ class Config(Part):
     ablations: dict[Name, Ablation] = Field({}, description="tables of variations by name")
     sweeps: dict[Name, Sweep] = Field({}, description="figures of one setting each, by name")
     search: dict[str, Search] = Field({}, description="grids of settings by label-trained method")
-    search_seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
-        [101], description="seeds of searches: none of those of the runs"
+    search_seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
+        [101], description="seeds of searches: none of those of the runs, 0 to 2**63 - 1"
     )
     metric: str = Field(DEFAULT, description="the metric of tables, figures and claims")
     table_metrics: list[str] = Field([], description="further metrics that tables show")

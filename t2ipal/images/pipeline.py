@@ -13,21 +13,10 @@ from typing import TYPE_CHECKING, Any
 from t2ipal.device import pick_device, pick_dtype
 from t2ipal.errors import UserError
 from t2ipal.images.manifest import verify
-from t2ipal.images.settings import GenerationSettings
+from t2ipal.images.settings import SOLVERS, GenerationSettings
 
 if TYPE_CHECKING:
     import torch
-
-SOLVERS = {
-    "ddim": "DDIMScheduler",
-    "dpm++": "DPMSolverMultistepScheduler",
-    "unipc": "UniPCMultistepScheduler",
-    "euler": "EulerDiscreteScheduler",
-    "euler_a": "EulerAncestralDiscreteScheduler",
-    "pndm": "PNDMScheduler",
-    "ddpm": "DDPMScheduler",
-}
-"""Short names of solvers. Any other scheduler class of diffusers may be given by its full name."""
 
 DECODE_BATCH = 16
 """Latents decoded together: decoding needs far more memory per image than denoising, and gains nothing from more."""

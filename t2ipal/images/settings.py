@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,17 @@ Encoding = Literal["png", "webp", "jpeg"]
 COMPILE = ("off", "on", "auto")
 """Values of `compile`; a job gets the index, because Snakemake's resources on a cluster are numbers."""
 
+SOLVERS = {
+    "ddim": "DDIMScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "unipc": "UniPCMultistepScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler_a": "EulerAncestralDiscreteScheduler",
+    "pndm": "PNDMScheduler",
+    "ddpm": "DDPMScheduler",
+}
+"""Short names of solvers. Any other scheduler class of diffusers may be given by its full name."""
+
 NOT_DECIDING = ("batch", "compile")
 """Settings that change no image beyond rounding: they cause no re-run."""
 
@@ -24,9 +36,11 @@ class GenerationSettings(Part):
     model: str = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
     revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
     variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
-    steps: Count = Field(50, description="solver steps, a whole number >= 1 (the paper: not stated)")
+    steps: Annotated[int, Field(ge=1, le=1000)] = Field(
+        50, description="solver steps, a whole number from 1 to 1000 (the paper: not stated)"
+    )
     guidance: float = Field(
-        7.5, ge=0, description="guidance scale, a number >= 0; up to 1: none (the paper: not stated)"
+        7.5, ge=0, le=100, description="guidance scale, 0 to 100; up to 1: none (the paper: not stated)"
     )
     solver: str = Field("default", description="'default' (the pipeline's own), ddim, dpm++, unipc, euler, ...")
     negative: str = Field("", description="negative prompt, used with guidance")
@@ -43,6 +57,13 @@ class GenerationSettings(Part):
     )
     compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
 
+    @field_validator("solver")
+    @classmethod
+    def _known_solver(cls, value: str) -> str:
+        if value not in ("default", *SOLVERS) and not _is_scheduler(value):
+            raise ValueError(f"no such solver; known are default, {', '.join(SOLVERS)}, and diffusers' own by name")
+        return value
+
     @field_validator("compile", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
@@ -52,6 +73,14 @@ class GenerationSettings(Part):
     def deciding(self) -> dict[str, Any]:
         """All that decides an image."""
         return {name: getattr(self, name) for name in GenerationSettings.model_fields if name not in NOT_DECIDING}
+
+
+def _is_scheduler(name: str) -> bool:
+    """Whether diffusers has a scheduler class of this name. Its file is searched: importing it takes seconds."""
+    spec = importlib.util.find_spec("diffusers")
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    texts = (Path(folder, "schedulers/__init__.py").read_text(encoding="utf-8") for folder in folders)
+    return name.isidentifier() and any(f'"{name}"' in text for text in texts)
 
 
 def model_files(model: str) -> tuple[Path, ...]:

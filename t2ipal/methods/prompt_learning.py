@@ -43,7 +43,10 @@ class PromptSettings(ContextSettings):
         description="Global image feature without or with positional embedding. Paper: not stated; TaI-DPT nopos.",
     )
     templates: int = Field(
-        89, ge=0, description="Class templates that join the captions, so many of each class; 0: none. TaI-DPT: 89."
+        89,
+        ge=0,
+        le=89,
+        description="Class templates that join the captions, so many of each class; 0: none. TaI-DPT: 89.",
     )
     eta: float = Field(1.0, gt=0, description="Margin of the ranking loss, eq. 7. Paper: 1.")
     rank_form: Literal["signed", "paper_abs"] = Field(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from t2ipal.config import Config
+from t2ipal.plan.prompts import check_prompts
 from t2ipal.plan.runs import Planner, Run, check_classes, check_methods, evaluated_datasets, protocol_datasets
 from t2ipal.plan.specs import RunKey, TableSpec
 from t2ipal.plan.tables import make_tables
@@ -53,4 +54,5 @@ def make_plan(config: Config) -> Plan:
         for name, sweep in config.sweeps.items()
     }
     novel = {data: planner.novel_names(data) for data in protocol_datasets(config, NOVEL)} if config.novel else {}
+    check_prompts(config, planner.runs.values())
     return Plan(planner.runs, tables, base, sweeps, novel)

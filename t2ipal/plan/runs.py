@@ -261,6 +261,13 @@ class Planner:
             if name_key(name) not in known:
                 raise unknown("novel.classes", name, names, f"class of datasets.{dataset}")
         chosen = {name_key(name) for name in wanted}
+        if len(chosen) < len(wanted):
+            raise UserError(f"config: novel.classes: {wanted} holds one twice (expected different classes)")
+        if len(chosen) == len(names):
+            raise UserError(
+                f"config: novel.classes: all {len(names)} classes of datasets.{dataset} "
+                "(expected fewer: some classes must be left to learn from)"
+            )
         return tuple(name for name in names if name_key(name) in chosen)
 
     def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Combination) -> Run:

@@ -154,6 +154,14 @@ class ImageSource(Source):
         """
         return iter(())
 
+    def positives(self, classes: ClassList) -> tuple[int, ...] | None:
+        """Images of each class by their labels, for checks before a run; None where counting them takes long.
+
+        Raises:
+            UserError: the labels are missing or malformed.
+        """
+        return None
+
     def allowed_missing(self, listed: int) -> int:
         """How many of the listed images may be missing on disk; by default all but one."""
         return listed - 1

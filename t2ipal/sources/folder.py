@@ -83,6 +83,12 @@ class FolderImages(ImageSource):
         for _, key, _ in _rows(_table(self.labels), NamedFiles(folder, names)):
             yield key, folder / key
 
+    def positives(self, classes: ClassList) -> tuple[int, ...] | None:
+        if not self.labels:
+            return None
+        rows = _table(Path(self.labels), classes).values()
+        return tuple(sum(row[index] == POSITIVE for row in rows) for index in range(len(classes)))
+
     def count(self) -> Counted:
         folder = Path(self.path)
         if not folder.is_dir():

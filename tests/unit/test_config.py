@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 from configs import merged
+from docs_pages import rules
 
+from t2ipal.captions.templates import load_patterns
 from t2ipal.config import load_config
 from t2ipal.config.command_line import with_entries
 from t2ipal.config.json_schema import json_schema
+from t2ipal.config.plausible import RULES, unused_pools
 from t2ipal.errors import UserError
+from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +66,62 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("seeds", [], ["config: seeds"]),
         ("seeds", [1, 1], ["config: seeds: [1, 1] holds one twice"]),
         ("seeds", 3, ["config: seeds: 3 is not a list"]),
+        ("seeds", [2**63], ["config: seeds.0: 9223372036854775808 is not <= 9.22337e+18"]),
+        ("seeds", [-1], ["config: seeds.0: -1 is not >= 0"]),
+        ("seed", 2**64, ["config: seed: 18446744073709551616 is not <= 9.22337e+18", "2**63 - 1"]),
+        ("search_seeds", [7, 7], ["config: search_seeds: [7, 7] holds one twice"]),
+        ("pools.a b", {"source": "micro", "size": 5}, ["config: pools.a b", "letters, digits"]),
+        ("datasets.a/b", {}, ["config: datasets.a/b", "letters, digits"]),
+        ("ablations", [1], ["config: ablations: [1] is not a mapping"]),
+        (
+            "text_to_image.micro.solver",
+            "dmp++",
+            ["config: text_to_image.micro.solver: 'dmp++': no such solver", "dpm++"],
+        ),
+        ("text_to_image.micro.solver", "SchedulerMixin.x", ["no such solver"]),
+        ("text_to_image.micro.steps", 5000, ["config: text_to_image.micro.steps: 5000 is not <= 1000"]),
+        ("text_to_image.micro.guidance", float("inf"), ["config: text_to_image.micro.guidance: inf"]),
+        ("text_to_image.micro.guidance", float("nan"), ["config: text_to_image.micro.guidance: nan"]),
+        ("text_to_image.micro.guidance", 750.0, ["config: text_to_image.micro.guidance: 750.0 is not <= 100"]),
+        ("text_to_image.micro.width", 80_000, ["config: text_to_image.micro.width: 80000 is not <= 4096"]),
+        (
+            "text_to_image.micro",
+            {"model": "m", "samples": 1, "width": 64, "height": 64, "store_size": 96},
+            ["config: text_to_image.micro.store_size: 96 is more than the images' shorter side"],
+        ),
+        ("clip.micro.image_size", 6400, ["config: clip.micro.image_size: 6400 is not <= 2048"]),
+        ("training.templates", 90, ["config: training.templates: 90 is not <= 89"]),
+        ("settings.t2i_pal.templates", 90, ["config: settings.t2i_pal.templates: 90 is not <= 89"]),
+        (
+            "novel.classes",
+            [],
+            ["config: novel.classes: [] is not a whole number (expected the novel classes by name, or how many"],
+        ),
+        ("novel.classes", ["dog", "dog"], ["config: novel.classes: ['dog', 'dog'] holds one twice"]),
+        (
+            "ablations.table5.rows.full.use",
+            {"samples": 9},
+            ["config: ablations.table5.rows.full.use.samples: 9 is more than text_to_image.micro.samples, 6"],
+        ),
+        ("partial.use", {"text_to_image": "steps-2", "samples": 2}, ["config: partial.use.samples: 2 is more than"]),
+        ("sweeps.all", {"method": "t2i_pal", "key": "gamma", "values": [0, 1]}, ["config: sweeps.all", "a rule"]),
+        ("sweeps.table1", {"method": "t2i_pal", "key": "gamma", "values": [0, 1]}, ["config: sweeps.table1", "table"]),
+        ("ablations.Train", {"title": "T", "rows": {"a": {"method": "zsclip"}}}, ["config: ablations.Train", "a rule"]),
+        (
+            "ablations.Table5",
+            {"title": "T", "rows": {"a": {"method": "zsclip"}}},
+            ["config: ablations: 'table5' and 'Table5' are one name"],
+        ),
+        (
+            "datasets.micro.test",
+            {"source": "folder", "path": "photos"},
+            ["config: datasets.micro.test.labels: missing", "go into `photos`"],
+        ),
+        (
+            "datasets.micro.train",
+            {"source": "folder", "path": "photos"},
+            ["config: datasets.micro.train.labels: missing"],
+        ),
         ("name", "a/b", ["config: name: 'a/b'"]),
         ("name", "zoo", ["config: name: 'zoo'"]),
         ("datasets.micro.classes", "voc2008", ["config: datasets.micro.classes", "voc2008"]),
@@ -261,3 +321,44 @@ def test_a_metric_with_a_threshold_asks_for_validation_images(default: dict) -> 
     assert load_config(data | {"table_metrics": ["OF1"]}).table_metrics == ["OF1"]  # left out there
     photos = changed(data, "datasets.micro.test", None) | {"metric": "OF1"}
     assert load_config(changed(photos, "datasets.micro.photos", {"path": "photos"})).metric == "OF1"
+
+
+def test_no_image_is_learned_from_and_measured_on(default: dict) -> None:
+    photos = {"source": "folder", "path": "photos", "labels": "labels.csv"}
+    same = {**photos, "path": "./photos/"}
+    data = changed(changed(default, "datasets.micro.train", photos), "datasets.micro.test", same)
+    assert error_of(data) == "config: datasets.micro.train: the same images as test (expected others)"
+    other = changed(data, "datasets.micro.test", {**photos, "labels": "test.csv"})
+    assert load_config(other).datasets["micro"].test.labels == "test.csv"
+    assert load_config(default).datasets["micro"].train.size == load_config(default).datasets["micro"].validation.size
+
+
+def test_the_names_of_rules_are_known() -> None:
+    assert set(rules()) | {"all"} == RULES
+
+
+def test_a_solver_of_diffusers_may_have_its_full_name(default: dict) -> None:
+    data = changed(default, "text_to_image.micro.solver", "HeunDiscreteScheduler")
+    assert load_config(data).text_to_image["micro"].solver == "HeunDiscreteScheduler"
+
+
+def test_a_pool_that_nobody_reads_is_noted(default: dict) -> None:
+    config = load_config(changed(default, "pools.mine", {"source": "text", "path": "mine.txt"}))
+    used = queries.pools(config, make_plan(config))
+    assert unused_pools(config, used) == ["config: pools.mine: no data set and no row uses it"]
+
+
+def test_templates_are_as_many_as_the_setting_allows() -> None:
+    assert len(load_patterns()) == 89
+
+
+def test_a_class_name_must_fit_into_a_prompt(default: dict, tmp_path: Path) -> None:
+    default["novel"] = None
+    path = tmp_path / "classes.txt"
+    path.write_text("dog\n" + " ".join(["golden retriever"] * 11) + "\n", "utf-8")
+    assert make_plan(load_config(changed(default, "datasets.micro.classes", str(path)))).runs  # 22 tokens
+    for name in ("\N{SNOWMAN}" * 60, "qx" * 60):
+        path.write_text(f"dog\n{name}\n", "utf-8")
+        line = error_of(changed(default, "datasets.micro.classes", str(path)))
+        assert line.startswith(f"config: datasets.micro.classes: {name!r} has ")
+        assert "room for 59 (expected a shorter name)" in line

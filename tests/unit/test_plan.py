@@ -84,7 +84,7 @@ def test_a_run_has_only_the_data_its_loss_uses() -> None:
 
 
 def test_what_a_run_does_not_use_makes_no_other_run() -> None:
-    row = {"method": "zsclip", "use": {"text_to_image": "steps-2", "samples": 3, "pool": "drop-20"}}
+    row = {"method": "zsclip", "use": {"text_to_image": "steps-2", "samples": 1, "pool": "drop-20"}}
     plan = plan_of(ablations={"more": {"title": "More", "rows": {"a": row}}})
     assert rows_of(plan, "more")["a"].cells["micro"].run == ("micro", "zsclip", "base")
 

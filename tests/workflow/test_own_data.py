@@ -139,8 +139,15 @@ def test_predictions_are_the_scores_of_the_evaluation(own: Project) -> None:
     with (data / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         lines = [[name, *(int((place + shift) % 3 == 0) for shift in range(4))] for place, name in enumerate(names)]
         csv.writer(file).writerows([["image", *CLASSES], *lines])
+    shutil.copy(data / "labels.csv", data / "validation.csv")
     labelled = {"source": "folder", "path": "my photos", "labels": "labels.csv"}
-    configure(own, {"datasets": {"mine": {"test": labelled, "validation": labelled}}, "methods": ["zsclip", "t2i_pal"]})
+    configure(
+        own,
+        {
+            "datasets": {"mine": {"test": labelled, "validation": {**labelled, "labels": "validation.csv"}}},
+            "methods": ["zsclip", "t2i_pal"],
+        },
+    )
     result = own.run(timeout=1200)
     assert result.returncode == 0, result.stdout[-4000:]
     assert results(own, "tables/table1.md").exists()

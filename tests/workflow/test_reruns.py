@@ -230,7 +230,7 @@ def test_photographs_that_are_replaced_are_read_again(tmp_path: Path) -> None:
     photo.parent.mkdir(parents=True)
     Image.new("RGB", (8, 8), "red").save(photo)
     classes.write_text("dog\ncat\n")
-    (project.path / "data/labels.csv").write_text("image,dog,cat\na.png,1,0\n")
+    (project.path / "data/labels.csv").write_text("image,dog,cat\na.png,1,1\n")
     test = {"source": "folder", "path": "photos", "labels": "labels.csv", "size": None}
     data = {"test": {key: value for key, value in test.items() if value}, "classes": "classes.txt"}
     (project.path / "tiny.yaml").write_text(yaml.safe_dump(merged(TINY, {"datasets": {"micro": None, "mine": {

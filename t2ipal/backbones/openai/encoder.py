@@ -45,6 +45,7 @@ class OpenAIEncoder(ImageTextEncoder):
     """
 
     kind = "openai"
+    positions = 77
     start_ids = (49_406,)
     end_id = 49_407
     mean = (0.48145466, 0.4578275, 0.40821073)
@@ -100,6 +101,12 @@ class OpenAIEncoder(ImageTextEncoder):
         whole = sha256_file(path) == SHA256[model]
         text = "sha256 as published" if whole else "but its sha256 is not the published one: remove it"
         return Finding(key, f"{model}: {path}, {text}", download=SOURCE)
+
+    @classmethod
+    def count_tokens(cls, text: str) -> int:
+        from t2ipal.backbones.openai.byte_pairs import tokenizer
+
+        return len(tokenizer().encode(text))
 
     @classmethod
     def describe(cls, model: str) -> Description:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from t2ipal.backbones.openai.byte_pairs import tokenizer
 from t2ipal.errors import UserError
-
-if TYPE_CHECKING:
-    from clip.simple_tokenizer import SimpleTokenizer
 
 CONTEXT = 77
 START_ID, END_ID, PAD_ID = 49_406, 49_407, 0
@@ -42,13 +39,13 @@ class BytePairs:
 @cache
 def byte_pairs() -> BytePairs:
     """The tables that OpenAI's package carries."""
-    ranks = _tokenizer().bpe_ranks
-    return BytePairs(dict(_tokenizer().encoder), tuple(sorted(ranks, key=ranks.__getitem__)))
+    ranks = tokenizer().bpe_ranks
+    return BytePairs(dict(tokenizer().encoder), tuple(sorted(ranks, key=ranks.__getitem__)))
 
 
 def encode(text: str) -> list[int]:
     """Ids of a text, without marks."""
-    return _tokenizer().encode(text)
+    return tokenizer().encode(text)
 
 
 def tokenize(texts: Sequence[str], truncate: bool = True, context: int = CONTEXT) -> tuple[Tensor, Tensor]:
@@ -86,10 +83,3 @@ def tokenizer_file() -> Path:
     from clip.simple_tokenizer import default_bpe
 
     return Path(default_bpe())
-
-
-@cache
-def _tokenizer() -> SimpleTokenizer:
-    from clip.simple_tokenizer import SimpleTokenizer
-
-    return SimpleTokenizer()

@@ -1,0 +1,67 @@
+"""Does each class have an image to be measured on, and where the config has few-shot samples one to learn from?
+
+Average precision is not defined for a class without a positive test image, and a mean over some of the classes would be
+another number than the one that tables print: such a class is an error, before anything is generated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from t2ipal.classes import load_classes
+from t2ipal.errors import UserError
+from t2ipal.plan import queries
+from t2ipal.protocols import FEW_SHOT, NOVEL
+from t2ipal.validation import located
+
+if TYPE_CHECKING:
+    from t2ipal.config import Config
+    from t2ipal.plan.make import Plan
+    from t2ipal.sources.base import ImageSource
+
+SHOWN = 5
+"""Classes that a message names."""
+NEEDED = {
+    "test": "a test image for each class: its average precision is not defined without",
+    "train": "a training image for each class: few-shot samples have none without",
+}
+
+
+def needs_each_class(config: Config, plan: Plan) -> list[tuple[str, str]]:
+    """(part, data set) of the labelled images that need an image of each class."""
+    sampled = {run.dataset for run in plan.runs.values() if run.protocol in (FEW_SHOT, NOVEL)}
+    parts = queries.labelled_images(config, plan)
+    return [(part, name) for part, name in parts if part == "test" or (part == "train" and name in sampled)]
+
+
+def check_labels(config: Config, plan: Plan) -> None:
+    """Check that each class has an image wherever it needs one, in all sources that are there and quickly read.
+
+    Raises:
+        UserError: one line for the first set of images that lacks a class, or whose labels are malformed.
+    """
+    for part, name in needs_each_class(config, plan):
+        source = located(getattr(config.datasets[name], part), config.data_dir)
+        there = all(file.path.exists() for file in source.files())
+        if there and (line := without_images(part, source, config.datasets[name].classes)):
+            raise UserError(f"config: datasets.{name}.{part}: {line}")
+
+
+def without_images(part: str, source: ImageSource, classes: str) -> str:
+    """The classes of a list that have no image in a source, as a line; "" where each has one or nobody counted.
+
+    Args:
+        part: "test" or "train".
+        source: labelled images, their paths as seen from the working directory.
+        classes: name or path of the class list.
+
+    Raises:
+        UserError: the labels are missing or malformed.
+    """
+    names = load_classes(classes).names
+    counts = source.positives(load_classes(classes))
+    none = [name for name, count in zip(names, counts, strict=True) if not count] if counts is not None else []
+    if not none:
+        return ""
+    more = f" and {len(none) - SHOWN} more" if len(none) > SHOWN else ""
+    return f"no image of {', '.join(map(repr, none[:SHOWN]))}{more} (expected {NEEDED[part]})"

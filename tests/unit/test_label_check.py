@@ -1,0 +1,69 @@
+"""Classes without an image, told before anything is generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from configs import default, merged
+
+from t2ipal.config import load_config
+from t2ipal.errors import UserError
+from t2ipal.label_check import check_labels
+from t2ipal.plan.make import make_plan
+
+CLASSES = ("dog", "cat", "sheep")
+BARE = {"extra": None, "ablations": {}, "sweeps": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
+
+
+def check(folder: Path, rows: dict[str, str], **changes: Any) -> None:
+    """Check a data set whose test and train images have these tables of labels."""
+    (folder / "classes.txt").write_text("\n".join(CLASSES), "utf-8")
+    (folder / "photos").mkdir()
+    for part, text in rows.items():
+        (folder / f"{part}.csv").write_text(f"image,{','.join(CLASSES)}\n{text}", "utf-8")
+    parts = {part: {"source": "folder", "path": "photos", "labels": f"{part}.csv"} for part in ("test", "train")}
+    mine = {"title": "mine", "classes": str(folder / "classes.txt"), "pool": "micro", **parts}
+    data = {**default(), **BARE, "extra": {}, "data_dir": str(folder), "methods": ["zsclip"], **changes}
+    config = load_config({**data, "datasets": {"mine": mine}})
+    check_labels(config, make_plan(config))
+
+
+WHOLE = "a.jpg,1,0,0\nb.jpg,0,1,1\n"
+
+
+def test_a_class_without_a_test_image_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^config: datasets\.mine\.test: no image of 'cat', 'sheep' \(expected a test"):
+        check(tmp_path, {"test": "a.jpg,1,-1,0\nb.jpg,0,0,0\n"})  # difficult is no positive
+
+
+def test_each_class_with_a_test_image_is_enough(tmp_path: Path) -> None:
+    check(tmp_path, {"test": WHOLE})  # train images are not there, and nobody reads them
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {"few_shot": {"levels": [1], "methods": ["coop"]}},
+        {"novel": {"levels": [1], "methods": ["laso"], "classes": ["sheep"]}},
+    ],
+)
+def test_few_shot_samples_need_an_image_of_each_class(tmp_path: Path, protocol: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^config: datasets\.mine\.train: no image of 'sheep' \(expected a training"):
+        check(tmp_path, {"test": WHOLE, "train": "a.jpg,1,0,0\nb.jpg,0,1,0\n"}, **protocol)
+
+
+def test_a_method_that_learns_from_all_labels_needs_no_image_of_each_class(tmp_path: Path) -> None:
+    check(tmp_path, {"test": WHOLE, "train": "a.jpg,1,0,0\n"}, methods=["oracle"])
+
+
+def test_labels_that_are_malformed_are_told_as_early(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"test\.csv: line 2: "):
+        check(tmp_path, {"test": "a.jpg,1,yes,0\n"})
+
+
+def test_the_default_and_missing_tables_are_not_read(tmp_path: Path) -> None:
+    config = load_config(merged(default(), {}))
+    check_labels(config, make_plan(config))
+    check(tmp_path, {})
