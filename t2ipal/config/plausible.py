@@ -64,7 +64,7 @@ def unused_pools(config: Config, used: list[str]) -> list[str]:
 
 
 def _uses(config: Config) -> Iterator[tuple[str, UseInstead]]:
-    """Every block `use` beside the config's own, with the key that has it."""
+    """Every block `use` besides the config's own, with the key that has it."""
     for protocol in ("partial", "novel", "few_shot"):
         if (part := getattr(config, protocol)) is not None:
             yield protocol, part.use

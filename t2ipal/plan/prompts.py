@@ -18,7 +18,7 @@ MARKS = 2
 
 
 def check_prompts(config: Config, runs: Iterable[Run]) -> None:
-    """Check that each class name fits into a prompt beside the context vectors of each run.
+    """Check that each class name fits into a prompt with the context vectors of each run.
 
     Raises:
         UserError: one line for the first name that is too long.
