@@ -65,7 +65,8 @@ clean: ## remove the results of config.yaml; those of other configs and the envi
 
 $(STAMP): $(LOCK) envs/uv.txt pyproject.toml | writable
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: python {sys.version.split()[0]}: expected 3.11 or newer (make PYTHON=/path/to/python3)")'
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { echo "error: $(PYTHON) cannot make an environment: expected the module venv (Debian: apt install python3-venv)"; rm -rf .venv; exit 1; }
+	@[ -x $(BIN)/python ] || { new="$$([ -e .venv ] || echo .venv)"; $(PYTHON) -m venv .venv || { \
+	  echo "error: $(PYTHON) cannot make an environment: expected the module venv (Debian: apt install python3-venv)"; rm -rf $$new; exit 1; }; }
 	@mkdir -p .venv/home
 	@echo "Environment: .venv (once; about 6 GB)"
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip > /dev/null

@@ -49,6 +49,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _renamed(path: Path) -> Iterator[Path]:
+    if path.is_symlink():  # what a link that leads to itself leads to
+        raise OSError(errno.ELOOP, "", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in unfinished(path):
         if not is_at_work(old):

@@ -85,6 +85,7 @@ def _write_photos(folder: Path, labels: Path, count: int, seed: int) -> None:
         table.writerow(["image", *CLASSES])
         for number in range(count):
             scene, name = scene_of("test", number, seed), f"{number:04d}.jpg"
-            Image.fromarray(render(scene, SIDE)).save(folder / name, quality=90)
+            with atomic(folder / name) as photo:
+                Image.fromarray(render(scene, SIDE)).save(photo, "JPEG", quality=90)
             present = {ALL[index] for index in scene.labels}
             table.writerow([name, *(int(known in present) for known in CLASSES)])

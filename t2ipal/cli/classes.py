@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
+from t2ipal.cli.options import nonempty_path
 from t2ipal.errors import UserError
 
 ABOUT = """\
@@ -38,7 +38,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         formatter_class=raw,
     )
     classes.add_argument("classes", metavar="LIST", help="a .txt or .yaml file, or voc2007, coco, nuswide")
-    classes.add_argument("--captions", type=Path, metavar="FILE", help=".txt, .csv, .jsonl or .parquet: count in them")
+    classes.add_argument(
+        "--captions", type=nonempty_path, metavar="FILE", help=".txt, .csv, .jsonl or .parquet: count in them"
+    )
     classes.add_argument("--all", action="store_true", help="all words, not the first eight of each kind")
     classes.add_argument("--yaml", action="store_true", help="print a class list to save and change")
     classes.set_defaults(run=run)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from t2ipal.cli.options import positive
+from t2ipal.cli.options import nonempty_path, positive
 
 MORE = """\
 example:
@@ -24,7 +23,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         epilog=MORE,
         formatter_class=raw,
     )
-    example.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder; its name becomes the config's")
+    example.add_argument(
+        "folder", type=nonempty_path, metavar="FOLDER", help="a new folder; its name becomes the config's"
+    )
     example.add_argument("--photos", type=positive, default=300, metavar="N", help="how many (default: 300)")
     example.add_argument("--captions", type=positive, default=400, metavar="N", help="how many (default: 400)")
     example.set_defaults(run=run)

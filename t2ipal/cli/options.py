@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+
+def nonempty_path(text: str) -> Path:
+    """A path; an empty one, as of a variable of the shell that is not set, is none: it would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path")
+    return Path(text)
 
 
 def positive(text: str) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2ipal.cli.options import positive
+from t2ipal.cli.options import nonempty_path, positive
 from t2ipal.errors import printable
 
 if TYPE_CHECKING:
@@ -48,17 +47,28 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     predict = commands.add_parser(
         "predict", help="recognise the classes in photos", description=ABOUT, epilog=MORE, formatter_class=raw
     )
-    predict.add_argument("photos", metavar="PHOTO", nargs="+", type=Path, help="a photo, or a folder of them and below")
-    predict.add_argument("--model", required=True, type=Path, metavar="FILE", help="the recogniser (.safetensors)")
+    predict.add_argument(
+        "photos", metavar="PHOTO", nargs="+", type=nonempty_path, help="a photo, or a folder of them and below"
+    )
+    predict.add_argument(
+        "--model", required=True, type=nonempty_path, metavar="FILE", help="the recogniser (.safetensors)"
+    )
     out = predict.add_argument_group("outputs")
-    out.add_argument("--csv", type=Path, metavar="FILE", help="a table: photo, problem, top, labels, a score per class")
-    out.add_argument("--parquet", type=Path, metavar="FILE", help="the same for programs (docs/outputs.md)")
     out.add_argument(
-        "--gallery", type=Path, metavar="FILE", help="an .html page of the photos with labels, scores and heat maps"
+        "--csv", type=nonempty_path, metavar="FILE", help="a table: photo, problem, top, labels, a score per class"
+    )
+    out.add_argument("--parquet", type=nonempty_path, metavar="FILE", help="the same for programs (docs/outputs.md)")
+    out.add_argument(
+        "--gallery",
+        type=nonempty_path,
+        metavar="FILE",
+        help="an .html page of the photos with labels, scores and heat maps",
     )
     out.add_argument("--top", type=positive, default=5, metavar="N", help="labels to show per photo (default: 5)")
     how = predict.add_argument_group("how")
-    how.add_argument("--clip", type=Path, metavar="FILE", help="its CLIP, if that is not where it was at training")
+    how.add_argument(
+        "--clip", type=nonempty_path, metavar="FILE", help="its CLIP, if that is not where it was at training"
+    )
     how.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     how.add_argument("--batch", type=positive, metavar="N", help="photos in memory together (default: as in training)")
     how.add_argument("--workers", type=positive, default=2, metavar="N", help="threads that read photos (default: 2)")

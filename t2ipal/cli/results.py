@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from t2ipal.cli.options import nonempty_path
+
 DEFAULT = Path("config.yaml")
 ABOUT = """\
 Show what a finished run of the workflow made: Table 1, and the paths of tables,
@@ -23,7 +25,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     results.add_argument(
-        "--configfile", nargs="+", default=[], type=Path, metavar="FILE", help="overlays on config.yaml, as Snakemake's"
+        "--configfile",
+        nargs="+",
+        default=[],
+        type=nonempty_path,
+        metavar="FILE",
+        help="overlays on config.yaml, as Snakemake's",
     )
     results.add_argument("--folder", action="store_true", help="print the path of its folder alone")
     results.add_argument("--remove", action="store_true", help="remove what it made there, and nothing else")

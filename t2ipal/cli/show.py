@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from pathlib import Path
+
+from t2ipal.cli.options import nonempty_path
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -14,7 +15,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         help="show what a recogniser is",
         description="Show the contents of a recogniser file: classes, method, settings, CLIP, seeds.",
     )
-    show.add_argument("model", type=Path, metavar="FILE", help="the recogniser, a .safetensors file")
+    show.add_argument("model", type=nonempty_path, metavar="FILE", help="the recogniser, a .safetensors file")
     show.set_defaults(run=run)
 
 

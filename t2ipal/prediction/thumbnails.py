@@ -68,12 +68,19 @@ class Thumbnails:
             _remove(self.part)
 
     def add(self, name: str, content: bytes) -> str:
-        """Write a thumbnail; return its path as seen from the page."""
-        if self.lock is None:
-            mark(self.part)
-            self.lock = os.open(self.part, os.O_RDONLY)
-            hold(self.lock)
-        (self.part / name).write_bytes(content)
+        """Write a thumbnail; return its path as seen from the page.
+
+        Raises:
+            UserError: the disk is full, or the folder cannot be written.
+        """
+        try:
+            if self.lock is None:
+                mark(self.part)
+                self.lock = os.open(self.part, os.O_RDONLY)
+                hold(self.lock)
+            (self.part / name).write_bytes(content)
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written: {error.strerror.lower()}") from error
         return f"{self.folder.name}/{name}"
 
     def finish(self) -> None:

@@ -87,10 +87,12 @@ def test_standard_output_is_written_to_behind_what_is_there(tmp_path: Path, name
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "folder").mkdir()
-    for name in ("folder", "file/below", "x" * 300, f"{'y' * 300}/x"):
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("folder", "loop", "file/below", "x" * 300, f"{'y' * 300}/x"):
         with pytest.raises(UserError, match=rf"{tmp_path}/{name}: cannot be written: [a-z]"):
             write_text(tmp_path / name, "new")
     assert (tmp_path / "file").read_text() == "old"
+    assert (tmp_path / "loop").is_symlink()
     write_text(tmp_path / "new/below/file", "new")
 
 

@@ -49,10 +49,10 @@ def test_a_variable_asks_for_the_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         raising(ValueError("here"))
 
 
-@pytest.mark.parametrize("arguments", [["frob"], ["predict"], ["example", "x", "--photos", "many\n"], ["--frob"]])
-def test_wrong_options_are_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+@pytest.mark.parametrize("words", ["frob", "predict", "example x --photos many\n", "--frob", "show ", "predict --csv="])
+def test_wrong_options_are_one_line(capsys: pytest.CaptureFixture[str], words: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main(words.split(" "))
     assert ended.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -92,8 +92,7 @@ def test_texts_are_printable() -> None:
 @pytest.mark.parametrize(
     ("captions", "content", "told"),
     [
-        ("c.txt", b"", "c.txt: no captions"),
-        ("c.csv", b"", "c.csv: no captions"),
+        ("c.csv", b"", "c.csv: no "),
         ("c.txt", b"\xff\xfe\x00", "c.txt: not UTF-8"),
         ("c.parquet", b"", "c.parquet: damaged or not a parquet file"),
         ("c.jsonl", b"\x93\x00", "c.jsonl: "),
@@ -106,6 +105,14 @@ def test_captions_without_any_are_named(
     assert main(["classes", "voc2007", "--captions", str(tmp_path / captions)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {tmp_path}/{told}")
+
+
+def test_a_file_without_captions_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from t2ipal.captions import class_words
+
+    monkeypatch.setattr(class_words, "find_captions", lambda *arguments: ({}, 0, 0))
+    assert main(["classes", "voc2007", "--captions", "c.txt"]) == 1
+    assert capsys.readouterr().err == "error: c.txt: no captions (expected at least one)\n"
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "full", "-"])

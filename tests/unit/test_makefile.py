@@ -127,7 +127,7 @@ def test_clean_without_the_key_removes_the_default_folder_alone(tmp_path: Path) 
     config.write_text("name: [", encoding="utf-8")
     mark(tmp_path / "results/micro")
     checkout.make("clean", code=2)
-    assert "expected a config file in YAML" in checkout.told
+    assert "config.yaml: not YAML: " in checkout.told
     assert (tmp_path / "results/micro").exists()
 
 

@@ -148,3 +148,14 @@ def test_a_file_that_came_into_the_thumbnails_meanwhile_stays(tmp_path: Path, mo
         write_page(tmp_path, 2)
     assert len(list(thumbnail_folder(page).iterdir())) == 6
     assert (thumbnail_folder(page) / MARK).exists()
+
+
+def test_a_full_disk_is_that_of_the_thumbnails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gallery, "EMBEDDED", 3)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"page-thumbnails: cannot be written: no space left on device"):
+        write_page(tmp_path, 4)
+    assert not list((tmp_path / "out put").iterdir())
