@@ -1,9 +1,14 @@
 """Loading CLIP from every kind of file, and refusing what is none."""
 
+import os
 import subprocess
 import sys
+from argparse import Namespace
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_clip import DIM, SIDE, tiny_clip
@@ -122,6 +127,94 @@ def test_not_a_clip(tmp_path: Path) -> None:
     torch.save({"model": "x"}, tmp_path / "clip.pt")
     with pytest.raises(UserError, match="no state dict"):
         load_backbone(tmp_path / "clip.pt")
+
+
+def test_what_is_no_file_is_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    for name, message in (
+        ("", "is a directory; expected a CLIP model"),
+        ("pipe.pt", "is a pipe, a socket or a device"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_backbone(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {f"model.clip.{key}": value for key, value in state.items()},
+        lambda state: {f"{'' if key.startswith('visual.') else 'text.'}{key}": value for key, value in state.items()},
+        lambda state: {"state_dict": state, "epoch": 3, "args": Namespace(lr=0.1), "optimizer": {"step": 1}},
+        lambda state: {"model": {f"module.{key}": value for key, value in state.items()}, "name": "mine"},
+        lambda state: {"model_state_dict": OrderedDict(state), "loss": 0.5},
+        lambda state: {key: value.double() if value.is_floating_point() else value for key, value in state.items()},
+        lambda state: {**{f"clip.{key}": value for key, value in state.items()}, "head.weight": torch.ones(2)},
+    ],
+    ids=["module", "model.clip", "text", "checkpoint", "model", "model_state_dict", "float64", "a head"],
+)
+def test_checkpoints_as_people_have_them(tmp_path: Path, wrap: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    torch.save(wrap(state("vit")), tmp_path / "clip.pt")
+    assert_same(load_backbone(tmp_path / "clip.pt"), "vit")
+
+
+class Harmful:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_files_that_are_refused_are_one_line(tmp_path: Path) -> None:
+    path, made = tmp_path / "clip.pt", tmp_path / "made"
+    whole, itself = state("vit"), {}
+    itself["model"] = itself
+    for content, message in (
+        (TINY["vit"].model, r"contains objects of clip\.model\.CLIP, .* cannot be read without running code"),
+        ({"state_dict": whole, "hook": Harmful(made)}, r"contains objects of posix\.mkdir, which cannot be read"),
+        (itself, "no state dict, but dict; expected"),
+        ([1, 2], "no state dict, but list; expected"),
+        ({1: torch.ones(2), "x": 5}, "no state dict, but dict; expected"),
+        (
+            {"text_model.embeddings.token_embedding.weight": torch.ones(2)},
+            "in the names of Hugging Face's transformers",
+        ),
+        ({**whole, "ln_final.weight": torch.ones(7)}, "tensors do not make a CLIP"),
+        (
+            {**whole, "ln_final.weight": torch.ones(128).to(torch.int8)},
+            r"'ln_final.weight' is torch.int8; expected float",
+        ),
+        ({**whole, "logit_bias": torch.ones(1)}, r"Unexpected key\(s\) in state_dict: \"logit_bias\""),
+    ):
+        torch.save(content, path)
+        with pytest.raises(UserError, match=message) as error:
+            load_backbone(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert "\n" not in str(error.value)
+        assert "x1b" not in ascii(error.value)
+        assert not made.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damaged_checkpoints_are_one_line(tmp_path: Path) -> None:
+    """Bytes changed and cut in pickles of both kinds, by a fixed seed."""
+    random = np.random.default_rng(15)
+    for zipped in (True, False):
+        torch.save({"state_dict": {"a": torch.ones(3)}, "args": Namespace(x=1)}, tmp_path / "whole.pt",
+                   _use_new_zipfile_serialization=zipped)  # fmt: skip
+        content = (tmp_path / "whole.pt").read_bytes()
+        for number in range(60):
+            damaged = bytearray(content[: random.integers(len(content))] if number % 3 == 0 else content)
+            for place in random.integers(0, max(1, len(damaged)), 3):
+                damaged[place : place + 1] = bytes([random.integers(256)])
+            (tmp_path / "clip.pt").write_bytes(damaged)
+            with pytest.raises(UserError) as error:
+                load_backbone(tmp_path / "clip.pt")
+            assert "\n" not in str(error.value)
+            assert "x1b" not in ascii(error.value)
 
 
 def test_unknown_model(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 import urllib.error
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
+from t2ipal.backbones.openai.checkpoint import ROWS, State, clip_tensors, read_pt
+from t2ipal.backbones.openai.checkpoint import TEXT as TABLE
 from t2ipal.backbones.openai.tokens import VOCABULARY
 from t2ipal.backbones.openai.variants import (
     CACHE,
@@ -27,15 +25,14 @@ from t2ipal.backbones.openai.variants import (
     sizes_of,
 )
 from t2ipal.errors import UserError
+from t2ipal.images.decoding import not_a_file
 from t2ipal.images.manifest import verify
 from t2ipal.store import existing, read_tensors, sha256_file
 
 if TYPE_CHECKING:
     from clip.model import CLIP
 
-ROWS, IDS, TABLE = "token_embedding.rows", "token_embedding.ids", "token_embedding.weight"
-
-State = dict[str, Tensor]
+IDS = "token_embedding.ids"
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,8 @@ def load_module(model: str | Path, device: str | torch.device = "cpu", sha256: s
             not those of the model it is named after.
     """
     path, asked = _locate(str(model))
+    if problem := not_a_file(path):
+        raise UserError(f"{path}: {problem}; expected a CLIP model")
     digest = sha256_file(path)
     expected = {"sha256": sha256, f"OpenAI's {path.name}": SHA256.get(asked or named_as(path.name))}
     for whose, wanted in expected.items():
@@ -88,9 +87,8 @@ def read_state(path: str | Path) -> State:
         UserError: the file is missing, damaged, or holds no state dict.
     """
     path = existing(path, "CLIP model")
-    state = read_tensors(path)[0] if path.suffix == ".safetensors" else _read_pt(path)
-    if not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: no state dict; expected names with tensors, as OpenAI's CLIP has them")
+    content = read_tensors(path)[0] if path.suffix == ".safetensors" else read_pt(path)
+    state = clip_tensors(content, str(path))
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     return _full_table(state, path)
 
@@ -106,11 +104,14 @@ def build(state: State, origin: str = "CLIP") -> CLIP:
     try:
         model = build_model(dict(state)).float()
         # build_model has put the weights through float16
-        known = model.state_dict().keys()
+        known = model.state_dict()
+        for key, value in state.items():
+            if key in known and known[key].is_floating_point() and not value.is_floating_point():
+                raise UserError(f"{origin}: tensor {key!r} is {value.dtype}; expected floating point")
         model.load_state_dict({key: value for key, value in state.items() if key in known})
     except KeyError as error:
         raise UserError(f"{origin}: no tensor {error}; expected the state dict of OpenAI's CLIP") from error
-    except (RuntimeError, ZeroDivisionError, AssertionError, IndexError) as error:
+    except (RuntimeError, ArithmeticError, AssertionError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"{origin}: tensors do not make a CLIP: {str(error)[:300] or 'unexpected shapes'}") from error
     check_activation(model, origin)
     return model.requires_grad_(False).eval()
@@ -137,29 +138,6 @@ def _locate(model: str) -> tuple[Path, str]:
                 f"network and place it at {path}"
             ) from error
     return path, model
-
-
-def _read_pt(path: Path) -> State:
-    try:
-        if _is_torchscript(path):
-            with warnings.catch_warnings():
-                # deprecated, and yet the only way to read OpenAI's files
-                warnings.simplefilter("ignore", FutureWarning)
-                return dict(torch.jit.load(path, map_location="cpu").state_dict())
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
-        raise UserError(
-            f"{path}: damaged, or neither a TorchScript archive nor a state dict: {str(error)[:200]}"
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else {"": state}
-    return dict(state)
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
 
 
 def _full_table(state: State, path: Path) -> State:
