@@ -62,6 +62,7 @@ rule captions_label:
         mem_mb=2000,
         runtime=240,
     params:
+        made=lambda w: get_labels_made(get_labelled_data(w)),
         spec=lambda w: {
             "filter": get_labelled_data(w).filter,
             "classes": get_labelled_data(w).classes,

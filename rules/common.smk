@@ -244,6 +244,74 @@ def get_metrics(runs):
     return [f"{RESULTS}/runs/{run.path}/metrics.parquet" for run in runs]
 
 
+# What artifacts say that they are made with. A rule writes `made` into its outputs, and asks for what its inputs hold.
+
+
+def get_labels_made(data):
+    """Of labelled captions."""
+    about = {name: getattr(data, name) for name in ("filter", "words", "cap")}
+    return {"classes": list(load_classes(data.classes).names), **about}
+
+
+def get_images_made(pool, t2i):
+    """Of generated images."""
+    settings = CONFIG.text_to_image[t2i].deciding()
+    return {"settings": settings, "seed": CONFIG.seed, "shards": CONFIG.pools[pool].shards}
+
+
+def get_clip_made(clip):
+    """Of features of images: a model of the config and how it sees them."""
+    return CONFIG.clip[clip].model_dump(mode="json", exclude={"batch"})
+
+
+def get_text_clip_made(clip):
+    """Of features of texts."""
+    return {"model": CONFIG.clip[clip].model}
+
+
+def get_templates_made(clip, dataset):
+    """Of features of templates."""
+    return {"clip": get_text_clip_made(clip), "classes": get_class_names(dataset)}
+
+
+def get_protocol_made(protocol, dataset):
+    """Of the known labels of a protocol; a run reads some of its levels and seeds."""
+    novel = queries.protocol_spec(CONFIG, PLAN, protocol, dataset)["novel"]
+    return {"classes": get_class_names(dataset), "novel": novel}
+
+
+def get_model_made(run):
+    """Of a run's model; how its CLIP sees images counts if it learned from any."""
+    sees = run.reads("images") or run.reads("train")
+    return run.made() | {"clip": get_clip_made(run.clip) if sees else get_text_clip_made(run.clip)}
+
+
+def get_scores_made(run):
+    """Of a run's scores."""
+    return run.made() | {"clip": get_clip_made(run.clip)}
+
+
+def get_metrics_made(runs):
+    """Of the metrics of each run."""
+    return [get_scores_made(run) | {"bootstrap": CONFIG.bootstrap, "seed": CONFIG.seed} for run in runs]
+
+
+def get_training_holds(run):
+    """Of the inputs of a training."""
+    images = get_images_made(run.pool, run.t2i) if run.samples else {}
+    protocol = {"protocol": get_protocol_made(run.protocol, run.dataset)} if run.protocol else {}
+    inputs = {
+        "labelled": get_labels_made(CONFIG.datasets[run.dataset]),
+        "captions": {"clip": get_text_clip_made(run.clip)},
+        "templates": get_templates_made(run.clip, run.dataset),
+        "images": {"clip": get_clip_made(run.clip), "images": images},
+        "flagged": images,
+        "train": {"clip": get_clip_made(run.clip)},
+        "train_images": {"classes": get_class_names(run.dataset)},
+    }
+    return protocol | {name: made for name, made in inputs.items() if run.reads(name)}
+
+
 # Targets
 
 

@@ -36,6 +36,12 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
+        made=lambda w: get_metrics_made([get_run(w)])[0],
+        holds=lambda w: {
+            "model": get_model_made(get_run(w)),
+            **dict.fromkeys(("test", "validation"), {"clip": get_clip_made(get_run(w).clip)}),
+            **dict.fromkeys(("test_images", "validation_images"), {"classes": get_class_names(w.dataset)}),
+        },
         spec=lambda w: {
             "classes": get_class_names(w.dataset),
             "bootstrap": CONFIG.bootstrap,
@@ -70,6 +76,11 @@ rule combine:
         mem_mb=4000,
         runtime=60,
     params:
+        made=lambda w: get_metrics_made([get_run(w)])[0],
+        holds=lambda w: {
+            "scores": [get_scores_made(PLAN.runs[key]) for key in get_run(w).sources],
+            **dict.fromkeys(("test_images", "validation_images"), {"classes": get_class_names(w.dataset)}),
+        },
         spec=lambda w: {
             "classes": get_class_names(w.dataset),
             "bootstrap": CONFIG.bootstrap,
@@ -107,6 +118,10 @@ rule search_settings:
         runtime=720,
         gpu=1,
     params:
+        holds=lambda w: {
+            **dict.fromkeys(("train", "validation"), {"clip": get_clip_made(w.clip)}),
+            **dict.fromkeys(("train_images", "validation_images"), {"classes": get_class_names(w.dataset)}),
+        },
         spec=lambda w: {
             "method": w.method,
             "protocol": queries.search_protocol(CONFIG, w.method),

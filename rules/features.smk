@@ -32,6 +32,8 @@ rule features_generated:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
+        made=lambda w: {"clip": get_clip_made(w.clip), "images": get_images_made(w.pool, w.t2i)},
+        holds=lambda w: {"images": get_images_made(w.pool, w.t2i)},
         spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
         "Encode generated images: sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
@@ -60,6 +62,7 @@ rule features_labelled:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
+        made=lambda w: {"clip": get_clip_made(w.clip)},
         spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
         "Encode the {wildcards.part} images of {wildcards.dataset}"
@@ -88,6 +91,7 @@ rule features_captions:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
+        made=lambda w: {"clip": get_text_clip_made(w.clip)},
         spec=lambda w: {"model": CONFIG.clip[w.clip].model, "weights": get_weights(w.clip)},
     message:
         "Encode the captions of pool {wildcards.pool}"
@@ -116,6 +120,7 @@ rule features_templates:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
+        made=lambda w: get_templates_made(w.clip, queries.classes_owner(CONFIG, w.classes)),
         spec=lambda w: {
             "model": CONFIG.clip[w.clip].model,
             "weights": get_weights(w.clip),

@@ -35,6 +35,7 @@ rule generate:
         batch=lambda w: CONFIG.text_to_image[w.t2i].batch,
         compile=lambda w: COMPILE.index(CONFIG.text_to_image[w.t2i].compile),
     params:
+        made=lambda w: get_images_made(w.pool, w.t2i),
         spec=lambda w: {
             "settings": CONFIG.text_to_image[w.t2i].deciding(),
             "weights": get_state(*get_pipeline(w.t2i)),
@@ -71,6 +72,7 @@ rule labelled_images:
         mem_mb=2000,
         runtime=240,
     params:
+        made=lambda w: {"classes": get_class_names(w.dataset)},
         spec=lambda w: {
             "source": get_source(w.dataset, w.part).spec(),
             "state": get_state(*get_source(w.dataset, w.part).reads()),

@@ -38,6 +38,7 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"metrics": get_metrics_made(queries.table_runs(PLAN, [PLAN.tables[w.table]]))},
         spec=lambda w: PLAN.tables[w.table].plain(),
     message:
         "Make {wildcards.table}"
@@ -79,6 +80,7 @@ rule claims:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"metrics": get_metrics_made(queries.claims_runs(CONFIG, PLAN))},
         spec=lambda w: queries.claims_spec(CONFIG, PLAN).plain(),
     message:
         "Compare this run with the paper's claims"
@@ -110,6 +112,7 @@ rule levels:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"metrics": get_metrics_made(queries.levels_runs(CONFIG, PLAN, w.protocol, w.dataset))},
         spec=lambda w: queries.levels_spec(CONFIG, PLAN, w.protocol, w.dataset).plain(),
     message:
         "Plot levels of {wildcards.protocol} on {wildcards.dataset}"
@@ -143,6 +146,7 @@ rule sweep:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"metrics": get_metrics_made(queries.sweep_runs(PLAN, w.sweep, w.dataset))},
         spec=lambda w: queries.sweep_spec(CONFIG, PLAN, w.sweep, w.dataset).plain(),
     message:
         "Plot {wildcards.sweep} on {wildcards.dataset}"

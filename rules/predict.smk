@@ -31,6 +31,7 @@ rule class_words:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"labelled": get_labels_made(get_labelled_data(w))},
         spec=lambda w: {
             "classes": get_labelled_data(w).classes,
             "content": load_classes(get_labelled_data(w).classes).digest,
@@ -61,6 +62,11 @@ rule recogniser:
         mem_mb=2000,
         runtime=30,
     params:
+        holds=lambda w: {
+            "model": get_model_made(PLAN.runs[w.dataset, w.method, "base"]),
+            "validation": {"clip": get_clip_made(PLAN.runs[w.dataset, w.method, "base"].clip)},
+            "validation_images": {"classes": get_class_names(w.dataset)},
+        },
         spec=lambda w: {
             "clip": CONFIG.clip[PLAN.runs[w.dataset, w.method, "base"].clip].model_dump(),
             "weights": get_weights(PLAN.runs[w.dataset, w.method, "base"].clip),
@@ -94,6 +100,7 @@ rule predict:
         runtime=240,
         gpu=1,
     params:
+        holds=lambda w: {"model": get_model_made(PLAN.runs[w.dataset, w.method, "base"])},
         # the listing changes with any photo, in subfolders too
         spec=lambda w: {
             "photos": get_photos(w.dataset),

@@ -38,6 +38,7 @@ rule captions_page:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"labelled": get_labels_made(CONFIG.datasets[w.dataset])},
         spec=lambda w: {"classes": get_class_names(w.dataset), "seed": CONFIG.seed},
     message:
         "Show captions of {wildcards.dataset} with their nouns"
@@ -74,6 +75,10 @@ rule contact_sheet:
         mem_mb=2000,
         runtime=10,
     params:
+        holds=lambda w: {
+            "labelled": get_labels_made(CONFIG.datasets[w.dataset]),
+            "images": get_images_made(CONFIG.datasets[w.dataset].pool, CONFIG.use.text_to_image),
+        },
         spec=lambda w: {"classes": get_class_names(w.dataset), "seed": CONFIG.seed},
     message:
         "Show captions of {wildcards.dataset} with their images"
@@ -105,6 +110,11 @@ rule heat_maps:
         mem_mb=2000,
         runtime=10,
     params:
+        holds=lambda w: {
+            "model": get_model_made(queries.heat_map_run(PLAN, w.dataset)),
+            "images": {"classes": get_class_names(w.dataset)},
+            "features": {"clip": get_clip_made(CONFIG.use.clip)},
+        },
         spec=lambda w: {
             "method": queries.heat_map_run(PLAN, w.dataset).method,
             "settings": dict(queries.heat_map_run(PLAN, w.dataset).settings),
@@ -141,6 +151,7 @@ rule per_class:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"metrics": get_metrics_made(queries.base_runs(PLAN, w.dataset))},
         spec=lambda w: queries.per_class_spec(CONFIG, w.dataset, get_class_names(w.dataset)).plain(),
     message:
         "Plot the AP of each class of {wildcards.dataset}"
@@ -173,6 +184,7 @@ rule training_curves:
         mem_mb=1000,
         runtime=10,
     params:
+        holds=lambda w: {"histories": [get_model_made(run) for run in queries.trained_runs(PLAN, w.dataset)]},
         spec=lambda w: queries.curves_spec(CONFIG, PLAN, w.dataset).plain(),
     message:
         "Plot the training losses on {wildcards.dataset}"
@@ -217,6 +229,12 @@ rule modality_gap:
         mem_mb=2000,
         runtime=10,
     params:
+        holds=lambda w: {
+            **dict.fromkeys(("synthetic", "test"), {"clip": get_clip_made(CONFIG.use.clip)}),
+            "captions": {"clip": get_text_clip_made(CONFIG.use.clip)},
+            "metrics": get_metrics_made(queries.base_runs(PLAN, w.dataset, queries.GAP_METHODS)),
+            "models": [get_model_made(run) for run in queries.base_runs(PLAN, w.dataset, queries.PROMPT_METHODS)],
+        },
         spec=lambda w: queries.gap_spec(CONFIG, PLAN, w.dataset).plain(),
     message:
         "Plot the modality gap on {wildcards.dataset}"

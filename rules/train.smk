@@ -32,6 +32,8 @@ rule protocol:
         mem_mb=2000,
         runtime=10,
     params:
+        made=lambda w: get_protocol_made(w.protocol, w.dataset),
+        holds=lambda w: {"images": {"classes": get_class_names(w.dataset)}},
         spec=lambda w: {
             **queries.protocol_spec(CONFIG, PLAN, w.protocol, w.dataset),
             "classes": get_class_names(w.dataset),
@@ -79,6 +81,8 @@ rule train:
         runtime=720,
         gpu=1,
     params:
+        made=lambda w: get_model_made(get_run(w)),
+        holds=lambda w: get_training_holds(get_run(w)),
         spec=lambda w: {
             "method": w.method,
             "settings": dict(get_run(w).settings),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.artifacts import check_made, check_place, description
 from t2ipal.atomic import atomic
 from t2ipal.checksums import (
     CHECKSUMS,
@@ -83,7 +84,7 @@ def parquet_writer(path: str | Path, schema: pa.Schema) -> Iterator[Any]:
 
     with atomic(path) as part:
         with pq.ParquetWriter(part, _plain(schema), compression=COMPRESSION, write_page_checksum=True) as writer:
-            writer.add_key_value_metadata(FOOTER_ENTRY)
+            writer.add_key_value_metadata(FOOTER_ENTRY | _entry(path))
             yield writer
         if part.is_file():  # what goes into a pipe is gone, and stays without the checksum
             seal_footer(part)
@@ -117,6 +118,7 @@ def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iter
         # By default a whole file of columns is read ahead: a shard of images is gigabytes.
         file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     with file:
+        check_place(path, _parquet_metadata(file))
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
             raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
@@ -133,10 +135,37 @@ def read_batches(file: Any, path: str | Path, columns: Sequence[str], rows: int)
         yield from counted(file.iter_batches(columns=list(columns), batch_size=rows), file, path)
 
 
+def _entry(path: str | Path) -> dict[bytes, bytes]:
+    about = description(path)
+    return {HEADER.encode(): json.dumps(about, ensure_ascii=False, sort_keys=True).encode()} if about else {}
+
+
 def _plain(schema: pa.Schema) -> pa.Schema:
     """The schema without the metadata that `parquet_writer` adds to a file."""
-    kept = {key: value for key, value in (schema.metadata or {}).items() if key not in FOOTER_ENTRY}
+    ours = {*FOOTER_ENTRY, HEADER.encode()}
+    kept = {key: value for key, value in (schema.metadata or {}).items() if key not in ours}
     return schema.with_metadata(kept or None)
+
+
+def _parquet_metadata(file: Any) -> dict[str, Any]:
+    """What an artifact says of itself; empty for a file from elsewhere."""
+    about = _json_or_text((file.metadata.metadata or {}).get(HEADER.encode(), b"{}").decode(errors="replace"))
+    return about if isinstance(about, dict) else {}
+
+
+def check_inputs(paths: Sequence[str | Path], wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Compare what artifacts were made with with what a rule asks for, file by file.
+
+    Raises:
+        UserError: a file is missing or damaged, or made with something else.
+    """
+    for path, facts in zip(paths, wanted, strict=True):
+        if Path(path).suffix == ".parquet":
+            with open_parquet(path) as file:
+                about = _parquet_metadata(file)
+        else:
+            about = read_header(path)
+        check_made(path, about, facts)
 
 
 @contextmanager
@@ -160,9 +189,9 @@ def write_tensors(
 
     whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     # One entry: safetensors writes several in an order that differs between processes.
-    about = json.dumps(with_checksums(metadata or {}, whole), ensure_ascii=False, sort_keys=True)
+    about = with_checksums({**(metadata or {}), **description(path)}, whole)
     with atomic(path) as part:
-        save_file(whole, part, metadata={HEADER: about})
+        save_file(whole, part, metadata={HEADER: json.dumps(about, ensure_ascii=False, sort_keys=True)})
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -208,6 +237,7 @@ def _metadata(file: Any, path: str | Path) -> tuple[dict[str, Any], str | None]:
     if not isinstance(ours, dict) or any(isinstance(v, dict) and v.keys() & CHECKSUMS for v in header.values()):
         raise damaged(path, "its header")
     ours, checksum = checked_metadata(path, ours)
+    check_place(path, ours)
     return {**header, **ours}, checksum
 
 

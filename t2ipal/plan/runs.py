@@ -20,7 +20,7 @@ from t2ipal.config import Config
 from t2ipal.config.schema import Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.methods.prompt_learning import PromptSettings
-from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation
+from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation, plain_of
 from t2ipal.names import key as name_key
 from t2ipal.plan.specs import RunKey
 from t2ipal.protocols import PROTOCOLS
@@ -84,6 +84,14 @@ class Run:
     def trains(self) -> bool:
         """Whether a job trains it; else its scores are made from those of other runs."""
         return not self.sources
+
+    def made(self) -> dict[str, Any]:
+        """What its model, scores and metrics say that they were made with; its CLIP is to be added."""
+        settings = dict(self.settings) if self.combine is None else plain_of(self.combine)
+        about = {"dataset": self.dataset, "method": self.method, "variant": self.variant, "settings": settings}
+        about |= {"protocol": self.protocol, "levels": list(self.levels), "seeds": list(self.seeds)}
+        about |= {"pool": self.pool} if self.reads("labelled") else {}
+        return about | ({"text_to_image": self.t2i, "samples": self.samples} if self.samples else {})
 
     def reads(self, name: str) -> bool:
         """Whether its training has the input `name` (see `RowKind.inputs`)."""

@@ -40,6 +40,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     try:
         with hold(snakemake.output), lease(snakemake.resources.get("gpu", 0)):
             _remove_parts(snakemake.output)
+            _check_artifacts(snakemake)
             main(snakemake)
     except UserError as error:
         _fail(str(error), path, "")
@@ -50,6 +51,19 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     except Exception as error:
         _fail(_unexpected(error, snakemake.rule, path), path, traceback.format_exc())
     _leave()
+
+
+def _check_artifacts(snakemake: Any) -> None:
+    """Compare inputs with the rule's parameter `holds`: by name of the input what its files are made with, or a list
+    of it for each file. The parameter `made` is what the outputs say of themselves.
+    """
+    from t2ipal import artifacts, store
+
+    artifacts.made_with = dict(snakemake.params.get("made") or {})
+    for name, wanted in (snakemake.params.get("holds") or {}).items():
+        files = snakemake.input[name]
+        paths = [files] if isinstance(files, str) else list(files)
+        store.check_inputs(paths, wanted if isinstance(wanted, list) else [wanted] * len(paths))
 
 
 def _leave() -> NoReturn:
