@@ -30,7 +30,7 @@ localrules:
 
 
 onstart:
-    mark(RESULTS)
+    claim(RESULTS)
     # Snakemake 9.27 starts a timer whenever it looks for jobs, to look again when the rate of starts allows; each ends in
     # another, so that after n jobs it looks n times a second: half a core by the hundredth. Only clusters need a rate.
     if workflow.local_exec:

@@ -21,7 +21,7 @@ from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, model_files
 from t2ipal.label_check import check_labels
 from t2ipal.listings import state_of
-from t2ipal.marks import mark
+from t2ipal.marks import claim
 from t2ipal.metrics.combinations import plain_of
 from t2ipal.plan import priority as priorities
 from t2ipal.plan import queries

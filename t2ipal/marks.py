@@ -13,6 +13,12 @@ def mark(folder: str | Path) -> None:
     Path(folder, MARK).write_text("made by t2ipal, and removed by it\n", encoding="utf-8")
 
 
+def claim(folder: str | Path) -> None:
+    """Make and mark a folder if nothing is in it yet: one with other things in it stays somebody else's."""
+    if not Path(folder).exists() or not any(Path(folder).iterdir()):
+        mark(folder)
+
+
 def is_marked(folder: str | Path) -> bool:
     """Whether this project made a folder."""
     return Path(folder, MARK).is_file()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from t2ipal.errors import UserError
@@ -53,7 +55,10 @@ def remove_results(folder: str | Path) -> list[Path]:
     if not folder.exists():
         return []
     there = folder.resolve()
-    inside = [place.resolve() for place in (Path.cwd(), Path(os.path.expanduser("~")))]
+    homes = [os.path.expanduser("~")]
+    with suppress(KeyError):  # a user without a name, as in containers
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)  # make sets HOME where it cannot be written
+    inside = [Path(place).resolve() for place in (Path.cwd(), *homes)]
     if any(there == place or there in place.parents for place in inside):
         raise UserError(f"{folder}: not removed: a folder around others (expected one of results alone)")
     if not is_marked(folder) and not all((folder / part).exists() for part in FINISHED):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from t2ipal.errors import UserError
-from t2ipal.marks import mark
+from t2ipal.marks import claim, is_marked, mark
 from t2ipal.results import remove_results, results_folder
 
 
@@ -64,3 +64,13 @@ def test_a_home_a_checkout_and_a_folder_without_mark_are_refused(
     with pytest.raises(UserError, match=r"mine: not removed: no run of this project made it .expected a file .t2ipal"):
         remove_results(tmp_path / "mine")
     assert all((folder / "images").exists() for folder in (home, checkout, tmp_path / "mine"))
+
+
+def test_a_run_claims_a_new_folder_alone(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "package/images").mkdir(parents=True)
+    for name in ("new/micro", "empty", "package"):
+        claim(tmp_path / name)
+    assert [is_marked(tmp_path / name) for name in ("new/micro", "empty", "package")] == [True, True, False]
+    with pytest.raises(UserError, match="no run of this project made it"):
+        remove_results(tmp_path / "package")
