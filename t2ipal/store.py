@@ -185,13 +185,17 @@ def write_tensors(
     """Write tensors as safetensors, with `metadata` and checksums as JSON in the header; equal content gives equal
     bytes.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     # One entry: safetensors writes several in an order that differs between processes.
     about = with_checksums({**(metadata or {}), **description(path)}, whole)
     with atomic(path) as part:
-        save_file(whole, part, metadata={HEADER: json.dumps(about, ensure_ascii=False, sort_keys=True)})
+        try:
+            save_file(whole, part, metadata={HEADER: json.dumps(about, ensure_ascii=False, sort_keys=True)})
+        except SafetensorError as error:
+            raise UserError(f"{path}: cannot be written: {error}") from error
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -13,11 +13,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from t2ipal.atomic import is_no_file
+from t2ipal.atomic import atomic, is_no_file
 from t2ipal.errors import UserError
 from t2ipal.pages.environment import counted, render
 from t2ipal.prediction.thumbnails import Thumbnails
-from t2ipal.store import write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -112,9 +111,10 @@ class Gallery:
         }
         texts = {"title": self.title, "facts": self._facts(), "meaning": self._meaning()}
         text = render("gallery.html.j2", **texts, unreadable=self.unreadable, data=data)
-        if self.thumbnails:
-            self.thumbnails.finish()
-        write_text(self.page, text)
+        with atomic(self.page) as part:
+            part.write_text(text, encoding="utf-8")
+            if self.thumbnails:
+                self.thumbnails.finish()
 
     def _facts(self) -> str:
         from t2ipal import methods

@@ -127,3 +127,16 @@ def test_an_unfinished_file_is_locked_while_it_is_written(tmp_path: Path) -> Non
         ask = f"from t2ipal.atomic import is_at_work\nfrom pathlib import Path\nprint(is_at_work(Path({str(part)!r})))"
         result = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert result.stdout == "True\n"
+
+
+def test_a_model_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    def full(*arguments: object, **options: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(UserError, match=r"a.safetensors: cannot be written: .*No space left"):
+        write_tensors(tmp_path / "a.safetensors", {"x": torch.zeros(1)})
+    assert not list(tmp_path.iterdir())

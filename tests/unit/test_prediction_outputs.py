@@ -159,3 +159,22 @@ def test_a_full_disk_is_that_of_the_thumbnails(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(UserError, match=r"page-thumbnails: cannot be written: no space left on device"):
         write_page(tmp_path, 4)
     assert not list((tmp_path / "out put").iterdir())
+
+
+def test_a_page_that_cannot_be_written_keeps_the_thumbnails_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.write_text
+
+    def full(path: Path, *arguments: object, **options: object) -> int:
+        if ".html" in path.name:
+            raise OSError(28, "No space left on device")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(gallery, "EMBEDDED", 3)
+    page, _ = write_page(tmp_path, 4)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match=r"page.html: cannot be written: no space left on device"):
+        write_page(tmp_path, 6)
+    assert len(list(thumbnail_folder(page).glob("*.jpg"))) == 4
+    assert len(list(page.parent.iterdir())) == 2
