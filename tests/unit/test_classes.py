@@ -97,3 +97,10 @@ def test_unknown_list(tmp_path: Path) -> None:
         load_classes("imagenet")
     with pytest.raises(UserError, match="no list"):
         load_classes(tmp_path)
+
+
+def test_a_key_twice_in_a_list_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("classes:\n- name: dog\n  synonyms: [hound]\n  synonyms: [puppy]\n")
+    with pytest.raises(UserError, match=r"mine\.yaml: line 4: key 'synonyms' again, after line 3"):
+        load_classes(path)

@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from t2ipal.errors import UserError
+from t2ipal.runtime.run_lock import share_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 JOIN = """
 import os
@@ -64,3 +69,11 @@ def test_the_snakemake_inside_a_job_owns_no_lock_and_removes_none(tmp_path: Path
     for process in (inside, after):
         process.kill()
         process.communicate()
+
+
+def test_a_checkout_that_is_read_only_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"/file/\.snakemake: not a directory \(expected a checkout of one's own: copy it"
+    ):
+        share_folder(tmp_path / "file/.snakemake")
