@@ -86,7 +86,9 @@ class FolderImages(ImageSource):
     def positives(self, classes: ClassList) -> tuple[int, ...] | None:
         if not self.labels:
             return None
-        rows = _table(Path(self.labels), classes).values()
+        folder = Path(self.path)
+        names = (found.path.relative_to(folder).as_posix() for found in files_below(folder))
+        rows = _labels(Path(self.labels), classes, NamedFiles(folder, names)).values()
         return tuple(sum(row[index] == POSITIVE for row in rows) for index in range(len(classes)))
 
     def count(self) -> Counted:
