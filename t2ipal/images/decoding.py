@@ -80,7 +80,7 @@ def read_picture(source: bytes | str | Path, side: int | None = None) -> Picture
     problem = "" if isinstance(source, bytes) else not_a_file(source)
     if problem:
         raise UserError(problem)
-    Image.MAX_IMAGE_PIXELS = MOST // 2  # Pillow refuses beyond twice this
+    Image.MAX_IMAGE_PIXELS = MOST  # Pillow warns beyond this, and refuses beyond twice this
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
             if opened.format == NEVER:
@@ -115,6 +115,8 @@ def not_a_file(path: str | Path) -> str:
 
 def _decoded(opened: Image, side: int | None) -> Picture:
     (width, height), mode = opened.size, opened.mode
+    if width * height > MOST:
+        raise UserError(f"more than {MOST:,} pixels")
     if max(width, height) > STRIPE * min(width, height):
         raise UserError(f"{width:,} x {height:,} pixels: one side is more than {STRIPE} times the other")
     if side is None or width * height < LARGE:
