@@ -232,6 +232,6 @@ def test_scoring_takes_the_device_that_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     header = {"classes": ["a"], "levels": [0], "seeds": [1], "clip_sha256": "c" * 64}
     write_model(path, {"factor": torch.ones(1)}, "test_measure.Marked", {}, **header)
-    with pytest.raises(RuntimeError, match="no-device"):
+    with pytest.raises(UserError, match="no-device"):
         measure.score(path, {}, "no-device")
     assert measure.score(path, {}, "cpu")[0].members == ((0, 1),)
