@@ -55,7 +55,7 @@ def test_a_class_name_is_composed_and_without_outer_spaces(tmp_path: Path) -> No
     ("Hot Dog", "hot-dog"), ("hot_dog", "hotdog"), ("golden retriever", "golden_retriever"),
     ("café", unicodedata.normalize("NFD", "Café")), ("STRASSE", "straße"), ("t-shirt", "t\N{EN DASH}shirt"),
 ])  # fmt: skip
-def test_twins_are_one_line_that_spellingsboth(tmp_path: Path, pair: tuple[str, str]) -> None:
+def test_twins_are_one_line_that_names_both(tmp_path: Path, pair: tuple[str, str]) -> None:
     path = listed(tmp_path, "bird\n" + "\n".join(pair))
     with pytest.raises(UserError, match=f"'{pair[0]}' and .* are one name .expected different names in .*mine.txt"):
         load_classes(path)
@@ -147,7 +147,7 @@ def test_a_prompt_has_spaces_where_a_name_has_underscores() -> None:
     assert not any("_" in text for text in texts)
 
 
-def test_methods_without_learned_prompts_speak_spellingsas_learned_prompts_do() -> None:
+def test_methods_without_learned_prompts_speak_names_as_learned_prompts_do() -> None:
     """ZSCLIP, CLIP-DPT, CoMC, word vectors and the adapter's start all encode names here."""
     from tiny_clip import tiny_clip
 
