@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import IO
 
 from t2ipal.runtime.orphans import RunWatch
@@ -24,6 +22,9 @@ def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
             that rules declare as input.
         is_main: whether this Snakemake is the one that a person started.
         is_dry: whether it only plans.
+
+    Raises:
+        UserError: as `share_folder`.
     """
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([root, *others])
@@ -32,7 +33,4 @@ def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
     if not is_main:
         return None
     LOGGER.addHandler(RunWatch(is_dry))
-    try:
-        return share_folder()
-    except OSError as error:
-        sys.exit(f"error: {Path.cwd()}: {error.strerror.lower()} (expected a checkout of one's own)")
+    return share_folder()

@@ -137,14 +137,14 @@ def test_devices_that_are_not_there(name: str) -> None:
 def test_a_workflow_in_a_read_only_checkout_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from t2ipal.runtime import workflow_run
 
-    def fail() -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system", ".snakemake")
 
-    monkeypatch.setattr(workflow_run, "share_folder", fail)
+    monkeypatch.setattr(Path, "mkdir", fail)
     monkeypatch.setattr(workflow_run, "quieten", lambda: None)
     monkeypatch.setattr(workflow_run, "own_jobs", lambda: None)
     monkeypatch.setenv("PYTHONPATH", "")
-    with pytest.raises(SystemExit, match=r"error: .*: read-only file system .expected a checkout of one's own"):
+    with pytest.raises(UserError, match=r".*: read-only file system .expected a checkout of one's own"):
         workflow_run.begin_run(str(ROOT), is_main=True, is_dry=True)
 
 
