@@ -88,6 +88,14 @@ def is_no_file(path: str | Path) -> bool:
     return _descriptor(Path(path)) is not None or (os.path.exists(path) and not os.path.isfile(path))
 
 
+def nearest(path: str | Path) -> Path:
+    """What is there of a path: itself, a link that leads nowhere too, or the closest above it."""
+    there = Path(path)
+    while not os.path.lexists(there):
+        there = there.parent
+    return there
+
+
 def _descriptor(path: Path) -> int | None:
     """The number of the open file that a path such as /dev/stdout or /dev/fd/3 names; None for all others."""
     named = Path(os.readlink(path)) if path.parent == Path("/dev") and path.is_symlink() else path

@@ -8,6 +8,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from t2ipal.atomic import nearest
 from t2ipal.errors import UserError
 from t2ipal.marks import MARK, is_marked
 
@@ -33,9 +34,7 @@ def results_folder(root: str, name: str, to_write: bool = True) -> str:
         UserError: it is not a folder, or nothing can be written there.
     """
     folder = os.path.normpath(os.path.join(os.path.expanduser(root), name))
-    there = Path(folder).absolute()
-    while not there.exists():
-        there = there.parent
+    there = nearest(Path(folder).absolute())
     if not there.is_dir():
         raise UserError(f"config: results_dir: {there}: not a folder (expected one, or a path where it can be made)")
     if to_write and not os.access(there, os.W_OK | os.X_OK):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from t2ipal.atomic import nearest
 from t2ipal.config.files import merge, read_config
 from t2ipal.errors import UserError
 from t2ipal.yaml_files import parse_yaml
@@ -99,10 +100,7 @@ def _one_line() -> Iterator[None]:
 
 def _check_cache(folder: Path) -> None:
     """Snakemake keeps a cache of sources in the user's home."""
-    there = folder
-    while not there.exists():
-        there = there.parent
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not os.access(nearest(folder), os.W_OK | os.X_OK):
         raise UserError(f"{folder}: cannot be written (expected a cache folder: set XDG_CACHE_HOME to one's own)")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
-from t2ipal.atomic import is_no_file
+from t2ipal.atomic import is_no_file, nearest
 from t2ipal.errors import UserError
 from t2ipal.prediction.thumbnails import check_folder, thumbnail_folder
 
@@ -53,9 +53,7 @@ def _check_place(option: str, path: Path) -> None:
         if not os.access(path, os.W_OK):
             raise UserError(f"{path}: no permission to write (expected another file for {option})")
         return
-    there = Path(os.path.realpath(path)).parent
-    while not os.path.lexists(there):
-        there = there.parent
+    there = nearest(Path(os.path.realpath(path)).parent)
     if not there.is_dir():
         raise UserError(f"{path}: {there} is not a folder (expected a file for {option})")
     if not os.access(there, os.W_OK | os.X_OK):
