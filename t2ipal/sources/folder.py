@@ -17,7 +17,7 @@ from t2ipal.sources.image_rows import DIFFICULT, NEGATIVE, POSITIVE, ImageRow, R
 from t2ipal.sources.reading.class_names import match
 from t2ipal.sources.reading.delimited import Table
 from t2ipal.sources.reading.folders import NamedFiles, files_below
-from t2ipal.sources.reading.image_files import checked_images
+from t2ipal.sources.reading.image_files import NOT_UTF8, checked_images
 from t2ipal.sources.reading.text_files import writable
 from t2ipal.store import existing
 from t2ipal.validation import DataPath
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 IMAGE = "image"
 """Column of a label table that holds an image's path below the folder. Every other column is a class: 1, 0 or -1."""
-
-
-NOT_UTF8 = "its name is not UTF-8"
 
 
 class FolderImages(ImageSource):
@@ -84,18 +81,17 @@ class FolderImages(ImageSource):
             yield key, folder / key
 
     def positives(self, classes: ClassList) -> tuple[int, ...] | None:
+        """As of any source; by the table alone, for the folder may take long to list."""
         if not self.labels:
             return None
-        folder = Path(self.path)
-        names = (found.path.relative_to(folder).as_posix() for found in files_below(folder))
-        rows = _labels(Path(self.labels), classes, NamedFiles(folder, names)).values()
+        rows = _labels(Path(self.labels), classes, NamedFiles(self.path, ())).values()
         return tuple(sum(row[index] == POSITIVE for row in rows) for index in range(len(classes)))
 
     def count(self) -> Counted:
         folder = Path(self.path)
         if not folder.is_dir():
             return Counted(0, f"{folder} is not there, so nothing is counted")
-        return Counted(sum(path.is_file() for path in folder.rglob("*")), f"files below {folder}")
+        return Counted(sum(not found.problem for found in files_below(folder)), f"files below {folder}")
 
 
 def _labelled(paths: dict[str, Path], table: dict[str, tuple[int, ...]]) -> Iterator[ImageRow | RejectedImage]:

@@ -19,6 +19,8 @@ WINDOW = 256
 SIDE = 224
 """Pixels of what a model sees, about: a giant is decoded no larger than is needed for it."""
 
+NOT_UTF8 = "its name is not UTF-8"
+
 Listed = tuple[str, Path, "tuple[int, ...] | None"]
 """(image_id, file, labels)"""
 
@@ -35,7 +37,7 @@ def checked_image(listed: Listed) -> ImageRow | RejectedImage:
     """Open and fully decode one file. Grey-scale, CMYK and palette images are accepted: `mode` records them."""
     image_id, path, labels = listed
     if writable(str(path)) != str(path):
-        return RejectedImage(writable(image_id), writable(str(path)), "its name is not UTF-8")
+        return RejectedImage(writable(image_id), writable(str(path)), NOT_UTF8)
     try:
         picture = read_picture(path, SIDE)
     except UserError as error:
