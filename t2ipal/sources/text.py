@@ -14,7 +14,7 @@ from t2ipal.sources.base import CaptionSource, Counted
 from t2ipal.sources.caption_rows import TWICE, Caption, RejectedCaption, checked, rejected
 from t2ipal.sources.reading.delimited import Table, column_of
 from t2ipal.sources.reading.text_files import json_lines, open_text
-from t2ipal.store import existing, open_parquet
+from t2ipal.store import existing, open_parquet, read_batches
 from t2ipal.validation import DataPath
 
 TEXT_COLUMNS = ("text", "caption")
@@ -132,19 +132,13 @@ def _json(path: Path, wanted: Wanted) -> Iterator[Row]:
 
 
 def _parquet(path: Path, wanted: Wanted) -> Iterator[Row]:
-    import pyarrow as pa
-
     with open_parquet(path) as file:
         # other columns may hold images: they stay on disk
         chosen = wanted.chosen(str(path), file.schema_arrow.names)
-        number = 0
-        try:
-            for batch in file.iter_batches(BATCH, columns=sorted(set(chosen.values()))):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield Row(number, {part: row[name] for part, name in chosen.items()})
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: damaged parquet file after row {number}: {error}") from error
+        batches = read_batches(file, path, sorted(set(chosen.values())), BATCH)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        for number, row in enumerate(rows, start=1):
+            yield Row(number, {part: row[name] for part, name in chosen.items()})
 
 
 _ROWS: dict[str, Callable[[Path, Wanted], Iterator[Row]]] = {
