@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from t2ipal import names
 from t2ipal.backbones import DEFAULT, KINDS
+from t2ipal.errors import printable
 
 SCORES = "mean over the seeds"
 """What a score of a recogniser is."""
 
 
 def _without_controls(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
+    if printable(text) != text:
         raise ValueError("a control character or line end in it")
     return text
 
@@ -23,7 +23,7 @@ def _without_controls(text: str) -> str:
 def _to_be_shown(name: str) -> str:
     if problem := names.problem_of(name):
         raise ValueError(problem)
-    return _without_controls(name)
+    return name
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_without_controls)]
