@@ -137,6 +137,7 @@ def _harmonic(a: float, b: float) -> float:
 
 
 def as_array(values: ArrayLike) -> np.ndarray:
+    """The values as numpy has them, those of a tensor on any device too."""
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
