@@ -185,6 +185,13 @@ def get_photos(dataset):
     return located(CONFIG.datasets[dataset].photos, CONFIG.data_dir).path
 
 
+@cache
+def get_listing(dataset):
+    """What changes with any photo to predict, in subfolders too; looked up once in a run, not for each method."""
+    folder = get_photos(dataset)
+    return listing(folder) if os.path.exists(folder) else None
+
+
 # Results
 
 

@@ -101,11 +101,10 @@ rule predict:
         gpu=1,
     params:
         holds=lambda w: {"model": get_model_made(PLAN.runs[w.dataset, w.method, "base"])},
-        # the listing changes with any photo, in subfolders too
         spec=lambda w: {
             "photos": get_photos(w.dataset),
             "weights": get_weights(PLAN.runs[w.dataset, w.method, "base"].clip),
-            "listing": listing(get_photos(w.dataset)) if os.path.exists(get_photos(w.dataset)) else None,
+            "listing": get_listing(w.dataset),
             "top": CONFIG.datasets[w.dataset].photos.top,
             "title": CONFIG.datasets[w.dataset].title,
         },
