@@ -23,6 +23,7 @@ from t2ipal import names as spelling
 from t2ipal.errors import UserError
 from t2ipal.plurals import singulars
 from t2ipal.resource_files import resource
+from t2ipal.text_files import open_text
 from t2ipal.yaml_files import read_yaml
 
 FOLDER = resource("classes")
@@ -174,15 +175,9 @@ def _locate(name_or_path: str | Path) -> Path:
     return path
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text: {error}") from error
-
-
 def _from_text(path: Path) -> tuple[ClassEntry, ...]:
-    lines = [(number, line.strip()) for number, line in enumerate(_read(path).split("\n"), start=1)]
+    with open_text(path) as file:
+        lines = [(number, line.strip()) for number, line in enumerate(file, start=1)]
     names = [
         spelling.checked(line, f"{path}: line {number}") for number, line in lines if line and not line.startswith("#")
     ]

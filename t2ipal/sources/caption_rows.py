@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
-from t2ipal.sources.reading.text_files import writable
 from t2ipal.store import write_parquet
+from t2ipal.text_files import writable
 
 if TYPE_CHECKING:
     import pyarrow as pa

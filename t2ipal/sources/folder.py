@@ -18,8 +18,8 @@ from t2ipal.sources.reading.class_names import match
 from t2ipal.sources.reading.delimited import Table
 from t2ipal.sources.reading.folders import NamedFiles, files_below
 from t2ipal.sources.reading.image_files import NOT_UTF8, checked_images
-from t2ipal.sources.reading.text_files import writable
 from t2ipal.store import existing
+from t2ipal.text_files import writable
 from t2ipal.validation import DataPath
 
 if TYPE_CHECKING:

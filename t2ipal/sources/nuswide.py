@@ -23,8 +23,8 @@ from t2ipal.sources.image_rows import ImageRow, RejectedImage
 from t2ipal.sources.reading.class_names import match
 from t2ipal.sources.reading.folders import DEPTH
 from t2ipal.sources.reading.image_files import checked_images
-from t2ipal.sources.reading.text_files import lines
 from t2ipal.store import existing
+from t2ipal.text_files import lines
 from t2ipal.validation import DataPath
 
 if TYPE_CHECKING:

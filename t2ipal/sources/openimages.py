@@ -17,7 +17,7 @@ from t2ipal.errors import UserError
 from t2ipal.sources.base import CaptionSource, Counted, RequiredFile
 from t2ipal.sources.caption_rows import NOT_SAMPLED, Caption, RejectedCaption, checked
 from t2ipal.sources.reading.one_per_image import OnePerImage
-from t2ipal.sources.reading.text_files import json_lines
+from t2ipal.text_files import json_lines
 from t2ipal.validation import DataPath
 
 PUBLISHED = {"train": 507_000}

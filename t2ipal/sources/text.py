@@ -13,8 +13,8 @@ from t2ipal.errors import UserError
 from t2ipal.sources.base import CaptionSource, Counted
 from t2ipal.sources.caption_rows import TWICE, Caption, RejectedCaption, checked, rejected
 from t2ipal.sources.reading.delimited import Table, column_of
-from t2ipal.sources.reading.text_files import json_lines, open_text
 from t2ipal.store import existing, open_parquet, read_batches
+from t2ipal.text_files import json_lines, open_text
 from t2ipal.validation import DataPath
 
 TEXT_COLUMNS = ("text", "caption")

@@ -20,8 +20,8 @@ from t2ipal.sources.image_rows import DIFFICULT, NEGATIVE, POSITIVE, ImageRow, R
 from t2ipal.sources.reading.class_names import match
 from t2ipal.sources.reading.folders import DEPTH, first_existing
 from t2ipal.sources.reading.image_files import checked_images
-from t2ipal.sources.reading.text_files import lines
 from t2ipal.store import existing
+from t2ipal.text_files import lines
 from t2ipal.validation import DataPath
 
 if TYPE_CHECKING:

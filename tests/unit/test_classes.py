@@ -58,6 +58,11 @@ def test_plain_text(tmp_path: Path) -> None:
     path.write_text("# pets\nDog\n\nunicycle\nsofa\n")
     listed = load_classes(path)
     assert (listed.name, listed.names) == ("mine", ("Dog", "unicycle", "sofa"))
+    path.write_text("Dog\nunicycle\nsofa\n", encoding="utf-16")  # with a mark, as spreadsheets export text
+    assert load_classes(path).names == ("Dog", "unicycle", "sofa")
+    path.write_bytes("Dog\ncafé\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"mine\.txt: line 2: byte 0xE9 is not UTF-8 text: Latin-1"):
+        load_classes(path)
     assert "puppy" in listed.classes[0].synonyms
     assert "hot dog" in listed.classes[0].blockers
     assert listed.classes[1].terms == ("unicycle",)

@@ -12,8 +12,8 @@ import pytest
 
 from t2ipal.errors import UserError
 from t2ipal.sources.reading.delimited import Table, column_of, delimiter_of, open_quote
-from t2ipal.sources.reading.text_files import encoding_of, open_text, writable
 from t2ipal.sources.text import TextCaptions
+from t2ipal.text_files import encoding_of, open_text, writable
 
 PLAIN = "id,caption\n1,A dog\n2,A cat\n"
 LONG = "x" * 140_000

@@ -14,7 +14,7 @@ from docs_pages import ROOT
 
 FLOORS = (
     "errors seeds device version resource_files listings names plurals",
-    "validation yaml_files atomic marks store artifacts checksums classes findings results runtime",
+    "validation yaml_files text_files atomic marks store artifacts checksums classes findings results runtime",
     "images",
     "micro",
     "sources",

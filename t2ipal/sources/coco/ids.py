@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from t2ipal.sources.reading.text_files import writable
+from t2ipal.text_files import writable
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,18})", re.ASCII)
 

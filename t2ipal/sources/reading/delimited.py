@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2ipal.errors import UserError
-from t2ipal.sources.reading.text_files import open_text
+from t2ipal.text_files import open_text
 
 DELIMITERS = ",;\t|"
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from t2ipal.errors import UserError
-from t2ipal.sources.reading.text_files import open_text
 from t2ipal.store import existing
+from t2ipal.text_files import open_text
 
 SUFFIXES = (".pkl", ".pickle", ".txt", ".json", ".npy")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from t2ipal.errors import UserError
 from t2ipal.images.decoding import read_picture
 from t2ipal.sources.image_rows import ImageRow, RejectedImage
-from t2ipal.sources.reading.text_files import writable
+from t2ipal.text_files import writable
 
 WORKERS = 4
 WINDOW = 256

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from t2ipal.errors import UserError
-from t2ipal.sources.reading.text_files import open_text
+from t2ipal.text_files import open_text
 
 CHUNK = 1 << 20  # characters
 _DECODER = json.JSONDecoder()
