@@ -75,9 +75,9 @@ def _captions(count: int, seed: int) -> list[str]:
 def _write_photos(folder: Path, labels: Path, count: int, seed: int) -> None:
     from PIL import Image
 
+    from t2ipal.atomic import atomic
     from t2ipal.micro.scenes import CLASSES as ALL
     from t2ipal.micro.scenes import render, scene_of
-    from t2ipal.store import atomic
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(labels) as part, part.open("w", newline="", encoding="utf-8") as file:

@@ -9,10 +9,11 @@ SHOWN = 24
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.atomic import atomic
     from t2ipal.images.tally import tally, tally_csv, tally_line
     from t2ipal.pages.examples import caption_examples
     from t2ipal.pages.sheets import contact_sheet
-    from t2ipal.store import atomic, write_text
+    from t2ipal.store import write_text
 
     spec = snakemake.params.spec
     rows = caption_examples(snakemake.input.labelled, snakemake.input.images, spec["classes"], SHOWN, spec["seed"])

@@ -8,10 +8,10 @@ SHOWN = 12
 
 
 def main(snakemake: Any) -> None:
+    from t2ipal.atomic import atomic
     from t2ipal.features.memory import MemoryBudget
     from t2ipal.pages.examples import image_examples
     from t2ipal.pages.sheets import heat_sheet
-    from t2ipal.store import atomic
 
     files = snakemake.input
     budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from t2ipal.store import atomic
+from t2ipal.atomic import atomic
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

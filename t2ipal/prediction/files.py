@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.atomic import atomic
 from t2ipal.names import cells
-from t2ipal.store import atomic, parquet_writer
+from t2ipal.store import parquet_writer
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from t2ipal import store
+from t2ipal.atomic import atomic
 from t2ipal.seeds import seed_of
 
 log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ def _train(rank: int, stage: Stage, checkpoint: Path, processes: int, device: to
                 "logs": dict(logs),
                 "device": torch.cuda.get_device_name() if device.type == "cuda" else f"{processes} CPU cores",
             }
-            with store.atomic(checkpoint) as part:
+            with atomic(checkpoint) as part:
                 torch.save(state, part)
             saved = now
         if rank == 0 and (now - reported > REPORT_SECONDS or step == recipe.steps):
