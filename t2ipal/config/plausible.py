@@ -8,7 +8,6 @@ from itertools import combinations
 
 from t2ipal.config.schema import Config, Dataset, UseInstead
 from t2ipal.errors import UserError
-from t2ipal.names import twins
 from t2ipal.sources.base import ImageSource
 from t2ipal.validation import data_paths
 
@@ -27,19 +26,16 @@ TABLES = frozenset({"table1", "table2", "table3", "table4"})
 
 
 def check_plausible(config: Config) -> None:
-    """Check names of tables and figures, numbers of images, and what data sets are measured on.
+    """Check reserved names of tables and figures, numbers of images, and what data sets are measured on.
 
     Raises:
         UserError: one line for the first that makes no sense.
     """
     for key in ("sweeps", "ablations"):
-        names = getattr(config, key)
-        for name in names:
+        for name in getattr(config, key):
             if name.lower() in RULES | TABLES:
                 what = "a table of its own" if name.lower() in TABLES else "a rule"
                 raise UserError(f"config: {key}.{name}: {name!r} is the name of {what} (expected another name)")
-        if same := twins(names):
-            raise UserError(f"config: {key}: {same[0]!r} and {same[1]!r} are one name (expected different names)")
     for key, use in _uses(config):
         model = use.text_to_image or config.use.text_to_image
         known = config.text_to_image.get(model)

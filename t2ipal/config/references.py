@@ -66,8 +66,8 @@ def check_references(config: Config) -> None:
 
 
 def _check_shown(config: Config) -> None:
-    """Names of data sets are different, and all text that names runs, which tables and pages show, can be shown."""
-    for key in ("pools", "datasets", "text_to_image", "clip"):
+    """Names of one kind are different, and all text that names runs, which tables and pages show, can be shown."""
+    for key in ("pools", "datasets", "text_to_image", "clip", "sweeps", "ablations"):
         if same := twins(getattr(config, key)):
             raise UserError(f"config: {key}: {same[0]!r} and {same[1]!r} are one name (expected different names)")
     plain = config.model_dump()
