@@ -5,7 +5,8 @@ from snakemake.utils import min_version
 from t2ipal.config.command_line import check_start
 
 min_version("9.27")
-check_start(str(workflow.basedir), ["config.yaml", *workflow.overwrite_configfiles])
+if workflow.is_main_process:  # a job gets what was checked
+    check_start(str(workflow.basedir), ["config.yaml", *workflow.overwrite_configfiles])
 
 
 configfile: "config.yaml"
