@@ -251,7 +251,7 @@ def get_metrics(runs):
     return [f"{RESULTS}/runs/{run.path}/metrics.parquet" for run in runs]
 
 
-# What artifacts say that they are made with. A rule writes `made` into its outputs, and asks for what its inputs hold.
+# What artifacts record that they are made with. A rule writes `made` into its outputs; `holds` is what its inputs must record.
 
 
 def get_labels_made(data):

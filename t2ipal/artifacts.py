@@ -1,4 +1,4 @@
-"""What an artifact says of itself: which file of the results it is (`artifact`), what its job made it with (`made`).
+"""What an artifact records about itself: which file of the results it is (`artifact`), what it was made with (`made`).
 
 The store writes both into the metadata of each Parquet and safetensors file, and compares the first with the path that
 it reads; the frame of a job compares the second with what the rule asks for. A file of an earlier version has neither.
@@ -69,7 +69,7 @@ def description(path: str | Path) -> dict[str, Any]:
 
 
 def check_place(path: str | Path, metadata: Mapping[str, Any]) -> None:
-    """Compare what an artifact says of itself with its path.
+    """Compare what an artifact records about itself with its path.
 
     Raises:
         UserError: it was written as another file of the results.

@@ -26,9 +26,9 @@ HEADER_SHA256, TENSORS_SHA256 = "header_sha256", "tensors_sha256"
 """Entries of the metadata of a safetensors file: of the metadata without this entry, and of the tensors."""
 CHECKSUMS = {HEADER_SHA256, TENSORS_SHA256}
 
-MARK = b"t2ipal_footer_sha256"
+FOOTER_SHA256 = b"t2ipal_footer_sha256"
 """Key of the checksum in a Parquet footer, and the beginning of its value."""
-FOOTER_ENTRY = {MARK: MARK + b":" + b"0" * 64}
+FOOTER_ENTRY = {FOOTER_SHA256: FOOTER_SHA256 + b":" + b"0" * 64}
 """What a writer adds to the key-value metadata of a Parquet file, for `seal_footer` to fill in; it stays as it is in
 what was written into a pipe."""
 ENDING = 8
@@ -73,7 +73,7 @@ def seal_footer(path: str | Path) -> None:
     """Write the sha256 of a Parquet file's footer into its `FOOTER_ENTRY`, whose zeros are part of what is hashed."""
     with Path(path).open("r+b") as file:
         start, footer = _footer(file)
-        file.seek(start + footer.rindex(MARK + b":") + len(MARK) + 1)
+        file.seek(start + footer.rindex(FOOTER_SHA256 + b":") + len(FOOTER_SHA256) + 1)
         file.write(hashlib.sha256(footer).hexdigest().encode())
 
 
@@ -85,12 +85,12 @@ def check_footer(path: str | Path) -> None:
     """
     with Path(path).open("rb") as file:
         _, footer = _footer(file)
-    if MARK not in footer:
+    if FOOTER_SHA256 not in footer:
         return
-    at = footer.rindex(MARK) + len(MARK) + 1
-    written, zeros = footer[at : at + 64], FOOTER_ENTRY[MARK][-64:]
+    at = footer.rindex(FOOTER_SHA256) + len(FOOTER_SHA256) + 1
+    written, zeros = footer[at : at + 64], FOOTER_ENTRY[FOOTER_SHA256][-64:]
     own = hashlib.sha256(footer[:at] + zeros + footer[at + 64 :]).hexdigest().encode()
-    if footer.count(MARK) != 2 or written not in (own, zeros):
+    if footer.count(FOOTER_SHA256) != 2 or written not in (own, zeros):
         raise damaged(path, "its footer")
 
 

@@ -48,7 +48,7 @@ def check_labels(config: Config, plan: Plan) -> None:
 
 
 def without_images(part: str, source: ImageSource, classes: str) -> str:
-    """The classes of a list that have no image in a source, as a line; "" where each has one or nobody counted.
+    """The classes of a list that have no image in a source, as a line; "" if each has one or the source does not count.
 
     Args:
         part: "test" or "train".

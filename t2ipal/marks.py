@@ -1,4 +1,4 @@
-"""The mark of a folder that this project made: what has it may be removed by us, and is nobody's photos."""
+"""The mark of a folder that this project made: it may be removed or replaced, and contains no photos of the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def mark(folder: str | Path) -> None:
 
 
 def claim(folder: str | Path) -> None:
-    """Make and mark a folder if nothing is in it yet: one with other things in it stays somebody else's."""
+    """Make and mark a folder if nothing is in it yet: one with other things in it gets no mark."""
     if not Path(folder).exists() or not any(Path(folder).iterdir()):
         mark(folder)
 

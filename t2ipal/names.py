@@ -30,7 +30,7 @@ _SEEN = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula."""
 _HARMLESS = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?|[-+] [\w .-]+")
-"""Numbers, and rows of tables such as "+ TaI-DPT": words alone call nothing."""
+"""Numbers, and rows of tables such as "+ TaI-DPT": words alone are no formula."""
 
 
 def key(name: str) -> str:
@@ -52,7 +52,7 @@ def spoken(name: str) -> str:
 
 
 def problem_of(text: str) -> str:
-    """Why `text` must not be shown: a character that nobody sees, or one of a tag; "" where nothing is wrong."""
+    """Why `text` must not be shown: an invisible character, or an angle bracket; "" if nothing is wrong."""
     if found := _HIDDEN.search(text):
         return f"has the character U+{ord(found[0]):04X} (expected visible characters)"
     if found := re.search("[<>]", text):

@@ -48,7 +48,7 @@ def remove_results(folder: str | Path) -> list[Path]:
     Links are removed, what they name is not.
 
     Raises:
-        UserError: the folder is not that of a config's outputs: another's, one's home, or one with this project in it.
+        UserError: the folder is not that of a config's outputs: no run made it, or it contains a home or this checkout.
     """
     folder = Path(folder)
     if not folder.exists():

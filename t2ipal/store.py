@@ -148,7 +148,7 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 
 
 def _parquet_metadata(file: Any) -> dict[str, Any]:
-    """What an artifact says of itself; empty for a file from elsewhere."""
+    """What an artifact records about itself; empty for a file from elsewhere."""
     about = _json_or_text((file.metadata.metadata or {}).get(HEADER.encode(), b"{}").decode(errors="replace"))
     return about if isinstance(about, dict) else {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def nonempty_path(text: str) -> Path:
-    """A path; an empty one, as of a variable of the shell that is not set, is none: it would be the current folder."""
+    """A path. An empty text, such as an unset variable of the shell, is refused: it would be the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("an empty path")
     return Path(text)

@@ -162,7 +162,7 @@ def _converter(image: Image) -> Callable[[Image], Image]:
 
 
 def _smaller(image: Image, factor: int) -> Image:
-    """RGB, by a whole factor smaller. What Pillow cannot reduce as it is is converted a strip at a time."""
+    """RGB, by a whole factor smaller. A mode that Pillow cannot reduce is converted a strip at a time."""
     from PIL import Image as pillow
 
     to_rgb = _converter(image)
@@ -180,8 +180,8 @@ def _smaller(image: Image, factor: int) -> Image:
 def grey_range(image: Image) -> tuple[float, float]:
     """The values of black and white in a loaded grey image of more than 8 bits.
 
-    16 bits: those of the format; 12 in TIFF if it says so. Floats: 0 and 1, if all are between them. In TIFF, white may
-    be 0.
+    16 bits: those of the format; in TIFF those of `BitsPerSample`. Floats: 0 and 1, if all are between them. In TIFF,
+    white may be 0.
 
     Raises:
         UserError: the range is not known: other floats, and 32 bits, which hold counts and distances of any size.

@@ -73,7 +73,7 @@ def labels_owner(config: Config, plan: Plan, pool: str, labels: str) -> str:
 def classes_name(config: Config, dataset: str) -> str:
     """The name of a data set's class list in paths: its file's, with a digest if another list has the same.
 
-    What a list is called says nothing: `a/classes.txt` and `b/classes.txt` may have other classes, or other words.
+    A file name does not identify a list: `a/classes.txt` and `b/classes.txt` may have other classes, or other words.
     """
     own = config.datasets[dataset].classes
     name = _path_name(own)

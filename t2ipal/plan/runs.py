@@ -86,7 +86,7 @@ class Run:
         return not self.sources
 
     def made(self) -> dict[str, Any]:
-        """What its model, scores and metrics say that they were made with; its CLIP is to be added."""
+        """What its model, scores and metrics record that they were made with; its CLIP is to be added."""
         settings = dict(self.settings) if self.combine is None else plain_of(self.combine)
         about = {"dataset": self.dataset, "method": self.method, "variant": self.variant, "settings": settings}
         about |= {"protocol": self.protocol, "levels": list(self.levels), "seeds": list(self.seeds)}

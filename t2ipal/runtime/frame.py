@@ -20,7 +20,7 @@ def framed(work: Callable[[], int | None]) -> int:
     _open_streams()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of libraries, about their own affairs
+            warnings.simplefilter("ignore")  # of libraries, which users cannot act on
             code = work() or 0
         sys.stdout.flush()
         return code
@@ -57,7 +57,7 @@ def _text(error: Exception) -> str:
 
 
 def _open_streams() -> None:
-    """A closed stream is one that nobody reads; characters that a terminal does not have are escaped."""
+    """Replace a closed stream by the null device, and escape characters that a terminal does not have."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (it lives as long as the process)
@@ -74,7 +74,7 @@ def _is_writable(stream: TextIO) -> bool:
 
 
 def _forget(stream: TextIO) -> None:
-    """Write what is left to nowhere: at its end, Python would complain again."""
+    """Send what is left to the null device: Python would fail again when it flushes at its end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -55,7 +55,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
 
 def _check_artifacts(snakemake: Any) -> None:
     """Compare inputs with the rule's parameter `holds`: by name of the input what its files are made with, or a list
-    of it for each file. The parameter `made` is what the outputs say of themselves.
+    of it for each file. The parameter `made` is what the outputs record about themselves.
     """
     from t2ipal import artifacts, store
 

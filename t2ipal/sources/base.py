@@ -147,7 +147,7 @@ class ImageSource(Source):
         return iter(())
 
     def official_order(self) -> Iterator[str]:
-        """Yield the ids of the whole official list, whatever part is asked for, in its order; none where it ascends.
+        """Yield the ids of the whole official list in its order, also if only a part is read; none if they ascend.
 
         Raises:
             UserError: the list is missing or damaged.

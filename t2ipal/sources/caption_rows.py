@@ -57,7 +57,7 @@ class RejectedCaption:
 
 
 def checked(caption_id: str, image_id: str | None, text: object, source: str) -> Caption | RejectedCaption:
-    """The caption in `text`, or a reject with the reason why it is none."""
+    """The caption in `text`, or a reject with the reason."""
     if text is None or (isinstance(text, str) and not text.strip()):
         return rejected(caption_id, "", EMPTY)
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""What artifacts say of themselves, and files in the place of others."""
+"""What artifacts record about themselves, and files in the place of others."""
 
 from __future__ import annotations
 

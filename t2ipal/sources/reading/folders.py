@@ -34,9 +34,9 @@ class Found:
 
 
 def files_below(folder: str | Path) -> Iterator[Found]:
-    """Yield what is in a folder and below: every real file once, and a problem for all else.
+    """Yield what is in a folder and below: every real file once, and anything else with its problem.
 
-    Hidden names are left out, and folders that this project made: thumbnails and results are nobody's photos.
+    Hidden names are left out, and folders that this project made: thumbnails and results are not the user's photos.
 
     Links are followed after everything else is listed, so that a file is named by its own path, and loops end.
     """
@@ -80,7 +80,7 @@ def files_below(folder: str | Path) -> Iterator[Found]:
 
 
 def _once(path: Path, real: str, files: dict[object, Path]) -> Found:
-    """The file, or the problem: it is none, or it has been listed by another name."""
+    """The file, or its problem: it is not a regular file, or was listed by another name."""
     problem = not_a_file(path)
     if problem:
         return Found(path, problem)
