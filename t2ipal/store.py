@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +56,7 @@ def read_json(path: str | Path) -> Any:
         UserError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(existing(path).read_text(encoding="utf-8"))
+        return json.loads(existing_file(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a JSON file: {error}") from error
 
@@ -71,6 +73,18 @@ def existing(path: str | Path, what: str = "file") -> Path:
     return path
 
 
+def existing_file(path: str | Path, what: str = "file") -> Path:
+    """As `existing`, of a file that can be read: opening a pipe would wait for ever.
+
+    Raises:
+        UserError: nothing is there, or no regular file.
+    """
+    path = existing(path, what)
+    if not path.is_file():
+        raise UserError(f"{path}: {'a folder' if path.is_dir() else 'not a regular file'}; expected a {what}")
+    return path
+
+
 def write_parquet(table: pa.Table, path: str | Path, *, row_group_size: int | None = None) -> None:
     """Write a whole table."""
     with parquet_writer(path, table.schema) as writer:
@@ -82,12 +96,24 @@ def parquet_writer(path: str | Path, schema: pa.Schema) -> Iterator[Any]:
     """Yield a `pyarrow.parquet.ParquetWriter` for row groups that do not fit in memory together."""
     import pyarrow.parquet as pq
 
-    with atomic(path) as part:
-        with pq.ParquetWriter(part, _plain(schema), compression=COMPRESSION, write_page_checksum=True) as writer:
+    with atomic(path) as part, _seekable(part) as file:
+        with pq.ParquetWriter(file, _plain(schema), compression=COMPRESSION, write_page_checksum=True) as writer:
             writer.add_key_value_metadata(FOOTER_ENTRY | _entry(path))
             yield writer
-        if part.is_file():  # what goes into a pipe is gone, and stays without the checksum
-            seal_footer(part)
+        seal_footer(file)
+
+
+@contextmanager
+def _seekable(path: Path) -> Iterator[Path]:
+    """Yield a path to write a file to, or one that is copied in the end where `path` is a pipe or a device."""
+    if path.is_file() or not path.exists():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="t2ipal-") as folder:
+        part = Path(folder, "part")
+        yield part
+        with part.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -112,7 +138,7 @@ def open_parquet(path: str | Path, columns: Sequence[str] | None = None) -> Iter
     """
     import pyarrow.parquet as pq
 
-    existing(path)
+    existing_file(path)
     with parquet_errors(path):
         check_footer(path)
         # By default a whole file of columns is read ahead: a shard of images is gigabytes.
@@ -226,7 +252,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
 def _open_tensors(path: str | Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
-    existing(path)
+    existing_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -254,7 +280,7 @@ def _json_or_text(value: str) -> Any:
 
 def sha256_file(path: str | Path) -> str:
     """Hex sha256 of a file's bytes."""
-    with existing(path).open("rb") as file:
+    with existing_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +23,28 @@ _NO_TEXT = {
     b"\xd0\xcf\x11\xe0": "an old Office file, such as an .xls workbook",
     b"\x1f\x8b": "compressed by gzip",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
     b"PAR1\x15": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"\x93NUMPY": "an array of NumPy",
+    b"\x89HDF": "an HDF5 file",
+    b"\x80\x02": "a pickle",
+    b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
     b"SQLite format 3\0": "an SQLite database",
+    b"{\\rtf": "an RTF document",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself",
     b"%PDF-": "a PDF",
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
 }
-"""How files begin that are no text, whatever their name."""
+"""How files begin that are no text, or none that is meant, whatever their name."""
 
 
 def encoding_of(head: bytes) -> str:
@@ -37,8 +53,9 @@ def encoding_of(head: bytes) -> str:
     Raises:
         ValueError: it is no text, or text of an encoding that is not certain.
     """
+    tag = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:20].lower()
     for start, what in _NO_TEXT.items():
-        if head.startswith(start):
+        if head.startswith(start) or (start[:1] == b"<" and tag.startswith(start)):
             raise ValueError(what)
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
@@ -102,6 +119,19 @@ def lines(path: Path) -> Iterator[str]:
         yield from (line.strip() for line in file if line.strip())
 
 
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON file; Python's reader takes the last of two values with one key.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"key {writable(twice)!r} occurs twice in one object")
+    return values
+
+
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) of a file of JSON lines; empty lines are skipped.
 
@@ -113,9 +143,11 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                row = json.loads(line, object_pairs_hook=unique)
+            except (json.JSONDecodeError, RecursionError) as error:
                 raise UserError(f"{path}: line {number}: not JSON: {error}") from error
+            except ValueError as error:  # a key twice, or a number of thousands of digits
+                raise UserError(f"{path}: line {number}: {error}") from error
             if not isinstance(row, dict):
                 raise UserError(f"{path}: line {number}: found {line.strip()[:60]}; expected a JSON object")
             yield number, row

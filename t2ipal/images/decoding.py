@@ -38,6 +38,9 @@ STRIP = 4_000_000
 
 UNKNOWN = "its range is not known; expected 8 or 16 bits without a sign"
 
+SIGNED = 2
+"""What TIFF's tag 339 says of whole numbers with a sign, which Pillow reads without where they have 8 bits."""
+
 NEVER = "EPS"
 """A format that is not read: it is a program, which Pillow has Ghostscript run."""
 
@@ -154,6 +157,8 @@ def _converter(image: Image) -> Callable[[Image], Image]:
     if image.mode.startswith("I") or image.mode == "F":
         black, white = grey_range(image)
         return lambda part: _scaled(part, black, white)
+    if SIGNED in getattr(image, "tag_v2", {}).get(339, ()):
+        raise UserError(f"8 bits with a sign: {UNKNOWN}")
     if image.mode == "LAB":
         return _from_lab
     if image.has_transparency_data:

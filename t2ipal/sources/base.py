@@ -7,6 +7,7 @@ source costs nothing: what reads files imports its libraries where it needs them
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from t2ipal.errors import UserError
+from t2ipal.errors import UserError, printable
 from t2ipal.findings import Finding
 from t2ipal.validation import Count, Part, data_paths, validated
 
@@ -192,10 +193,10 @@ class ImageSource(Source):
             yield Finding(f"{key}.{pictures.key}", text, missing=True, download=pictures.download)
 
     def _check_listed(self, key: str, paths: Sequence[Path], download: str) -> Finding:
-        gone = [path for path in paths if not path.is_file()]
+        gone = [path for path in paths if not os.path.isfile(path)]  # of any length
         first = f"; the first that is not: {gone[0]}" if gone else ""
         text = f"{len(paths) - len(gone):,} of {len(paths):,} listed images are there{first}"
-        return Finding(key, text, len(gone) > self.allowed_missing(len(paths)), download)
+        return Finding(key, printable(text), len(gone) > self.allowed_missing(len(paths)), download)
 
 
 def source_of(spec: Mapping[str, Any]) -> Any:

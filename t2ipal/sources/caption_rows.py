@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class RejectedCaption:
 
 def checked(caption_id: str, image_id: str | None, text: object, source: str) -> Caption | RejectedCaption:
     """The caption in `text`, or a reject with the reason."""
-    if text is None or (isinstance(text, str) and not text.strip()):
+    if text is None or (isinstance(text, str) and not _is_visible(text)):
         return rejected(caption_id, "", EMPTY)
     if not isinstance(text, str):
         return rejected(caption_id, text, NO_TEXT)
@@ -67,6 +68,11 @@ def checked(caption_id: str, image_id: str | None, text: object, source: str) ->
             return rejected(caption_id, text, reason)
     image_id = None if image_id is None else writable(image_id)
     return Caption(writable(caption_id), image_id, " ".join(text.split()), writable(source))
+
+
+def _is_visible(text: str) -> bool:
+    """Whether there is more than spaces and marks without width; what cannot be printed is looked at later."""
+    return any(not mark.isspace() and unicodedata.category(mark) != "Cf" for mark in text)
 
 
 def rejected(caption_id: str, text: object, reason: str) -> RejectedCaption:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,8 +35,8 @@ class TextCaptions(CaptionSource):
     def rows(self, seed: int) -> Iterator[Caption | RejectedCaption]:
         """Yield every caption, in the file's order.
 
-        A caption's id is the id column's value, else its line or row number; of rows with one id the first is taken. A
-        column `image_id` is kept.
+        A caption's id is the id column's value, a text or a number, else its line or row number; of rows with one id
+        the first is taken. A column `image_id` is kept.
 
         Raises:
             UserError: the file is missing, malformed, of another kind, or lacks the column.
@@ -51,8 +52,7 @@ class TextCaptions(CaptionSource):
         )
         seen: set[str] = set()
         for row in read(path, wanted):
-            given = row.cells.get("id")
-            key = None if given in (None, "") else str(given)
+            key = id_text(row.cells.get("id"))
             result = self._result(path, row, key or f"{row.number:08d}")
             if key is not None:
                 if key in seen:
@@ -63,16 +63,24 @@ class TextCaptions(CaptionSource):
     def _result(self, path: Path, row: Row, caption_id: str) -> Caption | RejectedCaption:
         if row.problem:
             return rejected(caption_id, row.text, row.problem)
-        if self.id_column and row.cells["id"] in (None, ""):
+        if self.id_column and id_text(row.cells["id"]) is None:
             return rejected(caption_id, row.cells["text"], f"no id in column {self.id_column!r}")
-        image = row.cells.get("image")
-        return checked(caption_id, None if image is None else str(image), row.cells["text"], path.name)
+        return checked(caption_id, id_text(row.cells.get("image")), row.cells["text"], path.name)
 
     def count(self) -> Counted:
         path = Path(self.path)
         if not path.is_file():
             return Counted(0, f"{path} is not there, so nothing is counted")
         return Counted(_line_count(path), f"lines of {path}")
+
+
+def id_text(value: object) -> str | None:
+    """An id as text: a text or a number; None: there is none, or something else in its place."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool | bytes | list | dict) or value is None or value != value:
+        return None
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,15 @@ def _parquet(path: Path, wanted: Wanted) -> Iterator[Row]:
         batches = read_batches(file, path, sorted(set(chosen.values())), BATCH)
         rows = (row for batch in batches for row in batch.to_pylist())
         for number, row in enumerate(rows, start=1):
-            yield Row(number, {part: row[name] for part, name in chosen.items()})
+            yield Row(number, {part: _as_text(row[name]) for part, name in chosen.items()})
+
+
+def _as_text(value: object) -> object:
+    """A cell of Parquet; writers of old have texts as bytes."""
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):
+            return value.decode()
+    return value
 
 
 _ROWS: dict[str, Callable[[Path, Wanted], Iterator[Row]]] = {

@@ -14,7 +14,9 @@ from xml.etree import ElementTree
 
 from pydantic import Field
 
+from t2ipal import names
 from t2ipal.errors import UserError
+from t2ipal.images.decoding import not_a_file
 from t2ipal.sources.base import Counted, ImageSource, RequiredFile, published
 from t2ipal.sources.image_rows import DIFFICULT, NEGATIVE, POSITIVE, ImageRow, RejectedImage
 from t2ipal.sources.reading.class_names import match
@@ -147,7 +149,8 @@ def _from_lists(columns: dict[str, Path], indices: dict[str, int], ids: list[str
             words = line.split()
             if len(words) != 2 or words[1] not in _CODES:
                 raise UserError(f"{path}: line {' '.join(words)!r}; expected an image id and 1, 0 or -1")
-            codes[words[0]] = _CODES[words[1]]
+            if codes.setdefault(words[0], _CODES[words[1]]) != _CODES[words[1]]:
+                raise UserError(f"{path}: image {words[0]} has two marks; expected one")
         if codes.keys() != table.keys():
             other = sorted(codes.keys() ^ table.keys())[0]
             raise UserError(f"{path}: its images are not those of the split; image {other} is in one list alone")
@@ -163,23 +166,36 @@ def _from_files(
     table, bad = {}, []
     for key in ids:
         path = folder / f"{key}.xml"
+        if problem := not_a_file(path):
+            bad.append(RejectedImage(key, str(path), f"annotations: {problem}"))
+            continue
         try:
-            objects = ElementTree.parse(path).getroot().findall("object")
-        except FileNotFoundError:
-            bad.append(RejectedImage(key, str(path), "no such file of annotations"))
-        except ElementTree.ParseError as error:
+            table[key] = _from_objects(_objects(path), indices, count)
+        except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
             bad.append(RejectedImage(key, str(path), f"damaged annotations: {error}"))
-        else:
-            table[key] = _from_objects(objects, indices, count)
     return table, bad
+
+
+def _objects(path: Path) -> list[ElementTree.Element]:
+    root = ElementTree.parse(path).getroot()
+    if root.tag != "annotation":
+        raise ValueError(f"found <{root.tag}>; expected <annotation>")
+    return root.findall("object")
 
 
 def _from_objects(objects: list[ElementTree.Element], indices: dict[str, int], count: int) -> list[int]:
     labels = [NEGATIVE] * count
+    columns = {names.key(name): index for name, index in indices.items()}
     for item in objects:
-        index = indices.get(item.findtext("name", "").strip())
+        name = item.findtext("name", "").strip()
+        if not name:
+            raise ValueError("an object without a name")
+        index = columns.get(names.key(name))
         if index is not None:
-            code = DIFFICULT if item.findtext("difficult", "0").strip() == "1" else POSITIVE
+            mark = item.findtext("difficult", "").strip() or "0"
+            if mark not in ("0", "1"):
+                raise ValueError(f"difficult is {mark[:20]!r}; expected 0 or 1")
+            code = DIFFICULT if mark == "1" else POSITIVE
             labels[index] = _stronger(labels[index], code)
     return labels
 

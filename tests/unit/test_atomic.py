@@ -8,14 +8,17 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from t2ipal.atomic import atomic, is_at_work, unfinished
 from t2ipal.errors import UserError
-from t2ipal.store import write_tensors, write_text
+from t2ipal.store import read_header, read_json, read_parquet, write_parquet, write_tensors, write_text
 
 
 @pytest.fixture
@@ -140,3 +143,26 @@ def test_a_model_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match=r"a.safetensors: cannot be written: .*No space left"):
         write_tensors(tmp_path / "a.safetensors", {"x": torch.zeros(1)})
     assert not list(tmp_path.iterdir())
+
+
+def test_parquet_goes_whole_into_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.parquet"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    table = pa.table({"a": list(range(1000))})
+    write_parquet(table, pipe)
+    reader.join(5)
+    assert pq.read_table(pa.BufferReader(read[0])).equals(table)
+    assert pipe.is_fifo()
+    write_parquet(table, os.devnull)
+
+
+@pytest.mark.parametrize("read", [read_parquet, read_header, read_json])
+def test_a_pipe_in_place_of_an_artifact_is_one_line(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, what in {"pipe": "not a regular file", "folder": "a folder"}.items():
+        with pytest.raises(UserError, match=f"{name}: {what}; expected a file"):
+            read(tmp_path / name)

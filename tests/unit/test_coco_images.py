@@ -252,3 +252,49 @@ def test_real_images(real_data: object, tmp_path: Path) -> None:
         for name, label in zip(classes.names, row["labels"], strict=True)
         if label
     }
+
+
+@pytest.mark.parametrize(
+    ("there", "listed"),
+    [("A.JPG", "a.jpg"), ("Cam0/a.jpg", "cam0/A.jpg"), ("a b.jpg", "a%20b.jpg"), ("e\u0301.jpg", "\u00e9.jpg")],
+)
+def test_a_file_is_found_as_in_tables_of_labels(tmp_path: Path, there: str, listed: str) -> None:
+    path = photo(tmp_path / "val" / there)
+    _write(tmp_path, [listed])
+    source = image_source({"source": "coco", "root": str(tmp_path), "split": "val"})
+    (row,) = source.read(DOG)
+    assert (row.path, row.labels) == (str(path), (1,))
+    assert [found for _, found in source.listed()] == [path]
+
+
+def test_a_name_that_may_be_two_files_is_one_line(tmp_path: Path) -> None:
+    photo(tmp_path / "val" / "a.jpg")
+    photo(tmp_path / "val" / "A.JPG")
+    _write(tmp_path, ["a.JPG"])
+    source = image_source({"source": "coco", "root": str(tmp_path), "split": "val"})
+    with pytest.raises(UserError, match=r"instances_val\.json: image 000000000000: 'a\.JPG' may be A\.JPG or a\.jpg"):
+        list(source.read(DOG))
+    assert [finding.missing for finding in source.check("test")] == [False, True]
+
+
+def test_two_images_of_one_file_are_one(tmp_path: Path) -> None:
+    photo(tmp_path / "val" / "a.jpg")
+    _write(tmp_path, ["a.jpg", "./a.jpg", "b" * 300])
+    source = image_source({"source": "coco", "root": str(tmp_path), "split": "val"})
+    one, two, three = source.read(DOG)
+    assert one.labels == (1,)
+    assert two.reason == "the same file as image 000000000000"
+    assert three.reason == "file name too long"
+    assert "2 of 3 listed images" in list(source.check("test"))[-1].text
+
+
+def _write(root: Path, names: list[str]) -> None:
+    """Annotations of images that all show a dog."""
+    content = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [{"image_id": number, "category_id": 1} for number in range(len(names))],
+    }
+    path = root / "annotations" / "instances_val.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(content))

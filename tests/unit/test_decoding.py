@@ -226,3 +226,9 @@ def test_damaged_pictures_are_read_or_have_a_reason() -> None:
             except UserError as error:
                 assert "\n" not in str(error)  # noqa: PT017 - one line, or none
     assert read > 50
+
+
+def test_greys_with_a_sign_are_refused() -> None:
+    """Pillow reads those of 8 bits as if they had none: -128 would be a middle grey, -1 white."""
+    buffer = saved(Image.fromarray(GREY), "TIFF", tiffinfo={339: 2})
+    assert reason(buffer) == "8 bits with a sign: its range is not known; expected 8 or 16 bits without a sign"

@@ -38,6 +38,10 @@ def rows(path: Path, content: bytes | str, *wanted: str) -> list[tuple[int, tupl
         PLAIN.replace(",", " | "),
         '"id","caption"\n"1","A dog"\n"2","A cat"',
         "id,caption,,\n1,A dog,,\n,,,\n2,A cat,,\n",
+        "sep=;\r\n" + PLAIN.replace(",", ";"),
+        ("sep=\t\n" + PLAIN.replace(",", "\t")).encode("utf-16"),
+        '"sep=|"\n' + PLAIN.replace(",", "|"),
+        PLAIN.replace("\n", "\n\ufeff").encode("utf-8-sig"),
         PLAIN.encode("utf-8-sig"),
         PLAIN.encode("utf-16"),
         PLAIN.encode("utf-32"),
@@ -154,3 +158,34 @@ def test_damaged_tables_never_end_in_a_traceback(tmp_path: Path) -> None:
 
 def test_pythons_limit_is_as_documented() -> None:
     assert csv.field_size_limit() == 131_072
+
+
+def test_a_header_in_the_middle_of_a_table_is_no_row(tmp_path: Path) -> None:
+    """Files joined one behind the other, each with its own mark and header."""
+    assert rows(tmp_path / "a.csv", PLAIN.rstrip("2,A cat\n") + "\n\ufeffid,caption\n3,A cow\n") == [
+        (2, ("1", "A dog")),
+        (3, "the header again"),
+        (4, ("3", "A cow")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"7z\xbc\xaf'", "7z"),
+        (b"ARROW1\0\0", "Arrow"),
+        (b"\x93NUMPY\1", "NumPy"),
+        (b"\x80\x04\x95", "pickle"),
+        (b"{\\rtf1", "RTF"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE HTML><title>404", "web page"),
+        (b"<html lang='en'>", "web page"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named(tmp_path: Path, start: bytes, told: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(start + b"\xff" * 9)
+    with pytest.raises(UserError, match=rf"a\.txt: .*{told}.*; expected text in UTF-8"):
+        list(TextCaptions(source="text", path=str(path)).rows(0))

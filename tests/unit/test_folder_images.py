@@ -11,6 +11,7 @@ from image_sets import DOG, FEW, Classes, Entry, photo
 from t2ipal.errors import UserError
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.image_rows import RejectedImage
+from t2ipal.sources.reading.folders import NamedFiles
 from t2ipal.sources.registry import image_source
 
 
@@ -148,3 +149,34 @@ def test_what_is_no_file_is_a_reject_and_the_rest_goes_on(tmp_path: Path, labell
     items = list(source.read(DOG))
     assert [item.image_id for item in items] == sorted(["a.png", "x.jpg/b.png", *rejects])
     assert {item.image_id: item.reason for item in items if isinstance(item, RejectedImage)} == rejects
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("a%20b.jpg", "a b.jpg"),
+        ("A%20B.JPG", "a b.jpg"),
+        ("100%25.jpg", "100%25.jpg"),
+        ("C:\\photos\\a b.jpg", "is outside of"),
+        ("file:///photos/a b.jpg", "is outside of"),
+        ("https://example.org/a b.jpg", "is outside of"),
+    ],
+)
+def test_names_of_addresses_and_of_windows(tmp_path: Path, listed: str, expected: str) -> None:
+    files = NamedFiles(tmp_path, ["a b.jpg", "100%25.jpg", "100%.jpg"])
+    if expected.endswith("jpg"):
+        assert files.find(listed) == expected
+    else:
+        with pytest.raises(ValueError, match=expected):
+            files.find(listed)
+
+
+def test_a_name_that_is_too_long_is_missing(tmp_path: Path) -> None:
+    photo(tmp_path / "photos" / "a.jpg")
+    table = tmp_path / "labels.csv"
+    table.write_text(f'image,dog\na.jpg,1\n{"b" * 300}.jpg,0\n"c\n.jpg",0\n')
+    source = FolderImages(source="folder", path=str(tmp_path / "photos"), labels=str(table))
+    *_, finding = source.check("test")
+    assert "1 of 3 listed images are there" in finding.text
+    assert "\n" not in finding.text
+    assert [item.image_id[:1] for item in source.read(DOG) if isinstance(item, RejectedImage)] == ["b", "c"]

@@ -14,6 +14,7 @@ import torch
 from tiny_clip import DIM, SIDE, tiny_clip
 
 from t2ipal.backbones import load_backbone
+from t2ipal.backbones.openai.checkpoint import clip_tensors
 from t2ipal.backbones.openai.encoder import OpenAIEncoder
 from t2ipal.backbones.openai.tokens import END_ID, lengths_of, tokenize
 from t2ipal.errors import UserError
@@ -123,6 +124,9 @@ def test_not_a_clip(tmp_path: Path) -> None:
     del missing["ln_final.weight"]
     write_tensors(path, missing)
     with pytest.raises(UserError, match=r"clip.safetensors.*ln_final.weight"):
+        load_backbone(path)
+    write_tensors(path, {**state(), "ln_final.weight": state()["ln_final.weight"] * float("nan")})
+    with pytest.raises(UserError, match=r"tensor 'ln_final.weight' contains NaN or infinity; expected finite numbers"):
         load_backbone(path)
     torch.save({"model": "x"}, tmp_path / "clip.pt")
     with pytest.raises(UserError, match="no state dict"):
@@ -268,3 +272,22 @@ def test_training_does_not_import_torchvision() -> None:
     code += "from t2ipal.backbones.openai.tokens import tokenize\ntokenize(['a'])\n"
     code += "assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "meta", "quantized"])
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_without_plain_values_are_one_line(kind: str) -> None:
+    made = {
+        "sparse": lambda: torch.ones(2).to_sparse(),
+        "meta": lambda: torch.ones(2, device="meta"),
+        "quantized": lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+    }[kind]()
+    with pytest.raises(UserError, match=r"a.pt: tensor 'x' is sparse, quantized or without values; expected the state"):
+        clip_tensors({"state_dict": {"x": made}}, "a.pt")
+
+
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"version https://git-lfs.github.com/spec/v1", b'{"a": 1}'])
+def test_what_is_no_checkpoint_is_not_to_be_run(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "clip.pt").write_bytes(content)
+    with pytest.raises(UserError, match=r"clip.pt: damaged, or neither .*: no archive of PyTorch"):
+        load_backbone(tmp_path / "clip.pt")

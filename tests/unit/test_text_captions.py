@@ -118,7 +118,7 @@ def test_a_column_that_is_there_twice_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("a.csv", b"", "no column 'text' or 'caption'; it has nothing"),
-    ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", "line 1: not JSON"),
+    ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", "line 1: .* 5000 digits"),
     ("a.jsonl", b"[" * 100_000, "line 1: not JSON"),
     ("a.jsonl", b'{"id": 1}', "line 1: no column 'text' or 'caption'; it has id"),
     ("a.csv", b"x,y\n1,2\n", "no column 'text' or 'caption'; it has x, y"),
@@ -134,3 +134,42 @@ def test_malformed_text(tmp_path: Path, name: str, content: bytes, message: str)
     with pytest.raises(UserError, match=message) as error:
         list(read(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_key_twice_in_a_line_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "A dog"}\n{"text": "A cat", "more": {"x": 1, "x": 2}}\n')
+    with pytest.raises(UserError, match=r"a\.jsonl: line 2: key 'x' occurs twice in one object"):
+        list(read(path))
+
+
+def test_ids_are_texts_or_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    ids = ["007", 7, 1.5, " x ", None, "", "  ", True, [1], {"a": 1}, float("nan")]
+    path.write_text("".join(json.dumps({"id": key, "text": "A dog", "image_id": key}) + "\n" for key in ids))
+    assert [row.caption_id for row in read(path)] == ["007", "7", "1.5", "x", *(f"{i:08d}" for i in range(5, 12))]
+    assert [row.image_id for row in read(path)] == ["007", "7", "1.5", "x", *[None] * 7]
+    assert [row.reason for row in list(read(path, id_column="id"))[4:]] == ["no id in column 'id'"] * 7
+
+
+def test_captions_that_nobody_sees_are_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("A dog\n\u200b\n \ufeff\u2060 \nA \u200dcat\n")
+    assert [row.text for row in read(path)] == ["A dog", "", "", "A \u200dcat"]
+    assert [getattr(row, "reason", "") for row in read(path)] == ["", EMPTY, EMPTY, ""]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()])
+def test_texts_of_parquet_of_any_type(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "a.parquet"
+    ids = pa.array(["a", "b"]).dictionary_encode()
+    pq.write_table(pa.table({"text": pa.array(["A dog", None]).cast(kind), "id": ids}), path)
+    rows = list(read(path))
+    assert [(row.caption_id, row.text) for row in rows] == [("a", "A dog"), ("b", "")]
+
+
+def test_bytes_and_lists_are_no_captions(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    for column in (pa.array([b"\xff"]), pa.array([["A", "B"]]), pa.array([{"en": "A"}]), pa.array([1])):
+        pq.write_table(pa.table({"text": column}), path)
+        assert [row.reason for row in read(path)] == [NO_TEXT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -93,7 +94,9 @@ def write_voc(home: Path, split: str, labels: dict[str, str], xml: bool = False)
         if xml:
             (home / "Annotations").mkdir(exist_ok=True)
             name = "dog" if code == "1" else "cat"
-            (home / "Annotations" / f"{key}.xml").write_text(f"<a><object><name>{name}</name></object></a>")
+            (home / "Annotations" / f"{key}.xml").write_text(
+                f"<annotation><object><name>{name}</name></object></annotation>"
+            )
     if not xml:
         (main / f"dog_{split}.txt").write_text("".join(f"{key} {code:>2}\n" for key, code in labels.items()))
 
@@ -116,11 +119,11 @@ def test_the_test_split_may_be_apart(tmp_path: Path, home: str, xml: bool) -> No
 def test_without_annotations(tmp_path: Path) -> None:
     write_voc(tmp_path, "test", {"000001": "1", "000002": "-1", "000003": "1"}, xml=True)
     (tmp_path / "Annotations/000002.xml").unlink()
-    (tmp_path / "Annotations/000003.xml").write_text("<a><object>")
+    (tmp_path / "Annotations/000003.xml").write_text("<annotation><object>")
     source = {"source": "voc", "root": str(tmp_path), "split": "test"}
     items = list(image_source(source).read(DOG))
     assert [item.image_id for item in items] == ["000001", "000002", "000003"]
-    assert items[1].reason == "no such file of annotations"
+    assert items[1].reason == "annotations: no such file"
     assert "damaged annotations" in items[2].reason
     for path in (tmp_path / "Annotations").iterdir():
         path.unlink()
@@ -132,3 +135,52 @@ def test_without_annotations(tmp_path: Path) -> None:
         list(image_source(source).read(DOG))
     with pytest.raises(UserError, match=r"ImageSets/Main/val\.txt: no such file"):
         list(image_source(source | {"split": "val"}).read(DOG))
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        ("<object><name> Dog\r\n</name></object>", (1,)),
+        ("<object><name>dog</name><difficult>1</difficult></object>", (0,)),
+        ("<object/>", "an object without a name"),
+        ("<object><name>dog</name><difficult>true</difficult></object>", "difficult is 'true'"),
+    ],
+)
+def test_objects_as_people_write_them(tmp_path: Path, objects: str, expected: tuple[int, ...] | str) -> None:
+    write_voc(tmp_path, "test", {"000001": "1"}, xml=True)
+    (tmp_path / "Annotations/000001.xml").write_text(f"<annotation>{objects}</annotation>", newline="")
+    (item,) = image_source({"source": "voc", "root": str(tmp_path)}).read(DOG)
+    assert expected in (
+        getattr(item, "labels", None),
+        getattr(item, "reason", "").partition("annotations: ")[2].partition(";")[0],
+    )
+
+
+def test_annotations_that_are_none_are_rejects(tmp_path: Path) -> None:
+    contents = {"4": '<?xml version="1.0" encoding="none"?><annotation/>', "5": "<html/>", "6": "<a>\xe9</a>"}
+    write_voc(tmp_path, "test", dict.fromkeys("123456", "1"), xml=True)
+    (tmp_path / "ImageSets/Main/test.txt").write_text("\n".join("123456") + f"\n{'7' * 300}\n")
+    for path in (tmp_path / "Annotations").iterdir():
+        path.unlink()
+    os.mkfifo(tmp_path / "Annotations/2.xml")
+    (tmp_path / "Annotations/3.xml").mkdir()
+    for key, content in contents.items():
+        (tmp_path / f"Annotations/{key}.xml").write_bytes(content.encode("latin-1"))
+    items = list(image_source({"source": "voc", "root": str(tmp_path)}).read(DOG))
+    assert {item.image_id[:2]: item.reason.split(": ")[1] for item in items} == {
+        "1": "no such file",
+        "2": "is a pipe, a socket or a device",
+        "3": "is a directory",
+        "4": "unknown encoding",
+        "5": "found <html>; expected <annotation>",
+        "6": "not well-formed (invalid token)",
+        "77": "file name too long",
+    }
+
+
+def test_an_image_with_two_marks_is_one_line(tmp_path: Path) -> None:
+    write_voc(tmp_path, "test", {"000001": "1"})
+    path = tmp_path / "ImageSets/Main/dog_test.txt"
+    path.write_text(path.read_text() + "000001 -1\n")
+    with pytest.raises(UserError, match=r"dog_test\.txt: image 000001 has two marks; expected one"):
+        list(image_source({"source": "voc", "root": str(tmp_path)}).read(DOG))

@@ -28,6 +28,8 @@ TEXT, ROWS, IMAGE = "token_embedding.weight", "token_embedding.rows", "visual."
 """Names of a token table, whole or of the rows in use, and of the image tower: what is before them is a prefix."""
 
 _HUGGING_FACE = "text_model.embeddings.token_embedding.weight"
+_ADVICE = "weights_only"
+"""What PyTorch says of any file that it does not know: to run what is in it."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -53,6 +55,8 @@ def read_pt(path: Path) -> Any:
                 "torch.save(model.state_dict(), ...) writes it"
             ) from None
         reason = _COLOURS.sub("", str(error))[:200] or type(error).__name__
+        if _ADVICE in reason:
+            reason = "no archive of PyTorch"
         raise UserError(f"{path}: damaged, or neither a TorchScript archive nor a state dict: {reason}") from None
 
 
@@ -74,9 +78,15 @@ def clip_tensors(content: Any, where: str) -> State:
         raise UserError(f"{where}: no state dict, but {type(content).__name__}; expected {EXPECTED}")
     if any(key.endswith(_HUGGING_FACE) for key in tensors):
         raise UserError(f"{where}: a CLIP in the names of Hugging Face's transformers; expected {EXPECTED}")
+    if odd := [key for key, value in tensors.items() if not _is_plain(value)]:
+        raise UserError(f"{where}: tensor {odd[0]!r} is sparse, quantized or without values; expected {EXPECTED}")
     prefix = prefix_of(tensors)
     tensors = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     return {key.removeprefix("text."): value for key, value in tensors.items()}
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
 
 
 def prefix_of(names: Mapping[str, Any]) -> str:

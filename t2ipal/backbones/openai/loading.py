@@ -84,12 +84,15 @@ def read_state(path: str | Path) -> State:
     """The state dict in a file, in float32.
 
     Raises:
-        UserError: the file is missing, damaged, or holds no state dict.
+        UserError: the file is missing, damaged, or holds no state dict of finite numbers.
     """
     path = existing(path, "CLIP model")
     content = read_tensors(path)[0] if path.suffix == ".safetensors" else read_pt(path)
     state = clip_tensors(content, str(path))
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise UserError(f"{path}: tensor {key!r} contains NaN or infinity; expected finite numbers")
     return _full_table(state, path)
 
 

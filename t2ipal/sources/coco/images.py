@@ -20,8 +20,9 @@ from t2ipal.sources.coco.layout import IMAGES, annotations, download_of, picture
 from t2ipal.sources.image_rows import NEGATIVE, POSITIVE, ImageRow, RejectedImage
 from t2ipal.sources.reading import json_stream
 from t2ipal.sources.reading.class_names import match
-from t2ipal.sources.reading.folders import tidy
+from t2ipal.sources.reading.folders import finder, tidy
 from t2ipal.sources.reading.image_files import checked_images
+from t2ipal.text_files import writable
 from t2ipal.validation import DataPath
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _finder(root: Path, split: str, listed: Iterable[str]) -> Callable[[str, str
     without its folders is looked for if it is that of one listed image alone.
 
     Raises:
-        UserError: no folder of images.
+        UserError: no folder of images; the function raises it where a name may be several files.
     """
     _check_folders(root, split)
     own, others = picture_folders(root, split)
@@ -170,20 +171,26 @@ def _finder(root: Path, split: str, listed: Iterable[str]) -> Callable[[str, str
         if (official := _OFFICIAL.fullmatch(name))
     }
     home = own[0] if own else root / split
+    file_in = finder()
     shared = {name for name, count in Counter(_parts(name)[-1] for name in listed).items() if count > 1}
 
     def file_of(key: str, file_name: str) -> Path:
+        try:
+            return where(key, file_name)
+        except ValueError as error:
+            raise UserError(f"{annotations(root, 'instances', split)}: image {key}: {error}; expected one") from error
+
+    def where(key: str, file_name: str) -> Path:
         *folders, name = _parts(file_name)
         for start in range(len(folders)):
             for folder in (*own, root):
-                path = folder.joinpath(*folders[start:], name)
-                if path.is_file():
+                if path := file_in(folder, (*folders[start:], name)):
                     return path
         # a name without an id is looked for in the split's own folders alone: elsewhere it may be another image
         if not folders or name not in shared:
             for folder in own:
-                if name in names[folder]:
-                    return folder / name
+                if path := file_in(folder, (name,)):
+                    return path
         if _OFFICIAL.fullmatch(name) and key in by_number:
             return by_number[key][0] / by_number[key][1]
         return home.joinpath(*folders, name)
@@ -204,16 +211,20 @@ def _rows(
     file_of: Callable[[str, str], Path],
 ) -> Iterator[ImageRow | RejectedImage]:
     shown = {key: {columns.get(category) for category in categories} for key, categories in present.items()}
+    files = {key: file_of(key, images[key]) for key in sorted(images)}
+    first = {path: key for key, path in reversed(files.items())}
     rows = (
-        (
-            key,
-            file_of(key, images[key]),
-            tuple(POSITIVE if index in shown.get(key, ()) else NEGATIVE for index in range(count)),
-        )
-        for key in sorted(images)
+        (key, path, tuple(POSITIVE if index in shown.get(key, ()) else NEGATIVE for index in range(count)))
+        for key, path in files.items()
+        if first[path] == key
+    )
+    twice = (
+        RejectedImage(key, writable(str(path)), f"the same file as image {first[path]}")
+        for key, path in files.items()
+        if first[path] != key
     )
     unlisted = (
         RejectedImage(key, "", "annotated, but not in the list of images")
         for key in sorted(present.keys() - images.keys())
     )
-    return heapq.merge(checked_images(rows), unlisted, key=attrgetter("image_id"))
+    return heapq.merge(checked_images(rows), twice, unlisted, key=attrgetter("image_id"))

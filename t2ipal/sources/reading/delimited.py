@@ -1,12 +1,14 @@
 """Tables of text with delimiters, as spreadsheets and scripts write them, and a reason for each row that is broken.
 
 Python's csv module parses, strictly: a quote that never ends, or text after a closing quote, is an error to it. One
-within a line spoils that row alone; one that spans lines has swallowed rows, so the table ends there.
+within a line spoils that row alone; one that spans lines has swallowed rows, so the table ends there. A first line
+`sep=;`, with which spreadsheets are told the delimiter, is taken at its word.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,10 @@ from t2ipal.errors import UserError
 from t2ipal.text_files import open_text
 
 DELIMITERS = ",;\t|"
+
+_TOLD = re.compile(rf'"?sep=([{DELIMITERS}])"?\s*', re.IGNORECASE)
+_MARK = "\ufeff"
+"""A byte order mark, which is in the middle of files that were joined: no part of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Table:
     Attributes:
         columns: names of the header, without outer spaces; none of an empty file.
         delimiter: comma, semicolon, tab or bar.
+        told: the first line says which.
     """
 
     def __init__(self, path: str | Path, wanted: Collection[str]) -> None:
@@ -54,9 +61,11 @@ class Table:
         self.path = Path(path)
         with open_text(self.path, newline="") as file:
             first = next((line for line in file if line.strip()), "")
-            self.delimiter = delimiter_of(first, wanted)
+            told = _TOLD.fullmatch(first)
+            self.told = bool(told)
+            self.delimiter = told[1] if told else delimiter_of(first, wanted)
             file.seek(0)
-            header = next(parsed(file, self.delimiter, str(path)), TableRow(1, ()))
+            header = next(self._rows(file), TableRow(1, ()))
         if header.problem:
             raise UserError(f"{path}: {header.problem}")
         self.columns = list(header.cells)
@@ -68,10 +77,17 @@ class Table:
             UserError: as `open_text`, or a quote that never ends.
         """
         with open_text(self.path, newline="") as file:
-            rows = parsed(file, self.delimiter, str(self.path))
+            rows = self._rows(file)
             next(rows, None)
             for row in rows:
-                yield row if row.problem else _fitted(row, len(self.columns))
+                yield row if row.problem else _fitted(row, self.columns)
+
+    def _rows(self, file: Iterable[str]) -> Iterator[TableRow]:
+        """The rows, the header first."""
+        rows = parsed(file, self.delimiter, str(self.path))
+        if self.told:
+            next(rows, None)
+        return rows
 
 
 def column_of(columns: Sequence[str], wanted: Sequence[str], where: str) -> str | None:
@@ -95,7 +111,7 @@ def delimiter_of(header: str, wanted: Collection[str]) -> str:
 
 def header_of(line: str, delimiter: str) -> list[str]:
     """The names in a header."""
-    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    return [_bare(name) for name in next(csv.reader([line], delimiter=delimiter), [])]
 
 
 def parsed(lines: Iterable[str], delimiter: str, where: str) -> Iterator[TableRow]:
@@ -122,8 +138,9 @@ def parsed(lines: Iterable[str], delimiter: str, where: str) -> Iterator[TableRo
                 ) from error
             yield TableRow(line, (), f"line {line}: {_reason(error)}", "".join(kept).strip())
             continue
-        if any(cell.strip() for cell in cells) or cells == [""]:
-            yield TableRow(line, tuple(cell.strip() for cell in cells), "", "".join(kept).strip())
+        bare = tuple(map(_bare, cells))
+        if any(bare) or cells == [""]:
+            yield TableRow(line, bare, "", "".join(kept).strip())
 
 
 def open_quote(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
@@ -154,9 +171,16 @@ def _recorded(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
         yield line
 
 
-def _fitted(row: TableRow, count: int) -> TableRow:
+def _bare(cell: str) -> str:
+    return cell.strip().strip(_MARK).strip()
+
+
+def _fitted(row: TableRow, columns: Sequence[str]) -> TableRow:
     """The row with as many cells as columns, or with the problem. Spreadsheets leave empty cells at its end."""
+    count = len(columns)
     cells = row.cells if any(row.cells[count:]) else row.cells[:count]
+    if cells == tuple(columns):
+        return TableRow(row.line, (), f"line {row.line}: the header again", row.text)
     if len(cells) == count:
         return TableRow(row.line, cells, "", row.text)
     hint = " (put a text with the delimiter in quotes)" if len(cells) > count else ""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from t2ipal.images.decoding import not_a_file
 from t2ipal.marks import is_marked
 
 PICTURES = {".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 """Endings of pictures: a folder of such a name is a mistake, though what is in it is read."""
+
+_ELSEWHERE = re.compile(r"[A-Za-z]:[\\/]|[A-Za-z][\w+.-]+://")
+"""How a path of Windows or an address begins."""
 
 DEPTH = 3
 """Folders below the root that are searched for what an unpacked archive nests."""
@@ -91,7 +97,7 @@ def _once(path: Path, real: str, files: dict[object, Path]) -> Found:
 
 
 class NamedFiles:
-    """Files of a folder by the names that lists give them: `./a.jpg`, `sub\\a.jpg`, `A.JPG`, or a whole path."""
+    """Files of a folder by the names that lists give them: `./a.jpg`, `sub\\a.jpg`, `A.JPG`, `a%20b.jpg`, whole."""
 
     def __init__(self, folder: str | Path, names: Iterable[str]) -> None:
         """`names` are paths below the folder, with slashes."""
@@ -109,6 +115,8 @@ class NamedFiles:
         """
         if listed in self.names:
             return listed
+        if _ELSEWHERE.match(listed.strip()):
+            raise ValueError(f"{listed!r} is outside of {self.folder}")
         name = tidy(listed)
         if name.startswith("/"):
             name = self._below(name)
@@ -116,7 +124,7 @@ class NamedFiles:
             raise ValueError(f"{listed!r} is outside of {self.folder}")
         if name in self.names:
             return name
-        alike = self.alike.get(_alike(name), [])
+        alike = self.alike.get(_alike(name)) or self.alike.get(_alike(unquote(name)), [])
         if len(alike) > 1:
             raise ValueError(f"{listed!r} may be {' or '.join(alike)}")
         return alike[0] if alike else name
@@ -126,6 +134,29 @@ class NamedFiles:
             if PurePosixPath(name).is_relative_to(folder.as_posix()):
                 return PurePosixPath(name).relative_to(folder.as_posix()).as_posix()
         raise ValueError(f"{name!r} is outside of {self.folder}")
+
+
+def finder() -> Callable[[Path, Sequence[str]], Path | None]:
+    """A function from a folder and the parts of a path below it to the file there, each part as `NamedFiles` finds it.
+
+    None: no such file. It raises ValueError for a part that may be several. A folder is listed once.
+    """
+
+    @cache
+    def names(folder: Path) -> NamedFiles:
+        return NamedFiles(folder, os.listdir(folder) if os.path.isdir(folder) else ())
+
+    def find(folder: Path, parts: Sequence[str]) -> Path | None:
+        if os.path.isfile(exact := folder.joinpath(*parts)):
+            return exact
+        for part in parts:
+            name = names(folder).find(part)
+            if name not in names(folder).names:
+                return None
+            folder = folder / name
+        return folder if os.path.isfile(folder) else None
+
+    return find
 
 
 def tidy(name: str) -> str:

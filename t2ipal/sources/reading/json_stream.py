@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from t2ipal.errors import UserError
-from t2ipal.text_files import open_text
+from t2ipal.text_files import open_text, unique
 
 CHUNK = 1 << 20  # characters
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(object_pairs_hook=unique)
 
 
 def items(path: str | Path, key: str) -> Iterator[Any]:
@@ -26,7 +26,9 @@ def items(path: str | Path, key: str) -> Iterator[Any]:
 
 
 def entries(path: str | Path, *keys: str) -> Iterator[tuple[str, Any]]:
-    """Yield (key, element) of the arrays under `keys`, in the order of the file, which is read no further than needed.
+    """Yield (key, element) of the arrays under `keys`, in the order of the file.
+
+    For one key, it is read no further than that array; for several, to its end: a second array of one name is seen.
 
     Raises:
         UserError: as `items`.
@@ -41,17 +43,20 @@ def entries(path: str | Path, *keys: str) -> Iterator[tuple[str, Any]]:
             raise UserError(f"{path}: {error}; expected {expected}") from error
 
 
-def _entries(text: _Text, missing: set[str]) -> Iterator[tuple[str, Any]]:
+def _entries(text: _Text, wanted: set[str]) -> Iterator[tuple[str, Any]]:
     text.expect("{")
+    missing = set(wanted)
     while text.peek() != "}":
         name = text.value()
         text.expect(":")
+        if name in wanted - missing:
+            raise ValueError(f"key {name!r} occurs twice")
         if text.peek() == "[":
             for item in _array(text):
                 if name in missing:
                     yield name, item
-            missing = missing - {name}
-            if not missing:
+            missing.discard(name)
+            if not missing and len(wanted) == 1:
                 return
         elif name in missing:
             raise ValueError(f"{name!r} is no array")
@@ -59,7 +64,8 @@ def _entries(text: _Text, missing: set[str]) -> Iterator[tuple[str, Any]]:
             text.value()
         if text.peek() == ",":
             text.expect(",")
-    raise ValueError(f"no key {min(missing)!r}")
+    if missing:
+        raise ValueError(f"no key {min(missing)!r}")
 
 
 def _array(text: _Text) -> Iterator[Any]:
