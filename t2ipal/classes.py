@@ -12,6 +12,7 @@ of the shipped lists has gets its words from there. A `.yaml` file has, per clas
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
@@ -168,7 +169,7 @@ def _locate(name_or_path: str | Path) -> Path:
     if str(name_or_path) in SHIPPED:
         return FOLDER / f"{name_or_path}.yaml"
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml", ".txt") or not path.is_file():
+    if path.suffix not in (".yaml", ".yml", ".txt") or not os.path.isfile(path):
         raise UserError(
             f"classes: no list {str(name_or_path)!r}; expected {', '.join(SHIPPED)} or the path of a .yaml or .txt file"
         )

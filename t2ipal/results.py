@@ -18,9 +18,6 @@ PARTS = (
 )
 """What the workflow makes in the folder of a config's outputs."""
 
-FINISHED = ("logs", "tables/table1.txt", "report/claims.html")
-"""What a finished run of a version without marks left."""
-
 
 def results_folder(root: str, name: str, to_write: bool = True) -> str:
     """The folder of a config's outputs: `root`, "~" for one's home, and its name.
@@ -34,6 +31,10 @@ def results_folder(root: str, name: str, to_write: bool = True) -> str:
         UserError: it is not a folder, or nothing can be written there.
     """
     folder = os.path.normpath(os.path.join(os.path.expanduser(root), name))
+    if folder.startswith("~"):
+        raise UserError(f"config: results_dir: {root}: no such user (expected ~ for one's own home, or a path)")
+    if any(len(os.fsencode(part)) > 255 for part in Path(folder).parts):
+        raise UserError(f"config: results_dir: {root}: a name of more than 255 bytes (expected a shorter one)")
     there = nearest(Path(folder).absolute())
     if not there.is_dir():
         raise UserError(f"config: results_dir: {there}: not a folder (expected one, or a path where it can be made)")
@@ -60,7 +61,7 @@ def remove_results(folder: str | Path) -> list[Path]:
     inside = [Path(place).resolve() for place in (Path.cwd(), *homes)]
     if any(there == place or there in place.parents for place in inside):
         raise UserError(f"{folder}: not removed: a folder around others (expected one of results alone)")
-    if not is_marked(folder) and not all((folder / part).exists() for part in FINISHED):
+    if not is_marked(folder):
         raise UserError(f"{folder}: not removed: no run of this project made it (expected a file {MARK} in it)")
     for path in (folder / part for part in PARTS):
         if path.is_dir() and not path.is_symlink():

@@ -16,8 +16,19 @@ from pydantic.fields import FieldInfo
 
 from t2ipal.errors import UserError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '_', '-' and '.'")]
-Count = Annotated[int, Field(ge=1)]
+LONGEST_NAME = 80
+"""Characters of a name: paths have two of them in the name of a file, for which file systems allow 255."""
+MOST = 1_000_000_000
+"""The greatest number of anything."""
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        max_length=LONGEST_NAME,
+        description="letters, digits, '_', '-' and '.'",
+    ),
+]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Pixels = Annotated[int, Field(ge=8, le=4096, multiple_of=8)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -89,14 +100,17 @@ _TYPES |= {"dict": "a mapping", "model": "a mapping", "model_attributes": "a map
 
 def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
     first = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
-    kind, value, context = first["type"], first["input"], first.get("ctx", {})
+    kind, shown, context = first["type"], _short(repr(first["input"])), first.get("ctx", {})
     is_name = first["loc"][-1:] == ("[key]",)
     path, owner, field = _locate(model, first["loc"][:-1] if is_name else first["loc"])
-    key = ".".join([prefix, *path] if prefix else path)
+    key = ".".join(map(_short, [prefix, *path] if prefix else path))
     stem = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     expected = f" (expected {field.description})" if field is not None and field.description else ""
     if is_name:
-        return f"config: {key}: {value!r} is not a name (expected letters, digits, '_', '-' and '.', no '.' in front)"
+        return (
+            f"config: {key}: {shown} is not a name (expected letters, digits, '_', '-' and '.', no '.' in front, "
+            f"at most {LONGEST_NAME})"
+        )
     if kind == "extra_forbidden":
         return str(unknown(key.rpartition(".")[0] or "top level", path[-1], owner.model_fields, "key"))
     if kind == "missing":
@@ -107,14 +121,18 @@ def _explain(error: ValidationError, model: type[BaseModel], prefix: str) -> str
         return f"config: {key}.source: unknown source {context['tag']!r} (expected one of: {context['expected_tags']})"
     if kind in _BOUNDS:
         sign, name = _BOUNDS[kind]
-        return f"config: {key}: {value!r} is not {sign} {context[name]:g}{expected}"
+        return f"config: {key}: {shown} is not {sign} {context[name]:g}{expected}"
     if kind == "literal_error":
-        return f"config: {key}: {value!r} is not {context['expected']}"
+        return f"config: {key}: {shown} is not {context['expected']}"
     if kind == "value_error":
-        return f"config: {key}: {value!r}: {context['error']}{expected}"
+        return f"config: {key}: {shown}: {context['error']}{expected}"
     if stem in _TYPES:
-        return f"config: {key}: {value!r} is not {_TYPES[stem]}{expected}"
-    return f"config: {key}: {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}{expected}"
+        return f"config: {key}: {shown} is not {_TYPES[stem]}{expected}"
+    return f"config: {key}: {shown}: {first['msg'][0].lower()}{first['msg'][1:]}{expected}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _locate(model: type[BaseModel], loc: Sequence[str | int]) -> tuple[list[str], type[BaseModel], FieldInfo | None]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from t2ipal import backbones
 from t2ipal.classes import load_classes
-from t2ipal.config.schema import Config
+from t2ipal.config.schema import Config, FewShot, Novel, Partial
 from t2ipal.errors import UserError
 from t2ipal.metrics.registry import METRICS
 from t2ipal.names import check_shown, twins
@@ -48,21 +50,37 @@ def check_references(config: Config) -> None:
     if both := set(config.seeds) & set(config.search_seeds):
         raise UserError(f"config: search_seeds: {min(both)} is one of seeds (expected other seeds than the runs')")
     lists = {"methods": config.methods}
+    lists |= {f"sweeps.{name}.values": sweep.values for name, sweep in config.sweeps.items()}
+    lists |= {f"extra.{name}.against": row.against for name, row in config.extra.items()}
+    for table, ablation in config.ablations.items():
+        lists |= {f"ablations.{table}.rows.{name}.against": row.against for name, row in ablation.rows.items()}
+    for method, search in config.search.items():
+        lists |= {f"search.{method}.grid.{name}": values for name, values in search.grid.items()}
     named_datasets = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
     named_datasets |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
     for protocol in ("partial", "novel", "few_shot"):
         part = getattr(config, protocol)
         if part is not None:
             lists |= {f"{protocol}.methods": part.methods, f"{protocol}.levels": part.levels}
+            lists |= {f"{protocol}.{name}": value for name, value in _named_once(part)}
             named_datasets[protocol] = part.datasets
     for key, names in named_datasets.items():
+        lists |= {f"{key}.datasets": names or []}
         for name in names or ():
             if name not in config.datasets:
                 raise unknown(f"{key}.datasets", name, config.datasets, "data set")
     _check_methods_of(config)
     for key, values in lists.items():
-        if len(set(values)) < len(values):
+        if any(value in values[:index] for index, value in enumerate(values)):
             raise UserError(f"config: {key}: {values} holds one twice")
+
+
+def _named_once(part: Partial | Novel | FewShot) -> Iterator[tuple[str, list[str]]]:
+    if (fuse := getattr(part, "fuse", None)) is not None:
+        yield "fuse.partners", fuse.partners
+    yield "zero_shot", getattr(part, "zero_shot", [])
+    for data, methods in getattr(part, "methods_of", {}).items():
+        yield f"methods_of.{data}", methods
 
 
 def _check_shown(config: Config) -> None:

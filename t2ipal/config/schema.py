@@ -8,14 +8,16 @@ from pydantic import AfterValidator, Field
 
 from t2ipal.images.settings import GenerationSettings
 from t2ipal.metrics.registry import DEFAULT
-from t2ipal.names import shown, title
+from t2ipal.names import LONGEST, shown, title
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
 from t2ipal.validation import Count, DataPath, Name, Part, Percent, Seed
 
+SAMPLES = 1000
+"""The most images per caption: each is a job per shard."""
 NAMED_TABLES = ("pools", "datasets", "text_to_image", "clip", "settings", "sweeps", "extra", "ablations", "search")
 
-Title = Annotated[str, AfterValidator(title)]
+Title = Annotated[str, Field(max_length=LONGEST), AfterValidator(title)]
 """A name that tables, figures and pages show."""
 Shown = Annotated[str, AfterValidator(shown)]
 """Other text that they show; it may be empty."""
@@ -59,7 +61,9 @@ class Dataset(Part):
 class TextToImage(GenerationSettings):
     """A text-to-image model, its generation settings, and the number of images."""
 
-    samples: Count = Field(description="images per caption, a whole number >= 1 (the paper: 6)")
+    samples: Annotated[int, Field(ge=1, le=SAMPLES)] = Field(
+        description=f"images per caption, a whole number from 1 to {SAMPLES} (the paper: 6)"
+    )
 
 
 class BackboneConfig(Part):
@@ -205,8 +209,8 @@ class Config(Part):
     """The whole of config.yaml."""
 
     name: Name = Field(description="outputs go to {results_dir}/{name}/")
-    results_dir: Annotated[str, Field(min_length=1, pattern=r"^[^{}<>]+$")] = Field(
-        "results", description="folder of all outputs, a path without braces or angle brackets"
+    results_dir: Annotated[str, Field(min_length=1, pattern=r"^[^{}<>\x00-\x1f\x7f]+$")] = Field(
+        "results", description="folder of all outputs, a path without braces, angle brackets or line ends"
     )
     seed: Seed = Field(0, description="seed of all random choices but training, 0 to 2**63 - 1")
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
@@ -233,7 +237,9 @@ class Config(Part):
     )
     metric: str = Field(DEFAULT, description="the metric of tables, figures and claims")
     table_metrics: list[str] = Field([], description="further metrics that tables show")
-    bootstrap: Annotated[int, Field(ge=100)] = Field(500, description="resamples of the test images, >= 100")
+    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        500, description="resamples of the test images, 100 to 1,000,000"
+    )
     machine: Machine = Field(
         Machine(), description="the machine of the estimates of `snakemake plan`; nothing else reads it"
     )

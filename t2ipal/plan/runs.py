@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from t2ipal import methods
 from t2ipal.classes import load_classes
 from t2ipal.config import Config
-from t2ipal.config.schema import Dataset, Fuse, UseInstead
+from t2ipal.config.schema import SAMPLES, Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.methods.prompt_learning import PromptSettings
 from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation, plain_of
@@ -226,10 +226,13 @@ class Planner:
         if method not in self.config.methods:
             raise unknown(f"{asked_by}.method", method, self.config.methods, "method")
         if key == "samples":
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= SAMPLES:
                 raise UserError(
-                    f"config: {asked_by}.values: {value!r} is not a whole number >= 1 (expected images per caption)"
+                    f"config: {asked_by}.values: {value!r} is not a whole number from 1 to {SAMPLES} "
+                    "(expected images per caption)"
                 )
+            if "images" not in inputs_of(method_of(method).uses, {}):
+                raise UserError(f"config: {asked_by}.key: {method} uses no generated images (expected a setting of it)")
             return self.run(dataset, method, use=UseInstead(samples=value), asked_by=asked_by)
         if key not in method_of(method).Settings.model_fields:
             raise unknown(
@@ -335,6 +338,9 @@ def check_methods(config: Config) -> None:
             if name not in known and name not in methods.names():
                 raise unknown(key, name, sorted(known), "method")
     for sweep, spec in config.sweeps.items():
+        for first, second in spec.above:
+            if first == second:
+                raise UserError(f"config: sweeps.{sweep}.above: {first!r} above itself (expected something else)")
         for end in {end for pair in spec.above for end in pair if isinstance(end, str)} - set(spec.values):
             if end not in known and end not in methods.names():
                 raise unknown(f"sweeps.{sweep}.above", end, sorted(known), "method")
@@ -342,7 +348,17 @@ def check_methods(config: Config) -> None:
     for name in config.search:
         if name not in learners:
             raise unknown("search", name, learners, "label-trained method")
+        _check_search(config, name)
     validated(PromptSettings, config.training, "training")
+
+
+def _check_search(config: Config, name: str) -> None:
+    """Every value of a grid is one that its method takes."""
+    for key, values in config.search[name].grid.items():
+        for value in values:
+            if key not in method_of(name).Settings.model_fields:
+                raise unknown(f"search.{name}.grid", key, method_of(name).Settings.model_fields, f"setting of {name}")
+            settings_of(config, name, {key: value}, f"search.{name}.grid")
 
 
 def _check_method(key: str, name: str, protocol: str) -> None:
@@ -352,6 +368,8 @@ def _check_method(key: str, name: str, protocol: str) -> None:
         if "." in name:
             raise UserError(f"config: {key}: {error}") from error
         raise unknown(key, name, methods.names(), "method") from error
+    if missing := ", ".join(sorted(method.__abstractmethods__)):
+        raise UserError(f"config: {key}: {name} has no {missing} (expected a method that has them)")
     if protocol and PROTOCOLS[protocol] not in method.uses:
         raise UserError(
             f"config: {key}: {name} does not learn from {PROTOCOLS[protocol]} rows (expected one that does)"

@@ -126,6 +126,8 @@ def _table1(planner: Planner) -> TableSpec:
         }
         rows[name] = _row(name, cells, against=[BASELINE] if BASELINE in config.methods and name != BASELINE else [])
     extra = {name: _varied(planner, "extra", name, row, "") for name, row in config.extra.items()}
+    for name in extra.keys() & rows.keys():
+        raise UserError(f"config: extra.{name}: {name!r} is one of methods (expected another name)")
     _check_against("extra", {**rows, **extra}, config.extra)
     return TableSpec(
         name="table1",
@@ -317,6 +319,8 @@ def _check_against(asked_by: str, rows: Mapping[str, RowSpec], variations: Mappi
     for key, row in variations.items():
         group = [name for name in rows if name not in variations or variations[name].group == row.group]
         for other in row.against:
+            if other == key:
+                raise UserError(f"config: {asked_by}.{key}.against: the row itself (expected another row)")
             if other not in group:
                 raise unknown(f"{asked_by}.{key}.against", other, group, "row of this group of the table")
 

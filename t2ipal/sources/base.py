@@ -19,7 +19,7 @@ from pydantic import Field
 
 from t2ipal.errors import UserError, printable
 from t2ipal.findings import Finding
-from t2ipal.validation import Count, Part, data_paths, validated
+from t2ipal.validation import Part, data_paths, validated
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
@@ -92,7 +92,9 @@ class CaptionSource(Source):
 
     not_deciding: ClassVar[frozenset[str]] = frozenset({"shards"})
 
-    shards: Count = Field(1, description="generation jobs per sample, a whole number >= 1")
+    shards: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        1, description="generation jobs per sample, a whole number from 1 to 10,000"
+    )
     drop_words: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of words dropped, 0 to below 1")
 
     @abstractmethod

@@ -28,6 +28,19 @@ FILES = {
     "a control character": (b"name: \x01\n", "not YAML: "),
     "a key twice": (b"settings: {}\nname: x\nsettings: {}\n", "line 3: key 'settings' again, after line 1"),
     "a key twice below": (b"use:\n  clip: a\n  clip: b\n", "line 3: key 'clip' again, after line 2"),
+    "100,000 brackets": (b"training: " + b"[" * 100_000, "line 1: more than 100 lists and mappings in each other"),
+    "an alias of itself": (b"training: &a {x: *a}\n", "line 1: contains itself"),
+    "a mapping merged into itself": (b"use: &a {<<: *a}\n", "line 1: contains itself"),
+    "aliases of aliases": (
+        b"a: &a0 [1, 1]\n"
+        + b"".join(b"k%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 9)),
+        "line 7: more than 1,000,000 values",
+    ),
+    "an octal number": (b"name: x\nseeds: [010]\n", "line 2: 010, which YAML reads as 8"),
+    "a number in base 60": (b"bootstrap: 10:30\n", "line 1: 10:30, which YAML reads as 630"),
+    "a fraction in base 60": (b"training: {lr: 1:30.5}\n", "line 1: 1:30.5, which YAML reads as 90.5"),
+    "a number of 400 digits": (b"bootstrap: " + b"9" * 400, "line 1: a number beyond 2**64"),
+    "a truth value that is none": (b"name: !!bool x\n", "not YAML: "),
     "an object": (b"name: !!python/object/apply:os.getcwd []\n", "not YAML: "),
 }
 
@@ -62,6 +75,21 @@ def test_json_counts_each_key_once_too(tmp_path: Path) -> None:
     assert read_config(path) == {"name": "a", "use": {"clip": "b"}}
     path.write_text('{"use": {"clip": "a", "clip": "b"}}')
     with pytest.raises(UserError, match=r"mine\.json: key 'clip' occurs twice"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[" * 100_000, "more than 100 lists and mappings"),
+        ('{"a": ' * 200 + "1" + "}" * 200, "more than 100 lists and mappings"),
+        ('{"bootstrap": ' + "9" * 5000 + "}", "not JSON: Exceeds the limit"),
+    ],
+)
+def test_json_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, line: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf"mine\.json: {line}"):
         read_config(path)
 
 

@@ -15,6 +15,7 @@ from t2ipal.config.command_line import with_entries
 from t2ipal.config.json_schema import json_schema
 from t2ipal.config.plausible import RULES, unused_pools
 from t2ipal.errors import UserError
+from t2ipal.methods.base import Method
 from t2ipal.plan import queries
 from t2ipal.plan.make import make_plan
 
@@ -24,6 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def default() -> dict:
     return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+class Half(Method):
+    """A method of one's own that is not finished."""
+
+    name, title, source = "half", "Half", "this test"
 
 
 def changed(data: dict, path: str, value: object) -> dict:
@@ -207,6 +214,31 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("ablations.table5.metrics", [], ["config: ablations.table5.metrics"]),
         ("metric", "accuracy", ["config: metric: unknown metric 'accuracy' (expected one of: CF1, CF1_top3, OF1, "]),
         ("bootstrap", 5, ["config: bootstrap: 5 is not >= 100"]),
+        ("bootstrap", 10**12, ["config: bootstrap: 1000000000000 is not <= 1e+06"]),
+        ("bootstrap", "x" * 999, ["config: bootstrap: 'xxx", "xxx... is not a whole number"]),
+        ("name", "x" * 99, ["config: name: ", "at most 80 characters"]),
+        ("pools.micro.shards", 10**8, ["config: pools.micro.shards: 100000000 is not <= 10000"]),
+        ("pools.micro.size", 10**12, ["config: pools.micro.size: 1000000000000 is not <= 1e+09"]),
+        ("text_to_image.micro.samples", 10**9, ["config: text_to_image.micro.samples: 1000000000 is not <= 1000"]),
+        ("text_to_image.micro.model", "a\0b", ["config: text_to_image.micro.model: ", "the character U+0000"]),
+        ("data_dir", "a\x1b[2J", ["config: data_dir: ", "the character U+001B"]),
+        ("datasets.micro.classes", "x" * 5000 + ".txt", ["config: datasets.micro.classes: classes: no list"]),
+        ("datasets.micro.title", "x" * 201, ["config: datasets.micro.title: ", "at most 200 characters"]),
+        ("results_dir", "a\nb", ["config: results_dir: ", "line ends"]),
+        ("methods", ["..x"], ["config: methods.0: method '..x': not the path of a class"]),
+        ("methods", [f"{__name__}.Half"], ["config: methods.0: ", "Half has no finish, prepare, scores"]),
+        ("sweeps.fig4.values", [1, 2, 1], ["config: sweeps.fig4.values: [1, 2, 1] holds one twice"]),
+        ("sweeps.fig4.values", [1, 10**9], ["config: sweeps.fig4.values: 1000000000 is not a whole number from 1 to"]),
+        ("sweeps.fig4.method", "zsclip", ["config: sweeps.fig4.key: zsclip uses no generated images"]),
+        ("sweeps.fig4.above", [[1, 1]], ["config: sweeps.fig4.above: 1 above itself"]),
+        ("sweeps.fig4.datasets", ["micro", "micro"], ["config: sweeps.fig4.datasets: ", "holds one twice"]),
+        ("extra.zsclip_sparc.against", ["zsclip", "zsclip"], ["config: extra.zsclip_sparc.against: ", "one twice"]),
+        ("extra.zsclip_sparc.against", ["zsclip_sparc"], ["config: extra.zsclip_sparc.against: the row itself"]),
+        ("partial.fuse.partners", ["tai_dpt", "tai_dpt"], ["config: partial.fuse.partners: ", "holds one twice"]),
+        ("novel.zero_shot", ["tai_dpt", "tai_dpt"], ["config: novel.zero_shot: ", "holds one twice"]),
+        ("search.ssgrl", {"level": 10, "grid": {"lrr": [1]}}, ["config: search.ssgrl.grid: unknown setting", "'lr'"]),
+        ("search.ssgrl", {"level": 10, "grid": {"lr": ["a"]}}, ["config: search.ssgrl.grid.lr: 'a' is not a number"]),
+        ("search.ssgrl", {"level": 10, "grid": {"lr": [1, 1]}}, ["config: search.ssgrl.grid.lr: ", "holds one twice"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(default: dict, path: str, value: object, parts: list[str]) -> None:

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +44,28 @@ def test_methods_are_found_by_name_and_by_path() -> None:
         methods.get("math.sqrt")
     with pytest.raises(UserError, match="cannot import nowhere"):
         methods.get("nowhere.Toy")
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise ValueError('two\\nlines')", "own fails: ValueError: two lines"),
+        ("def x(:", "own fails: SyntaxError"),
+        ("raise SystemExit(0)", "own fails: SystemExit: 0"),
+        ("class X(Method): ...", "no name"),
+        ("class X(Method): name, title, source = 'x', '<b>', 's'", "its title '<b>' has '<'"),
+        ("class X(Method): name, title, source, Settings = 'x', 'X', 's', dict", "Settings is .*dict"),
+        ("class X(Method): name, title, source, uses = 'x', 'X', 's', {'videos'}", "uses 'videos'"),
+    ],
+)
+def test_a_method_that_is_none_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, line: str
+) -> None:
+    name = f"own_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(f"from t2ipal.methods.base import Method\n{body}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=line.replace("own ", f"{name} ")):
+        methods.get(f"{name}.X")
 
 
 def test_reading_a_method_imports_nothing_heavy() -> None:

@@ -66,6 +66,23 @@ def test_a_home_a_checkout_and_a_folder_without_mark_are_refused(
     assert all((folder / "images").exists() for folder in (home, checkout, tmp_path / "mine"))
 
 
+def test_photos_of_ones_own_in_a_folder_that_a_run_finished_in_stay(tmp_path: Path) -> None:
+    """A run may write next to photos in `images`: what it left there makes the folder not ours."""
+    for path in ("images/my.jpg", "logs/run.log", "tables/table1.txt", "report/claims.html"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("x")
+    claim(tmp_path)
+    with pytest.raises(UserError, match="no run of this project made it"):
+        remove_results(tmp_path)
+    assert (tmp_path / "images/my.jpg").exists()
+
+
+def test_a_folder_that_cannot_be_is_one_line() -> None:
+    for root, line in (("~nobody-of-this-name/x", "no such user"), ("a" * 300, "more than 255 bytes")):
+        with pytest.raises(UserError, match=f"config: results_dir: {root}: .*{line}"):
+            results_folder(root, "micro")
+
+
 def test_a_run_claims_a_new_folder_alone(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "package/images").mkdir(parents=True)
