@@ -6,17 +6,17 @@ What a killed process left half written is removed by the next one that writes t
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from t2ipal.errors import UserError
+from t2ipal.file_lock import try_lock
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _renamed(path: Path) -> Iterator[Path]:
     part = unfinished_name(path)
     try:
         with part.open("wb") as file:
-            hold(file.fileno())
+            try_lock(file)  # as long as it is open, for others who ask `is_at_work`
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             yield part
             part.chmod(mode)  # safetensors puts a file there that its owner alone may read
@@ -150,17 +150,6 @@ def is_at_work(part: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
+        return try_lock(descriptor) is False
     finally:
         os.close(descriptor)
-    return False
-
-
-def hold(descriptor: int) -> None:
-    """Lock an open file or folder as long as it is open, for others who ask `is_at_work`."""
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from types import TracebackType
 
-from t2ipal.atomic import hold, is_at_work, unfinished, unfinished_name
+from t2ipal.atomic import is_at_work, unfinished, unfinished_name
 from t2ipal.errors import UserError
+from t2ipal.file_lock import try_lock
 from t2ipal.marks import MARK, is_marked, mark
 
 OURS = re.compile(rf"\d{{6,}}\.jpg|{re.escape(MARK)}")
@@ -77,7 +78,7 @@ class Thumbnails:
             if self.lock is None:
                 mark(self.part)
                 self.lock = os.open(self.part, os.O_RDONLY)
-                hold(self.lock)
+                try_lock(self.lock)  # for others who ask `is_at_work`
             (self.part / name).write_bytes(content)
         except OSError as error:
             raise UserError(f"{self.folder}: cannot be written: {error.strerror.lower()}") from error

@@ -16,6 +16,7 @@ from pathlib import Path
 MACHINERY = (
     "t2ipal/runtime/",
     "t2ipal/version.py",
+    "t2ipal/file_lock.py",
     "t2ipal/validation.py",
     "t2ipal/findings.py",
     "t2ipal/backbones/kinds.py",

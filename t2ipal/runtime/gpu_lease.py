@@ -21,7 +21,7 @@ from typing import IO
 from urllib.parse import quote
 
 from t2ipal.errors import UserError
-from t2ipal.runtime.file_lock import try_lock
+from t2ipal.file_lock import try_lock
 from t2ipal.runtime.progress import log
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"

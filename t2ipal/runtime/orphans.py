@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from t2ipal.runtime.file_lock import try_lock
+from t2ipal.file_lock import try_lock
 from t2ipal.runtime.slurm import SlurmSilent, active_jobs, cancel
 from t2ipal.runtime.terminal import event_of
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from t2ipal.errors import UserError
-from t2ipal.runtime.file_lock import try_lock
+from t2ipal.file_lock import try_lock
 from t2ipal.runtime.progress import log
 from t2ipal.runtime.slurm import SlurmSilent, is_active
 

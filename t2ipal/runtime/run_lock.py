@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from t2ipal.errors import UserError
-from t2ipal.runtime.file_lock import try_lock
+from t2ipal.file_lock import try_lock
 
 
 def share_folder(folder: str | Path = ".snakemake") -> IO[str]:

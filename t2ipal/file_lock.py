@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-from typing import IO
+from typing import IO, Any
 
 
-def try_lock(file: IO[str]) -> bool | None:
-    """Lock a file for this process alone, without waiting.
+def try_lock(file: IO[Any] | int) -> bool | None:
+    """Lock an open file or folder for this process alone, without waiting.
 
     Returns:
         Whether it is locked now. None: its file system has no locks.
