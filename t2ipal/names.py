@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from t2ipal.errors import UserError
@@ -21,6 +21,7 @@ _HIDDEN = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of writing
     "\u00ad\u200b\u2060\ufeff]"  # soft hyphen, spaces of no width, byte order mark
 )
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SEPARATORS = re.compile("[\\s_\u2010-\u2015\u2212-]+")
 """Spaces, `_`, hyphens and dashes."""
 _JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]")
@@ -49,6 +50,12 @@ def spoken(name: str) -> str:
     'golden retriever'
     """
     return " ".join(name.replace("_", " ").split())
+
+
+def control_of(text: str) -> str:
+    """Why `text` must not be in a config: a control character that no path and no text of several lines has."""
+    found = _CONTROLS.search(text)
+    return f"has the character U+{ord(found[0]):04X} (expected visible characters)" if found else ""
 
 
 def problem_of(text: str) -> str:
@@ -112,19 +119,24 @@ def twins(names: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def check_shown(value: Any, where: str) -> None:
-    """Check all texts in plain data, keys included.
+def check_texts(value: Any, where: str, problem_of: Callable[[str], str] = problem_of) -> None:
+    """Check all texts in plain data, keys included; by default whether they may be shown.
+
+    Args:
+        value: mappings and lists of texts and other values.
+        where: the place of the value, for messages.
+        problem_of: why a text is refused; "" if it is not.
 
     Raises:
-        UserError: one is not to be shown; the message has its key.
+        UserError: one is refused; the message has its key.
     """
     if isinstance(value, Mapping):
         for name, item in value.items():
-            check_shown(str(name), where)
-            check_shown(item, f"{where}.{name}")
+            check_texts(str(name), where, problem_of)
+            check_texts(item, f"{where}.{name}", problem_of)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            check_shown(item, where)
+            check_texts(item, where, problem_of)
     elif isinstance(value, str) and (problem := problem_of(value)):
         raise UserError(f"{where}: {_short(value)} {problem}")
 

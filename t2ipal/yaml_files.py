@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from t2ipal.errors import UserError
+from t2ipal.text_files import unique
 
 if TYPE_CHECKING:
     import yaml
@@ -124,13 +124,11 @@ def _too_deep(part: yaml.Node | yaml.Event) -> Refused:
 
 
 def _from_json(text: str, where: str) -> Any:
-    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in mapping:
-                raise UserError(f"{where}: key {key!r} occurs twice (expected each key once)")
-            mapping[key] = value
-        return mapping
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        try:
+            return unique(pairs)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
 
     try:
         content = json.loads(text, object_pairs_hook=once)

@@ -13,7 +13,7 @@ from typing import Any
 from t2ipal.config.plausible import check_plausible
 from t2ipal.config.references import check_references
 from t2ipal.config.schema import NAMED_TABLES, Config
-from t2ipal.errors import UserError
+from t2ipal.names import check_texts, control_of
 from t2ipal.validation import validated
 
 __all__ = ["Config", "load_config"]
@@ -28,7 +28,8 @@ def load_config(data: Mapping[str, Any]) -> Config:
     Raises:
         UserError: one line with the key, its value and what was expected.
     """
-    _check_characters("", data)
+    for key, value in data.items():
+        check_texts(value, f"config: {key}", control_of)
     data = {key: _without_dropped(value) if key in NAMED_TABLES else value for key, value in _numbers(data).items()}
     if isinstance(ablations := data.get("ablations"), Mapping):
         for ablation in ablations.values():
@@ -38,23 +39,6 @@ def load_config(data: Mapping[str, Any]) -> Config:
     check_references(config)
     check_plausible(config)
     return config
-
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-"""Control characters but those of a text of several lines: no path and no name has them."""
-
-
-def _check_characters(key: str, value: Any) -> None:
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            _check_characters(f"{key}.{name}" if key else str(name), item)
-    elif isinstance(value, list):
-        for item in value:
-            _check_characters(key, item)
-    elif isinstance(value, str) and (found := _CONTROLS.search(value)):
-        raise UserError(
-            f"config: {key}: {value!r} has the character U+{ord(found[0]):04X} (expected visible characters)"
-        )
 
 
 def _without_dropped(value: Any) -> Any:

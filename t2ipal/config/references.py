@@ -9,7 +9,7 @@ from t2ipal.classes import load_classes
 from t2ipal.config.schema import Config, FewShot, Novel, Partial
 from t2ipal.errors import UserError
 from t2ipal.metrics.registry import METRICS
-from t2ipal.names import check_shown, twins
+from t2ipal.names import check_texts, twins
 from t2ipal.validation import unknown
 
 
@@ -90,9 +90,9 @@ def _check_shown(config: Config) -> None:
             raise UserError(f"config: {key}: {same[0]!r} and {same[1]!r} are one name (expected different names)")
     plain = config.model_dump()
     for key in ("training", "settings", "methods", "extra", "ablations", "sweeps", "search"):
-        check_shown(plain[key], f"config: {key}")
+        check_texts(plain[key], f"config: {key}")
     for name, dataset in config.datasets.items():
-        check_shown(dataset.settings, f"config: datasets.{name}.settings")
+        check_texts(dataset.settings, f"config: datasets.{name}.settings")
 
 
 def _check_paths(config: Config) -> None:
