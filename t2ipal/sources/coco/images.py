@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -163,11 +164,10 @@ def _finder(root: Path, split: str, listed: Iterable[str]) -> Callable[[str, str
     """
     _check_folders(root, split)
     own, others = picture_folders(root, split)
-    names = {folder: {path.name for path in folder.iterdir()} for folder in (*own, *others)}
     by_number = {
-        official[1]: (folder, name)
+        official[1]: folder / name
         for folder in reversed((*own, *others))
-        for name in names[folder]
+        for name in sorted(os.listdir(folder))
         if (official := _OFFICIAL.fullmatch(name))
     }
     home = own[0] if own else root / split
@@ -192,7 +192,7 @@ def _finder(root: Path, split: str, listed: Iterable[str]) -> Callable[[str, str
                 if path := file_in(folder, (name,)):
                     return path
         if _OFFICIAL.fullmatch(name) and key in by_number:
-            return by_number[key][0] / by_number[key][1]
+            return by_number[key]
         return home.joinpath(*folders, name)
 
     return file_of
