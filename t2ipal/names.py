@@ -54,14 +54,13 @@ def spoken(name: str) -> str:
 
 def control_of(text: str) -> str:
     """Why `text` must not be in a config: a control character that no path and no text of several lines has."""
-    found = _CONTROLS.search(text)
-    return f"has the character U+{ord(found[0]):04X} (expected visible characters)" if found else ""
+    return _hidden_by(_CONTROLS, text)
 
 
 def problem_of(text: str) -> str:
     """Why `text` must not be shown: an invisible character, or an angle bracket; "" if nothing is wrong."""
-    if found := _HIDDEN.search(text):
-        return f"has the character U+{ord(found[0]):04X} (expected visible characters)"
+    if hidden := _hidden_by(_HIDDEN, text):
+        return hidden
     if found := re.search("[<>]", text):
         return f"has {found[0]!r} (expected no angle brackets: pages would read a tag)"
     return ""
@@ -153,6 +152,11 @@ def cell(text: str) -> str:
 def cells(row: Sequence[Any]) -> list[Any]:
     """A row for a CSV file that people open: `cell` of each text."""
     return [cell(value) if isinstance(value, str) else value for value in row]
+
+
+def _hidden_by(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return f"has the character U+{ord(match[0]):04X} (expected visible characters)" if match else ""
 
 
 def _short(text: str) -> str:
