@@ -225,7 +225,7 @@ def _from_yaml(path: Path) -> tuple[ClassEntry, ...]:
 
 
 def _with_kinds(path: Path, entry: ClassEntry, kinds: Any, known: dict[str, ClassEntry]) -> ClassEntry:
-    if not isinstance(kinds, list) or not all(kind in known for kind in kinds):
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) and kind in known for kind in kinds):
         raise UserError(f"{path}: {entry.name}: kinds: found {kinds!r}; expected a list of classes of this file")
     if not kinds:
         return entry
@@ -263,6 +263,8 @@ def _phrases(where: str, value: Any) -> tuple[str, ...]:
         # YAML 1.1 reads a bare `no` or `on` as a truth value
         if not isinstance(phrase, str) or not phrase.strip():
             raise UserError(f"{where}: found {phrase!r}; expected a phrase (in quotes, if YAML misreads it)")
+        if problem := spelling.problem_of(" ".join(phrase.split())):
+            raise UserError(f"{where}: {phrase!r} {problem}")
     return tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in value))
 
 

@@ -8,11 +8,16 @@ _ENDS_OR_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 """Categories of characters that end a line, move the cursor of a terminal, or cannot be encoded."""
 
 
+LONGEST = 2000
+"""Characters of a message; what was found may be a text of any length."""
+
+
 class UserError(Exception):
     """An error that the user can fix. The message is one line: file or key, its value, what was expected."""
 
     def __init__(self, message: object) -> None:
-        super().__init__(printable(" ".join(str(message).split())))
+        text = " ".join(str(message).split())
+        super().__init__(printable(text if len(text) <= LONGEST else f"{text[:LONGEST]}..."))
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from t2ipal import names
 from t2ipal.backbones import DEFAULT, KINDS
 from t2ipal.errors import printable
+from t2ipal.validation import Seed
 
 SCORES = "mean over the seeds"
 """What a score of a recogniser is."""
@@ -26,8 +27,8 @@ def _to_be_shown(name: str) -> str:
     return name
 
 
-Text = Annotated[str, Field(min_length=1), AfterValidator(_without_controls)]
-ClassName = Annotated[str, Field(min_length=1), AfterValidator(_to_be_shown)]
+Text = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_controls)]
+ClassName = Annotated[str, Field(min_length=1, max_length=names.LONGEST), AfterValidator(_to_be_shown)]
 
 
 class _Part(BaseModel):
@@ -43,7 +44,7 @@ class Clip(_Part):
     kind: str = Field(DEFAULT, description=f"one of: {', '.join(KINDS)}")
     path: Text | None = Field(description="its file or folder; null: known by its name alone")
     relative: Text | None = Field(description="the same, seen from the recogniser's folder")
-    image_size: int = Field(ge=1, le=4096, description="pixels of what it sees, at most 4096")
+    image_size: int = Field(ge=1, le=2048, description="pixels of what it sees, at most 2048")
     crop: Literal["center", "squash"]
     batch: int = Field(ge=1, le=1_000_000, description="photos encoded together")
 
@@ -59,11 +60,13 @@ class Header(_Part):
     """The header of a recogniser's file."""
 
     method: str = Field(
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="the name of a method, or package.module.Class"
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        max_length=200,
+        description="the name of a method, or package.module.Class",
     )
     settings: dict[str, Any] = Field(description="the method's settings")
-    classes: list[ClassName] = Field(min_length=1, description="class names")
-    seeds: list[int] = Field(min_length=1, description="training seeds")
+    classes: list[ClassName] = Field(min_length=1, max_length=100_000, description="class names")
+    seeds: list[Seed] = Field(min_length=1, max_length=10_000, description="training seeds")
     levels: list[Literal[0]] = Field(min_length=1, max_length=1, description="[0]")
     clip: Clip
     clip_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")

@@ -14,6 +14,9 @@ from t2ipal.prediction.thumbnails import check_folder, thumbnail_folder
 GENERATOR = b'<meta name="generator" content="t2ipal">'
 """What the pages of this project begin with; see the template of all pages."""
 
+FIRST = ["photo", "problem"]
+"""The first columns of every table of predictions."""
+
 HEAD = 4096
 """Bytes that tell what a file is."""
 
@@ -40,8 +43,8 @@ def check_outputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
     if existing or (folder and folder.exists()):
         _check_inputs(existing, folder, inputs)
     for option, path in existing.items():
-        if not _is_kind(option, path):
-            raise UserError(f"{path}: {KINDS[option]}, and would be overwritten by {option} (expected a new file)")
+        if problem := _problem_of(option, path):
+            raise UserError(f"{path}: {problem}, and would be overwritten by {option} (expected a new file)")
 
 
 def _check_place(option: str, path: Path) -> None:
@@ -89,17 +92,27 @@ def _check_inputs(existing: Mapping[str, Path], folder: Path | None, inputs: Ite
             raise UserError(f"{path}: an input in {folder}, where the page's thumbnails go (expected another page)")
 
 
-KINDS = {"--csv": "not a text file", "--parquet": "not a Parquet file", "--gallery": "not a page of this project"}
-"""What is wrong with a file that an output would overwrite."""
+def _problem_of(option: str, path: Path) -> str:
+    """Why a file is no earlier output of the same option; "" for one that is, and for an empty file."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        return ""
+    if option == "--gallery":
+        return "" if GENERATOR in head else "not a page of this project"
+    if option == "--csv" and b"\0" in head:
+        return "not a text file"
+    if option == "--parquet" and not head.startswith(b"PAR1"):
+        return "not a Parquet file"
+    columns = head.decode("utf-8", "replace").split(",") if option == "--csv" else _columns(path)
+    return "" if [name.strip() for name in columns[:2]] == FIRST else "not a table of predictions"
 
 
-def _is_kind(option: str, path: Path) -> bool:
-    """Whether a file may be an earlier output of the same option, or is empty."""
+def _columns(path: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    except OSError:
-        return False
-    if option == "--csv":
-        return b"\0" not in head
-    return not head or (head.startswith(b"PAR1") if option == "--parquet" else GENERATOR in head)
+        return pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return []

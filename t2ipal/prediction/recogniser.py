@@ -145,7 +145,7 @@ def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | N
     """
     kind = about.get("kind", backbones.DEFAULT)
     if moved is not None:
-        if Path(moved).exists() and not (Path(moved).is_file() or Path(moved).is_dir()):
+        if os.path.exists(moved) and not (os.path.isfile(moved) or os.path.isdir(moved)):
             raise UserError(f"{moved}: not a file or folder (expected a CLIP)")
         return backbones.named(kind, moved)
     if about["path"] is None:
@@ -155,7 +155,7 @@ def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | N
     if folder == "resources":
         paths.append(resource(name))
     for file in paths:
-        if file.is_file() or file.is_dir():
+        if os.path.isfile(file) or os.path.isdir(file):  # a name that no file can have is none
             return backbones.named(kind, file)
     raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
 

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from own_toy import write_photos
 from test_photo_gallery import write_page
@@ -28,6 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("old.csv").write_text("photo,problem\n")
     Path("site.html").write_text("<!doctype html><title>mine</title>")
     Path("notes").write_text("x")
+    Path("captions.csv").write_text("caption\na photo, problem or not\n")
+    pq.write_table(pa.table({"caption": ["a dog"]}), "captions.parquet")
+    pq.write_table(pa.table({"photo": ["a.jpg"], "problem": [None]}), "old.parquet")
     Path("empty.html").write_text("")
     Path("link.csv").symlink_to("photos/000.jpg")
     os.link("photos/000.jpg", "hard.csv")
@@ -62,6 +67,10 @@ def check(outputs: str) -> None:
         ("--csv hard.csv", "hard.csv: --csv would overwrite an input, photos/000.jpg"),
         ("--csv other.safetensors", "other.safetensors: not a text file, and would be overwritten by --csv"),
         ("--csv thesis.docx", "thesis.docx: not a text file"),
+        ("--csv captions.csv", "captions.csv: not a table of predictions, and would be overwritten by --csv"),
+        ("--csv notes", "notes: not a table of predictions"),
+        ("--csv site.html", "site.html: not a table of predictions"),
+        ("--parquet captions.parquet", "captions.parquet: not a table of predictions"),
         ("--parquet old.csv", "old.csv: not a Parquet file"),
         ("--gallery site.html", "site.html: not a page of this project"),
         ("--gallery w.html", "w-thumbnails: contains 'mine.jpg', which no page of this project made"),
@@ -84,6 +93,7 @@ def test_refused(folder: Path, outputs: str, told: str) -> None:
     [
         "--csv new/folder/a.csv --parquet new/folder/a.parquet --gallery new/folder/a.html",
         "--csv old.csv --gallery empty.html",
+        "--parquet old.parquet",
         "--csv /dev/null --parquet /dev/null",
         "--csv pipe --gallery /dev/stdout",
         "--gallery u.html",

@@ -114,6 +114,11 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
         ("method", "tai_dpt", "header.settings"),
         ("settings", {"gamma": 7}, "header.settings"),
         ("clip_sha256", "0" * 64, "learned with 000000000000"),
+        ("classes", ["x"] * 100_001, "header.classes: .*at most 100000 items"),
+        ("classes", ["x" * 201, "b", "c"], "header.classes.0: .*at most 200 characters"),
+        ("seeds", [-1, 2], "header.seeds.0: -1 is not >= 0"),
+        ("method", "x" * 100_000, "header.method: .*at most 200 characters"),
+        ("settings", {"x" * 100_000: 1}, "header.settings.*unknown key 'x+[.]{3}$"),
     ],
 )
 def test_what_the_line_tells(content: tuple[dict, dict], tmp_path: Path, key: str, value: object, line: str) -> None:
