@@ -17,7 +17,7 @@ rule check_data:
     conda:
         ENV
     params:
-        # models as [kind, key, path or name, revision], sources by key
+        # models as [kind, key, path or name, revision], sources by key, labels as [key, part, source, class list]
         spec={
             "models": [
                 *(["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()),
@@ -37,6 +37,10 @@ rule check_data:
                     for name in queries.photo_datasets(CONFIG)
                 },
             },
+            "labels": [
+                [f"datasets.{name}.{part}", part, get_source(name, part).spec(), CONFIG.datasets[name].classes]
+                for part, name in needs_each_class(CONFIG, PLAN)
+            ],
             "notes": NOTES,
         },
     message:

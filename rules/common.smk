@@ -19,7 +19,7 @@ from t2ipal.config.command_line import with_entries
 from t2ipal.config.plausible import unused_pools
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, model_files
-from t2ipal.label_check import check_labels
+from t2ipal.label_check import check_labels, needs_each_class
 from t2ipal.listings import state_of
 from t2ipal.marks import claim
 from t2ipal.metrics.combinations import plain_of

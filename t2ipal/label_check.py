@@ -6,25 +6,18 @@ another number than the one that tables print: such a class is an error, before 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from t2ipal.classes import load_classes
 from t2ipal.errors import UserError
 from t2ipal.plan import queries
 from t2ipal.protocols import FEW_SHOT, NOVEL
+from t2ipal.sources.class_counts import without_images
 from t2ipal.validation import located
 
 if TYPE_CHECKING:
     from t2ipal.config import Config
     from t2ipal.plan.make import Plan
-    from t2ipal.sources.base import ImageSource
-
-SHOWN = 5
-"""Classes that a message names."""
-NEEDED = {
-    "test": "a test image for each class: its average precision is not defined without",
-    "train": "a training image for each class: few-shot samples have none without",
-}
 
 
 def needs_each_class(config: Config, plan: Plan) -> list[tuple[str, str]]:
@@ -42,26 +35,6 @@ def check_labels(config: Config, plan: Plan) -> None:
     """
     for part, name in needs_each_class(config, plan):
         source = located(getattr(config.datasets[name], part), config.data_dir)
-        there = all(file.path.exists() for file in source.files())
+        there = all(os.path.exists(file.path) for file in source.files())
         if there and (line := without_images(part, source, config.datasets[name].classes)):
             raise UserError(f"config: datasets.{name}.{part}: {line}")
-
-
-def without_images(part: str, source: ImageSource, classes: str) -> str:
-    """The classes of a list that have no image in a source, as a line; "" if each has one or the source does not count.
-
-    Args:
-        part: "test" or "train".
-        source: labelled images, their paths as seen from the working directory.
-        classes: name or path of the class list.
-
-    Raises:
-        UserError: the labels are missing or malformed.
-    """
-    names = load_classes(classes).names
-    counts = source.positives(load_classes(classes))
-    none = [name for name, count in zip(names, counts, strict=True) if not count] if counts is not None else []
-    if not none:
-        return ""
-    more = f" and {len(none) - SHOWN} more" if len(none) > SHOWN else ""
-    return f"no image of {', '.join(map(repr, none[:SHOWN]))}{more} (expected {NEEDED[part]})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 MARK = ".t2ipal"
@@ -21,4 +22,4 @@ def claim(folder: str | Path) -> None:
 
 def is_marked(folder: str | Path) -> bool:
     """Whether this project made a folder."""
-    return Path(folder, MARK).is_file()
+    return os.path.isfile(Path(folder, MARK))

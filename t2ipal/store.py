@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +69,7 @@ def existing(path: str | Path, what: str = "file") -> Path:
         UserError: nothing is there.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # False for a name that is too long, where Path.exists raises
         raise UserError(f"{path}: no such {what}")
     return path
 

@@ -10,10 +10,13 @@ def main(snakemake: Any) -> None:
     from t2ipal.data_check import check_model, load_downloads, report
     from t2ipal.errors import UserError
     from t2ipal.sources.base import source_of
+    from t2ipal.sources.class_counts import find_classes
 
     spec = snakemake.params.spec
     findings = [check_model(*model) for model in spec["models"]]
     findings += [found for key, source in spec["sources"].items() for found in source_of(source).check(key)]
+    for key, part, source, classes in spec["labels"]:
+        findings += find_classes(key, part, source_of(source), classes)
     for line in report(findings, load_downloads()).splitlines():
         log.info("%s", line)
     for note in spec["notes"]:

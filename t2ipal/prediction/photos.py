@@ -33,13 +33,13 @@ def find_photos(paths: Iterable[str | Path | Found]) -> list[Found]:
         path = photo.path
         if photo.problem:
             photos.setdefault(path, photo)
-        elif path.is_dir():
+        elif os.path.isdir(path):
             files = list(_photos_below(path))
             if not files:
                 raise UserError(f"{path}: no photos in this folder or below (expected at least one)")
             for file in sorted(files, key=lambda file, top=path: file.path.relative_to(top).as_posix()):
                 photos.setdefault(file.path, file)
-        elif path.exists() or path.is_symlink():
+        elif os.path.lexists(path):
             photos.setdefault(path, Found(path, not_a_file(path)))
         else:
             raise UserError(f"{path}: no such photo or folder")

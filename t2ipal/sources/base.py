@@ -165,6 +165,14 @@ class ImageSource(Source):
         """
         return None
 
+    def all_positives(self, classes: ClassList) -> tuple[int, ...] | None:
+        """As `positives`, however long it takes: for a check that is asked for; None for images without labels.
+
+        Raises:
+            UserError: the labels are missing or malformed.
+        """
+        return self.positives(classes)
+
     def allowed_missing(self, listed: int) -> int:
         """How many of the listed images may be missing on disk; by default all but one."""
         return listed - 1
@@ -181,7 +189,7 @@ class ImageSource(Source):
         """Findings before a run: are its lists there, and how many of the images that they list?"""
         files, pictures = self.files(), self.pictures()
         yield from check_files(key, files)
-        if all(file.path.exists() for file in files):
+        if all(os.path.exists(file.path) for file in files):
             download = (pictures or files[0]).download if files else ""
             try:
                 paths = [path for _, path in self.listed()]
@@ -190,7 +198,7 @@ class ImageSource(Source):
                 return
             if paths:
                 yield self._check_listed(key, paths, download)
-        elif pictures and not pictures.path.is_dir():
+        elif pictures and not os.path.isdir(pictures.path):
             text = f"{pictures.path}: no such folder of images"
             yield Finding(f"{key}.{pictures.key}", text, missing=True, download=pictures.download)
 
@@ -218,7 +226,7 @@ def check_files(key: str, files: Sequence[RequiredFile]) -> Iterator[Finding]:
     for file in files:
         groups.setdefault((file.key, file.download), []).append(file.path)
     for (field, download), paths in groups.items():
-        gone = [path for path in paths if not path.exists()]
+        gone = [path for path in paths if not os.path.exists(path)]
         if not gone:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             yield Finding(f"{key}.{field}", f"{paths[0]}{more}: there", download=download)

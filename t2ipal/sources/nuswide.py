@@ -23,7 +23,7 @@ from t2ipal.sources.image_rows import ImageRow, RejectedImage
 from t2ipal.sources.reading.class_names import match
 from t2ipal.sources.reading.folders import DEPTH
 from t2ipal.sources.reading.image_files import checked_images
-from t2ipal.store import existing
+from t2ipal.store import existing_file
 from t2ipal.text_files import lines
 from t2ipal.validation import DataPath
 
@@ -75,20 +75,12 @@ class NusWideImages(ImageSource):
         Raises:
             UserError: a missing or malformed list, more missing images than allowed, or a class without a concept.
         """
-        import numpy as np
-
         root = Path(self.root)
-        names, labels, concepts = _table(root, self.split)
-        indices = match(classes, concepts, f"{root}: labels")
-        columns = np.zeros((len(names), len(classes.names)), np.uint8)
-        for column, concept in enumerate(concepts):
-            if concept in indices:
-                columns[:, indices[concept]] |= labels[:, column]
-        wanted = labels.any(1) if self.images == "labelled" else np.ones(len(names), bool)
+        names, columns, wanted = self._labels(classes)
         file_of = _finder(root)
         order = sorted(range(len(names)), key=names.__getitem__)
         files = {names[row]: file_of(names[row]) for row in order if wanted[row]}
-        gone = [name for name, path in files.items() if not path.is_file()]
+        gone = [name for name, path in files.items() if not os.path.isfile(path)]
         if len(gone) > self.missing:
             raise UserError(
                 f"{root}: {len(gone)} of {len(files)} listed images are missing, the first is {files[gone[0]]}; "
@@ -97,6 +89,22 @@ class NusWideImages(ImageSource):
         rows = ((names[row], files[names[row]], tuple(columns[row].tolist())) for row in order if wanted[row])
         left = (RejectedImage(names[row], str(file_of(names[row])), UNLABELLED) for row in order if not wanted[row])
         return heapq.merge(checked_images(rows), left, key=attrgetter("image_id"))
+
+    def all_positives(self, classes: ClassList) -> tuple[int, ...]:
+        _, columns, wanted = self._labels(classes)
+        return tuple(columns[wanted].sum(0, dtype="int64").tolist())
+
+    def _labels(self, classes: ClassList) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """(names of the split's images, labels [names, classes] of 0 and 1, which of the images are asked for)."""
+        import numpy as np
+
+        names, labels, concepts = _table(Path(self.root), self.split)
+        indices = match(classes, concepts, f"{self.root}: labels")
+        columns = np.zeros((len(names), len(classes.names)), np.uint8)
+        for column, concept in enumerate(concepts):
+            if concept in indices:
+                columns[:, indices[concept]] |= labels[:, column]
+        return names, columns, labels.any(1) if self.images == "labelled" else np.ones(len(names), bool)
 
     def listed(self) -> Iterator[tuple[str, Path]]:
         """As of any source; those alone that are asked for."""
@@ -188,7 +196,7 @@ def _finder(root: Path) -> Callable[[str], Path]:
             flat.setdefault(flickr_id(path.stem), path)
 
     def file_of(name: str) -> Path:
-        nested = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        nested = next((folder / name for folder in folders if os.path.isfile(folder / name)), None)
         return nested or flat.get(flickr_id(Path(name).stem)) or folders[0] / name
 
     return file_of
@@ -232,7 +240,8 @@ def _column(path: Path, count: int, listing: Path) -> np.ndarray:
     """
     import numpy as np
 
-    marks = np.frombuffer(existing(path).read_bytes().translate(None, b" \t\r\n"), np.uint8)
+    content = existing_file(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    marks = np.frombuffer(content.translate(None, b" \t\r\n"), np.uint8)
     for row in np.flatnonzero(~np.isin(marks, (ord("0"), ord("1")))):
         raise UserError(f"{path}: line {row + 1}: found {chr(marks[row])!r}; expected 0 or 1")
     if len(marks) != count:

@@ -105,6 +105,10 @@ class VocImages(ImageSource):
             table = {key: [NEGATIVE if code == DIFFICULT else code for code in codes] for key, codes in table.items()}
         return table, bad
 
+    def all_positives(self, classes: ClassList) -> tuple[int, ...]:
+        table, _ = self.labels(classes)
+        return tuple(sum(codes[index] == POSITIVE for codes in table.values()) for index in range(len(classes.names)))
+
     def listed(self) -> Iterator[tuple[str, Path]]:
         homes = self.homes
         pictures = _part_of(homes, "JPEGImages")

@@ -79,7 +79,8 @@ def test_other_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("a.txt", b"5\nsix\n", "invalid literal"),
+    ("a.txt", b"5\nsix\n", "line 2: found 'six'"),
+    ("a.txt", b"1_0\n", "line 1: found '1_0'"),
     ("a.txt", b"\xff\xfe5", "expected a list of whole numbers"),
     ("a.txt", b"", "no id; expected at least one"),
     ("a.txt", b"5\n6\n5\n", "1 ids occur more than once"),

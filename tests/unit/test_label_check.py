@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from configs import default, merged
+from nuswide_toy import tree
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
 from t2ipal.label_check import check_labels
 from t2ipal.plan.make import make_plan
+from t2ipal.sources.class_counts import find_classes
+from t2ipal.sources.registry import image_source
 
 CLASSES = ("dog", "cat", "sheep")
 BARE = {"extra": None, "ablations": {}, "sweeps": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
@@ -67,3 +71,38 @@ def test_the_default_and_missing_tables_are_not_read(tmp_path: Path) -> None:
     config = load_config(merged(default(), {}))
     check_labels(config, make_plan(config))
     check(tmp_path, {})
+
+
+@pytest.mark.parametrize("kind", ["coco", "nuswide", "voc"])
+def test_large_sources_are_counted_by_check_data(tmp_path: Path, kind: str) -> None:
+    classes, spec = tmp_path / "classes.txt", {"coco": _coco, "nuswide": tree, "voc": _voc}[kind](tmp_path)
+    there, none = {"coco": ("dog", "cat"), "nuswide": ("birds", "whales"), "voc": ("dog", "cat")}[kind]
+    source = image_source(spec)
+    classes.write_text(there)
+    assert find_classes("a.test", "test", source, str(classes)) == []
+    classes.write_text(f"{there}\n{none}")
+    (found,) = find_classes("a.test", "test", source, str(classes))
+    assert found.text.startswith(f"no image of '{none}' (expected a test image")
+    assert found.missing
+    classes.write_text("zeppelin")
+    (found,) = find_classes("a.test", "test", source, str(classes))
+    assert "zeppelin" in found.text
+    elsewhere = image_source({**spec, "root": str(tmp_path / "elsewhere")})
+    assert find_classes("a.test", "test", elsewhere, str(classes)) == []  # that it is missing is another finding
+
+
+def _coco(root: Path) -> dict[str, str]:
+    names = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
+    shown = [{"image_id": 1, "category_id": 1}, {"image_id": 1, "category_id": 1}, {"image_id": 9, "category_id": 2}]
+    content = {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": names, "annotations": shown}
+    (root / "instances_val.json").write_text(json.dumps(content))
+    return {"source": "coco", "root": str(root), "split": "val"}
+
+
+def _voc(root: Path) -> dict[str, str]:
+    main = root / "ImageSets/Main"
+    main.mkdir(parents=True)
+    (root / "Annotations").mkdir()
+    for name, text in {"test": "1\n2\n", "dog_test": "1 1\n2 -1\n", "cat_test": "1 -1\n2 0\n"}.items():
+        (main / f"{name}.txt").write_text(text)
+    return {"source": "voc", "root": str(root), "split": "test"}

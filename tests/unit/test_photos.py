@@ -182,3 +182,20 @@ def test_a_name_that_is_no_unicode_is_found(tmp_path: Path) -> None:
     (found,) = find_photos([tmp_path])
     assert read_picture(found.path, 32).width == 90
     assert listing(tmp_path)
+
+
+def test_folders_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
+    """Each folder can be made, yet not the whole path be opened."""
+    write_photos(tmp_path, 1)
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    photo, deep = find_photos([tmp_path])
+    assert (photo.problem, deep.problem) == ("", "folder cannot be read: file name too long")
+    assert listing(tmp_path) == listing(tmp_path)
+    with pytest.raises(UserError, match=r"a+\.jpg: no such photo or folder"):
+        find_photos([tmp_path / f"{'a' * 300}.jpg"])

@@ -52,8 +52,11 @@ def test_nothing_is_there_then_everything(nuswide: Project) -> None:
     tree(data / "NUSWIDE")
     nested(data / "NUSWIDE")
     full = nuswide.run("check_data")
-    assert full.returncode == 0, full.stdout
+    assert full.returncode != 0
     assert "4 of 4 listed images are there" in full.stdout
+    assert re.findall(r"^ +MISSING (.*) \(", full.stdout, re.MULTILINE) == [
+        "datasets.nuswide.test: no image of 'whales'"
+    ], full.stdout
 
     result = nuswide.run("captions", "results/nuswide/images/test/nuswide.parquet")
     assert result.returncode == 0, result.stdout

@@ -70,11 +70,31 @@ class CocoImages(ImageSource):
         Raises:
             UserError: a missing folder, a missing or malformed annotation file, or a class without a category.
         """
+        _check_folders(Path(self.root), self.split)
+        images, present, columns = self._annotated(classes)
+        file_of = _finder(Path(self.root), self.split, images.values())
+        return _rows(images, present, columns, len(classes.names), file_of)
+
+    def all_positives(self, classes: ClassList) -> tuple[int, ...]:
+        images, present, columns = self._annotated(classes)
+        shown = Counter(
+            index
+            for key, categories in present.items()
+            if key in images
+            for index in {columns[category] for category in categories if category in columns}
+        )
+        return tuple(shown[index] for index in range(len(classes.names)))
+
+    def _annotated(self, classes: ClassList) -> tuple[dict[str, str], dict[str, set[str]], dict[str, int]]:
+        """(file names by image, categories by image, index of the class by category).
+
+        Raises:
+            UserError: as `read`.
+        """
         path = self.annotations
         images: dict[str, str] = {}
         names: dict[str, str] = {}
         present: defaultdict[str, set[str]] = defaultdict(set)
-        _check_folders(Path(self.root), self.split)
         with _located(path):
             for key, item in json_stream.entries(path, "images", "categories", "annotations"):
                 if key == "annotations":
@@ -89,9 +109,7 @@ class CocoImages(ImageSource):
             raise UserError(
                 f"{path}: annotation of unknown category {min(unknown).lstrip('0')}; expected one of its categories"
             )
-        columns = {category: indices[name] for category, name in names.items() if name in indices}
-        file_of = _finder(Path(self.root), self.split, images.values())
-        return _rows(images, dict(present), columns, len(classes.names), file_of)
+        return images, dict(present), {category: indices[name] for category, name in names.items() if name in indices}
 
     def listed(self) -> Iterator[tuple[str, Path]]:
         path = self.annotations

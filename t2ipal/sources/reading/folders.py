@@ -79,7 +79,7 @@ def files_below(folder: str | Path) -> Iterator[Found]:
                 else:
                     yield _once(path, os.path.join(real, entry.name), files)
         for path in sorted(links):
-            if path.is_dir():
+            if os.path.isdir(path):
                 tops.append(path)
             else:
                 yield _once(path, os.path.realpath(path), files)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickletools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -54,10 +55,9 @@ def _text(path: Path) -> list[int]:
 
 
 def _number(word: str, line: int) -> int:
-    try:
-        return int(word)
-    except ValueError as error:
-        raise ValueError(f"line {line}: {str(error)[:100]}") from error
+    if not re.fullmatch(r"-?[0-9]{1,18}", word):
+        raise ValueError(f"line {line}: found {word[:40]!r}")
+    return int(word)
 
 
 def _json(path: Path) -> list[int]:
