@@ -11,9 +11,10 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from t2ipal.errors import UserError
 from t2ipal.file_lock import try_lock
@@ -76,10 +77,17 @@ def _appended(path: Path, descriptor: int) -> Iterator[Path]:
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         yield path
         return
+    with copied_to(lambda: open(os.dup(descriptor), "wb")) as part:
+        yield part
+
+
+@contextmanager
+def copied_to(target: Callable[[], BinaryIO]) -> Iterator[Path]:
+    """Yield a temporary path, whose file is copied in the end to what `target` opens."""
     with tempfile.TemporaryDirectory(prefix="t2ipal-") as folder:
         part = Path(folder, "part")
         yield part
-        with part.open("rb") as source, open(os.dup(descriptor), "wb") as file:
+        with part.open("rb") as source, target() as file:
             shutil.copyfileobj(source, file)
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.artifacts import check_made, check_place, description
-from t2ipal.atomic import atomic
+from t2ipal.atomic import atomic, copied_to
 from t2ipal.checksums import (
     CHECKSUMS,
     FOOTER_ENTRY,
@@ -110,11 +108,8 @@ def _seekable(path: Path) -> Iterator[Path]:
     if path.is_file() or not path.exists():
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="t2ipal-") as folder:
-        part = Path(folder, "part")
+    with copied_to(lambda: path.open("wb")) as part:
         yield part
-        with part.open("rb") as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target)
 
 
 def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
