@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,13 +44,17 @@ def results_folder(root: str, name: str, to_write: bool = True) -> str:
     return folder
 
 
-def remove_results(folder: str | Path) -> list[Path]:
+def remove_results(folder: str | Path, inputs: Iterable[Path] = ()) -> list[Path]:
     """Remove what the workflow made in a folder, and the folder if nothing else is in it; return what else is.
 
-    Links are removed, what they name is not.
+    Links are removed, what they name is not. Results of other configs that are in the folder stay.
+
+    Args:
+        folder: that of a config's outputs.
+        inputs: what the config reads.
 
     Raises:
-        UserError: the folder is not that of a config's outputs: no run made it, or it contains a home or this checkout.
+        UserError: no run made the folder, or it contains a home, this checkout or an input.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -63,9 +68,13 @@ def remove_results(folder: str | Path) -> list[Path]:
         raise UserError(f"{folder}: not removed: a folder around others (expected one of results alone)")
     if not is_marked(folder):
         raise UserError(f"{folder}: not removed: no run of this project made it (expected a file {MARK} in it)")
+    for path in inputs:
+        if Path(os.path.realpath(path)).is_relative_to(there):
+            raise UserError(f"{folder}: not removed: the config reads {path} in it (expected data in another folder)")
     for path in (folder / part for part in PARTS):
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            if not _has_results(path):
+                shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
     others = sorted(path for path in folder.iterdir() if path.name != MARK)
@@ -74,3 +83,8 @@ def remove_results(folder: str | Path) -> list[Path]:
         if not folder.is_symlink():
             folder.rmdir()
     return others
+
+
+def _has_results(folder: Path) -> bool:
+    """Whether the outputs of another config are in a folder: the marks of thumbnails are those of its own pages."""
+    return any(not mark.parent.name.endswith("-thumbnails") for mark in folder.rglob(MARK))

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t2ipal.cli.options import nonempty_path
+
+if TYPE_CHECKING:
+    from t2ipal.config import Config
+    from t2ipal.validation import Part
 
 DEFAULT = Path("config.yaml")
 ABOUT = """\
@@ -32,8 +37,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="overlays on config.yaml, as Snakemake's",
     )
-    results.add_argument("--folder", action="store_true", help="print the path of its folder alone")
-    results.add_argument("--remove", action="store_true", help="remove what it made there, and nothing else")
+    what = results.add_mutually_exclusive_group()
+    what.add_argument("--folder", action="store_true", help="print the path of its folder alone")
+    what.add_argument("--remove", action="store_true", help="remove what it made there, and nothing else")
     results.set_defaults(run=run)
 
 
@@ -46,11 +52,24 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(read_configs([DEFAULT, *options.configfile]))
     folder = results_folder(config.results_dir, config.name, to_write=options.remove)
     if options.remove:
-        for path in remove_results(folder):
+        for path in remove_results(folder, _inputs(config)):
             print(f"kept {path}: not made by the workflow", file=sys.stderr)
     else:
         print(folder if options.folder else summary(Path(folder)))
     return 0
+
+
+def _inputs(config: Config) -> list[Path]:
+    """The files and folders that a config reads, as far as it names them by a path."""
+    from t2ipal.validation import data_paths
+
+    sources: list[Part | None] = list(config.pools.values())
+    paths = [dataset.classes for dataset in config.datasets.values()]
+    for dataset in config.datasets.values():
+        sources += [dataset.train, dataset.validation, dataset.test, dataset.photos]
+    paths += [model.model for models in (config.clip, config.text_to_image) for model in models.values()]
+    data = [Path(config.data_dir, path) for source in sources if source for path in data_paths(source).values()]
+    return [*map(Path, paths), *data]
 
 
 def summary(folder: Path) -> str:

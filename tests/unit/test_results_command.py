@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from t2ipal.cli import main
+from t2ipal.marks import mark
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +27,18 @@ def test_overlays_decide_the_folder_as_they_do_for_snakemake(folder: Path, capsy
     (folder / "dir.yaml").write_text("results_dir: big disk\n")
     assert main(["results", "--folder", "--configfile", "name.yaml", "dir.yaml"]) == 0
     assert capsys.readouterr().out.splitlines() == ["results/micro", "big disk/other"]
+
+
+def test_data_in_the_results_are_not_removed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mark(folder / "results/micro")
+    photos = folder / "results/micro/images/mine"
+    photos.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(f"datasets: {{micro: {{photos: {{path: {photos}}}}}}}\n")
+    assert main(["results", "--remove", "--configfile", "mine.yaml"]) == 1
+    assert "not removed: the config reads " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["results", "--remove", "--folder"])
+    assert photos.exists()
 
 
 def test_a_finished_run_is_shown_by_its_table_and_paths(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

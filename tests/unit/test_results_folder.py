@@ -77,6 +77,19 @@ def test_photos_of_ones_own_in_a_folder_that_a_run_finished_in_stay(tmp_path: Pa
     assert (tmp_path / "images/my.jpg").exists()
 
 
+def test_results_of_others_and_inputs_in_the_folder_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "micro"
+    for name in (".", "runs/other", "predictions/a-thumbnails"):
+        mark(folder / name)
+    (folder / "runs/other/tables").mkdir()
+    (folder / "tables").mkdir()
+    with pytest.raises(UserError, match=r"micro: not removed: the config reads .*tables/mine.csv in it"):
+        remove_results(folder, [tmp_path / "elsewhere", folder / "tables/mine.csv"])
+    assert remove_results(folder, [tmp_path / "micro.csv"]) == [folder / "runs"]
+    assert sorted(path.name for path in folder.iterdir()) == [".t2ipal", "runs"]
+    assert (folder / "runs/other/tables").exists()
+
+
 def test_a_folder_that_cannot_be_is_one_line() -> None:
     for root, line in (("~nobody-of-this-name/x", "no such user"), ("a" * 300, "more than 255 bytes")):
         with pytest.raises(UserError, match=f"config: results_dir: {root}: .*{line}"):
