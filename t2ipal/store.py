@@ -55,8 +55,8 @@ def read_json(path: str | Path) -> Any:
         UserError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(existing_file(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(existing_file(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, numbers of thousands of digits
         raise UserError(f"{path}: not a JSON file: {error}") from error
 
 

@@ -88,7 +88,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
         UserError: the file is missing, damaged or no recogniser.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not path.is_file():
         raise UserError(f"{path}: not a file ({OURS})")
     header = store.read_header(path)
     if not isinstance(header.get("clip"), dict):

@@ -166,3 +166,19 @@ def test_a_pipe_in_place_of_an_artifact_is_one_line(tmp_path: Path, read: Callab
     for name, what in {"pipe": "not a regular file", "folder": "a folder"}.items():
         with pytest.raises(UserError, match=f"{name}: {what}; expected a file"):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 200_000, b"9" * 5000, b"{", b""])
+def test_json_that_is_none_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json: not a JSON file: "):
+        read_json(path)
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(path) == {"a": 1}
+
+
+def test_a_name_that_is_too_long_is_no_file(tmp_path: Path) -> None:
+    for read in (read_parquet, read_header, read_json):
+        with pytest.raises(UserError, match=r"a+: no such file"):
+            read(tmp_path / ("a" * 300))

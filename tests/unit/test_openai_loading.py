@@ -274,12 +274,13 @@ def test_training_does_not_import_torchvision() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("kind", ["sparse", "meta", "quantized"])
+@pytest.mark.parametrize("kind", ["sparse", "meta", "quantized", "four bits"])
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_without_plain_values_are_one_line(kind: str) -> None:
     made = {
         "sparse": lambda: torch.ones(2).to_sparse(),
         "meta": lambda: torch.ones(2, device="meta"),
+        "four bits": lambda: torch.zeros(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
         "quantized": lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
     }[kind]()
     with pytest.raises(UserError, match=r"a.pt: tensor 'x' is sparse, quantized or without values; expected the state"):

@@ -86,7 +86,8 @@ def clip_tensors(content: Any, where: str) -> State:
 
 
 def _is_plain(value: Tensor) -> bool:
-    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
+    four_bits = getattr(torch, "float4_e2m1fn_x2", None)  # two numbers in a byte
+    return value.layout is torch.strided and not (value.is_quantized or value.is_meta or value.dtype is four_bits)
 
 
 def prefix_of(names: Mapping[str, Any]) -> str:
