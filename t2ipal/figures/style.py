@@ -175,6 +175,9 @@ def new(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
 def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
     """One legend for all panels, below them, where it covers no data."""
     spacing = {"columnspacing": 1.4, "borderaxespad": 0.3}
+    for handle in handles:
+        if str(handle.get_label()).startswith("_"):  # matplotlib leaves such labels out
+            handle.set_label(f" {handle.get_label()}")
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, **spacing)
 
 

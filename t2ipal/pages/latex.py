@@ -5,6 +5,7 @@ Our own writer: pandas' Styler has neither rules between rows, nor cells that sp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from t2ipal.pages.layout import MARKS, Line, Sheet, Text, layout
@@ -16,6 +17,9 @@ PACKAGES = ("booktabs", "color", "graphicx")
 _TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 _TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "<": "$<$", ">": "$>$"}
 _TEX |= {"–": "--", "×": r"$\times$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$"}  # noqa: RUF001
+
+_NUMBER = re.compile(r"^Table \w+\. ")
+"""What LaTeX writes before a caption itself."""
 
 
 def escape_tex(text: str) -> str:
@@ -35,7 +39,7 @@ def to_tex(table: Table) -> str:
         rf"\begin{{{environment}}}[tp]",
         r"  \centering",
         r"  \small\setlength{\tabcolsep}{4pt}",
-        rf"  \caption{{{escape_tex(table.title.split('. ', 1)[-1])}.}}",
+        rf"  \caption{{{escape_tex(_NUMBER.sub('', table.title))}.}}",
         rf"  \label{{tab:{table.name}}}\smallskip",
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"  \begin{{tabular}}{{{spec}}}",

@@ -138,6 +138,17 @@ def test_a_dollar_in_a_title_is_no_formula() -> None:
         figure.savefig("/dev/null", format="svg")
 
 
+def test_a_title_that_starts_with_an_underscore_is_in_the_legend() -> None:
+    import matplotlib as mpl
+
+    from t2ipal.figures.style import STYLE, legend_below, new
+
+    with mpl.rc_context(STYLE):
+        figure, axes = new(2, 2)
+        legend_below(figure, axes.plot([0, 1], [0, 1], label="_mine"), 1)
+    assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == ["_mine"]
+
+
 def test_a_prompt_has_spaces_where_a_name_has_underscores() -> None:
     from t2ipal.captions.templates import templates
 

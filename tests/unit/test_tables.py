@@ -498,6 +498,11 @@ def test_tex_has_as_many_cells_as_columns(make: Any) -> None:
     assert not re.search(r"[^\x00-\x7f]", text)
 
 
+@pytest.mark.parametrize(("title", "caption"), [("Table 1. Ours", "Ours"), ("Ours vs. theirs", "Ours vs. theirs")])
+def test_a_caption_is_the_title_without_its_number(title: str, caption: str) -> None:
+    assert rf"\caption{{{caption}.}}" in to_tex(replace(one(), title=title))
+
+
 def test_tex_shows_numbers_rules_and_escapes() -> None:
     text = to_tex(one())
     assert r"$\mathbf{82.00}$ & {\scriptsize $\pm 0.50$}" in text
