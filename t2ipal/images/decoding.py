@@ -11,11 +11,13 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from t2ipal.errors import UserError
+from t2ipal.images.metadata import without_metadata
 from t2ipal.images.upright import SIDEWAYS, orientation_of, upright
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ UNKNOWN = "its range is not known; expected 8 or 16 bits without a sign"
 
 SIGNED = 2
 """What TIFF's tag 339 says of whole numbers with a sign, which Pillow reads without where they have 8 bits."""
+
+DAMAGED = 1 << 27
+"""Bytes of the largest file that is tried again without its metadata."""
 
 NEVER = "EPS"
 """A format that is not read: it is a program, which Pillow has Ghostscript run."""
@@ -78,11 +83,33 @@ def read_picture(source: bytes | str | Path, side: int | None = None) -> Picture
     Raises:
         UserError: the reason, without the path.
     """
-    from PIL import Image, UnidentifiedImageError
-
     problem = "" if isinstance(source, bytes) else not_a_file(source)
     if problem:
         raise UserError(problem)
+    try:
+        return _read(source, side)
+    except UserError:
+        bare = _without_metadata(source)
+        if bare is not None:
+            with suppress(UserError):
+                return _read(bare, side)
+        raise
+
+
+def _without_metadata(source: bytes | str | Path) -> bytes | None:
+    """The content of a picture without metadata, if it has any and may be in memory twice."""
+    if not isinstance(source, bytes):
+        try:
+            source = Path(source).read_bytes() if os.path.getsize(source) <= DAMAGED else b""
+        except OSError:
+            return None
+    bare = without_metadata(source)
+    return bare if bare != source else None
+
+
+def _read(source: bytes | str | Path, side: int | None) -> Picture:
+    from PIL import Image, UnidentifiedImageError
+
     Image.MAX_IMAGE_PIXELS = MOST  # Pillow warns beyond this, and refuses beyond twice this
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import socket
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -232,3 +234,30 @@ def test_greys_with_a_sign_are_refused() -> None:
     """Pillow reads those of 8 bits as if they had none: -128 would be a middle grey, -1 white."""
     buffer = saved(Image.fromarray(GREY), "TIFF", tiffinfo={339: 2})
     assert reason(buffer) == "8 bits with a sign: its range is not known; expected 8 or 16 bits without a sign"
+
+
+def _chunk(kind: bytes, data: bytes, wrong: int = 0) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data) ^ wrong)
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"eXIf", b"iCCP", b"zTXt", b"iTXt", b"tIME", b"gAMA", b"acTL", b"zzZz"])
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_good_pixels_next_to_damaged_chunks_are_read(kind: bytes, wrong: int) -> None:
+    whole = saved(picture(3, (20, 12)))
+    for place in (33, len(whole) - 12):
+        assert np.array_equal(pixels(whole[:place] + _chunk(kind, b"x", wrong) + whole[place:]), pixels(whole))
+
+
+@pytest.mark.parametrize("start", [b"\xff\xe0\0\7JFIF\0", b"\xff\xe2\0\x0eICC_PROFILE\0", b"\xff\xee\0\7Adobe"])
+def test_good_pixels_next_to_damaged_segments_are_read_and_turned(start: bytes) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = saved(picture(3, (20, 12)), "JPEG", exif=exif)
+    assert pixels(whole).shape == (20, 12, 3)
+    assert np.array_equal(pixels(whole[:2] + start + whole[2:]), pixels(whole))
+
+
+def test_texts_that_expand_to_gigabytes_are_left_out() -> None:
+    whole = saved(picture(3, (20, 12)))
+    bomb = _chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(10_000_000)))
+    assert np.array_equal(pixels(whole[:33] + bomb + whole[33:]), pixels(whole))
