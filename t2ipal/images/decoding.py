@@ -46,6 +46,9 @@ SIGNED = 2
 DAMAGED = 1 << 27
 """Bytes of the largest file that is tried again without its metadata."""
 
+ZEROS = 64
+"""Zeros at the end of a file that no JPEG has by chance."""
+
 NEVER = "EPS"
 """A format that is not read: it is a program, which Pillow has Ghostscript run."""
 
@@ -115,7 +118,10 @@ def _read(source: bytes | str | Path, side: int | None) -> Picture:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
             if opened.format == NEVER:
                 raise UserError(f"{NEVER}: convert it to PNG")
-            return _decoded(opened, side)
+            picture = _decoded(opened, side)
+            if opened.format == "JPEG" and _is_unfinished(source):
+                raise UserError("damaged image: its end is zeros, as of a download that stopped")
+            return picture
     except UserError:
         raise
     except UnidentifiedImageError:
@@ -141,6 +147,18 @@ def not_a_file(path: str | Path) -> str:
     if stat.S_ISREG(mode):
         return ""
     return "is a directory" if stat.S_ISDIR(mode) else "is a pipe, a socket or a device"
+
+
+def _is_unfinished(source: bytes | str | Path) -> bool:
+    """Whether the end of a JPEG is zeros, which its decoder takes for grey; behind the mark of its end they may be."""
+    if not isinstance(source, bytes):
+        with open(source, "rb") as file:
+            file.seek(-min(ZEROS, os.path.getsize(source)), os.SEEK_END)
+            if file.read().strip(b"\0"):
+                return False
+            file.seek(0)
+            source = file.read()
+    return source.endswith(bytes(ZEROS)) and not source.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _decoded(opened: Image, side: int | None) -> Picture:

@@ -261,3 +261,13 @@ def test_texts_that_expand_to_gigabytes_are_left_out() -> None:
     whole = saved(picture(3, (20, 12)))
     bomb = _chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(10_000_000)))
     assert np.array_equal(pixels(whole[:33] + bomb + whole[33:]), pixels(whole))
+
+
+def test_a_jpeg_that_ends_in_zeros_is_a_download_that_stopped(tmp_path: Path) -> None:
+    whole = saved(picture(3, (60, 60)), "JPEG")
+    stopped = whole[: len(whole) * 2 // 3] + bytes(50_000)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(stopped)
+    assert reason(stopped) == reason(path) == "damaged image: its end is zeros, as of a download that stopped"
+    path.write_bytes(whole + bytes(500))  # cameras fill sectors
+    assert np.array_equal(pixels(path), pixels(whole))
