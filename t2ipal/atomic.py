@@ -142,10 +142,11 @@ def unfinished(path: Path) -> list[Path]:
 
 
 def is_at_work(part: Path) -> bool:
-    """Whether another process, of this machine or one that shares its disk, still writes an unfinished file."""
-    number = int(part.name.split(".")[-2].rpartition("-")[2])
+    """Whether a process, of this machine or one that shares its disk, still writes or needs an unfinished file."""
+    rank, _, digits = part.name.split(".")[-2].rpartition("-")
+    number = int(digits)
     if number == os.getpid():
-        return False
+        return bool(rank)  # of several processes, which this one joins; others are of an earlier process of this number
     try:
         os.kill(number, 0)
         return True

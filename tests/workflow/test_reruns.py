@@ -112,7 +112,7 @@ CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/models/losses.py", ALL_RUNS),  # zsclip shares a file with those that learn prompts
     ("t2ipal/protocols/few_shot.py", {"protocol": 3, **ALL_RUNS}),
     ("t2ipal/metrics/score_fusion.py", MEASURED),
-    ("t2ipal/metrics/bootstrap.py", MEASURED),
+    ("t2ipal/metrics/bootstrap.py", {**MEASURED, **CURVES}),  # the registry of metrics names it, and figures read that
     ("t2ipal/tables/grid.py", {**TEXTS, **CURVES, **GAP}),
     ("t2ipal/figures/sweep.py", {"sweep": 1, "per_class": 1, **LEVELS, **CURVES, **GAP}),
     ("t2ipal/pages/sheets.py", {"captions_page": 1, **SHEETS, **HEAT}),
