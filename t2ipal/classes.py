@@ -182,6 +182,8 @@ def _from_text(path: Path) -> tuple[ClassEntry, ...]:
     names = [
         spelling.checked(line, f"{path}: line {number}") for number, line in lines if line and not line.startswith("#")
     ]
+    if len(names) == 1 and "," in names[0]:
+        raise UserError(f"{path}: the only class is {names[0]!r}; expected a line for each class")
     keys = {spelling.key(name) for name in names}
     return tuple(_known_entry(name, keys) for name in names)
 

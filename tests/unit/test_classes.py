@@ -76,6 +76,15 @@ def test_plain_text_keeps_two_classes_apart(tmp_path: Path) -> None:
     assert "puppy" not in load_classes(path).classes[0].synonyms
 
 
+def test_classes_in_one_line_of_plain_text_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("dog, cat\n")
+    with pytest.raises(UserError, match=r"mine\.txt: the only class is 'dog, cat'; expected a line for each class"):
+        load_classes(path)
+    path.write_text("tench, Tinca tinca\ngoldfish\n")
+    assert load_classes(path).names == ("tench, Tinca tinca", "goldfish")
+
+
 @pytest.mark.parametrize(("content", "message"), [
     ("a: 1", "expected one key, `classes`"),
     ("classes: []", "no class; expected at least one"),
