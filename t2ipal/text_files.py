@@ -38,7 +38,7 @@ _NO_TEXT = {
     b"SQLite format 3\0": "an SQLite database",
     b"{\\rtf": "an RTF document",
     b"<!doctype html": "a web page",
-    b"<html": "a web page",
+    b"<htm": "a web page",
     b"version https://git-lfs": "a pointer of Git LFS, not the file itself",
     b"%PDF-": "a PDF",
     b"\x89PNG": "a PNG image",
