@@ -2,7 +2,7 @@
 
 What a sentence states about colour, number, position and setting is true. Sometimes a thing is left unnamed, as
 people do, and sometimes a phrase is woven in that holds a class word but names no such thing ("a hot dog", "the bus
-stop"): the noun filter must ignore it, and nothing of it is rendered.
+stop"): the noun filter must ignore it, and the scene does not show it.
 
 Pre-training reads the alt-texts of the web instead: short, of the largest thing and some of the others, in words that
 no class list has ("vehicle", "decor"), with praise that is not true of the picture and words that sell; some are of
