@@ -122,7 +122,7 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
         table = file.read(columns=list(columns) if columns is not None else None)
         for _ in counted(table.to_batches(), file, path):
             pass
-        return table.replace_schema_metadata(_plain(table.schema).metadata)
+        return table.replace_schema_metadata(_plain(table.schema).metadata or None)
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def test_f1_of_classes_and_of_decisions() -> None:
         ([4, 3, 2, 1], [0, 0, 0, 1], 1.0),  # no lower score: that of the last positive
         ([4, 3, 2, 1], [1, 0, 1, 1], 1.0),
         ([4, 3, 3, 1], [1, 1, 0, 0], 2.0),  # equal scores are predicted together: F1 is 4/5, above 2/3
-        ([4, 3, 2, 1], [0, 0, 0, 0], 3.5),  # without a positive: as few predictions as there can be
+        ([4, 3, 2, 1], [0, 0, 0, 0], 3.5),  # without a positive the threshold is the highest
         ([4, 3, 2, 1], [1, 0, 1, 0], 1.5),  # 2/3 and 4/5
         ([4, 3, 2, 1], [1, 0, 0, 1], 3.5),  # 2/3 twice: the higher threshold
     ],

@@ -63,5 +63,5 @@ def test_what_training_leaves_out_are_the_bad_images_and_no_good_one(tmp_path: P
     assert table.to_pylist() == [
         {"caption_id": caption, "sample": sample, "flag": flag} for caption, sample, _, flag in rows if flag
     ]
-    assert not table.schema.metadata
+    assert table.schema.metadata is None
     assert read_flagged([path]) == {("b", 0), ("c", 0), ("e", 1)}
