@@ -18,7 +18,7 @@ def main(snakemake: Any) -> None:
     records, paper = read_records(snakemake.input.metrics, spec.metrics), read_paper(snakemake.input.paper)
     claims = [claim for table in spec.tables for claim in claims_of(make_table(table, records, paper))]
     claims += shape_claims(spec.sweeps, records, paper)
-    write_text(snakemake.output.html, claims_page(claims, metric=METRICS[spec.metric].title))
+    write_text(snakemake.output.html, claims_page(claims, notes=spec.notes, metric=METRICS[spec.metric].title))
     write_text(snakemake.output.csv, claims_csv(claims))
     log.info("claims of the paper: %s", ", ".join(f"{number} {name}" for name, number in count_claims(claims).items()))
 

@@ -22,7 +22,7 @@ def main(snakemake: Any) -> None:
     works = work.all()
     machine = Machine(config.machine.gpu, config.machine.gpus, config.machine.cores)
     width = min(max(shutil.get_terminal_size((110, 40)).columns, 80), 160)
-    page = cost_page(config.name, works, work.assumed, units, machine, width)
+    page = cost_page(config.name, works, work.assumed, units, machine, width, work.trained)
     print(f"\n{page}", file=sys.stderr, flush=True)
 
 

@@ -216,6 +216,10 @@ class Config(Part):
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
         [1, 2, 3], description="training seeds, at least one, 0 to 2**63 - 1"
     )
+    variation_seeds: Count | None = Field(
+        None,
+        description="seeds of sweeps and ablations, the first so many, a whole number >= 1; null: all",
+    )
     data_dir: str = Field("data", description="folder that relative data paths start from")
     pools: dict[Name, Captions] = Field(min_length=1, description="caption pools by name")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="data sets by name")

@@ -17,9 +17,17 @@ SHOWN = 6
 
 
 def cost_page(
-    name: str, works: Sequence[Work], assumed: Sequence[str], units: Units, machine: Machine, width: int = 110
+    name: str,
+    works: Sequence[Work],
+    assumed: Sequence[str],
+    units: Units,
+    machine: Machine,
+    width: int = 110,
+    trained: str = "",
 ) -> str:
     """Tables of stages and of the unit costs behind them, and what was assumed, in lines of at most `width`.
+
+    `trained` says how many runs train.
 
     Raises:
         UserError: a GPU kind that the table lacks.
@@ -54,7 +62,8 @@ def cost_page(
     console = Console(file=out, width=width, no_color=True, highlight=False, markup=False)
     for part in (table, largest, costs):
         console.print(part)
-    for line in ["Counts:", *(f"- {text}" for text in assumed or ["all counted in what is there"])]:
+    lines = [f"Trained: {trained}."] if trained else []
+    for line in [*lines, "Counts:", *(f"- {text}" for text in assumed or ["all counted in what is there"])]:
         console.print(line)
     console.print("Nothing has run. Quoted and derived seconds are not of this machine; the stages follow each other.")
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

@@ -89,6 +89,12 @@ class Workload:
         works = [*self._captions(), *self._images(), *self._features(), *self._runs(), *self._predictions()]
         return [*works, Work(STAGES[5], "tables, figures, pictures", self.pages, {}, {"page": 1}, 2e5)]
 
+    @property
+    def trained(self) -> str:
+        """How many runs train, and how often with a seed, in words."""
+        runs = [run for run in self.plan.runs.values() if run.kinds]
+        return f"{len(runs)} runs, {sum(len(run.seeds) for run in runs)} run-seeds (a run trained with one seed)"
+
     def _note(self, count: Counted) -> int:
         if count.how and count.how not in self.assumed:
             self.assumed.append(count.how)

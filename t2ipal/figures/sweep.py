@@ -41,7 +41,7 @@ def plot_sweep(spec: SweepSpec, records: Iterable[Record], paper: Paper) -> Figu
     Raises:
         UserError: a run without metrics, fewer than two values, or a value that is no number.
     """
-    runs, what = by_run(records), f"figure {spec.name}"
+    runs, what = by_run(records, spec.seeds.shown), f"figure {spec.name}"
 
     def result(method: str, variant: str) -> Result:
         return Result.of(run_of(runs, (spec.dataset.name, method, variant, 0), what), spec.metric)
@@ -55,6 +55,7 @@ def plot_sweep(spec: SweepSpec, records: Iterable[Record], paper: Paper) -> Figu
         paper_dataset=spec.dataset.paper or "",
         references={other.title: result(other.name, "base") for other in spec.others},
         default=spec.default,
+        seeds=spec.seeds.text,
     )
 
 
@@ -68,6 +69,7 @@ def sweep_figure(
     paper_dataset: str = "",
     references: Mapping[str, Result] | None = None,
     default: float | None = None,
+    seeds: str = "",
 ) -> Figure:
     """A metric over one setting: ours above, the paper's values below.
 
@@ -84,6 +86,7 @@ def sweep_figure(
         paper_dataset: the paper's data set.
         references: titles and results of other methods, shown as horizontal lines.
         default: the default value, marked on the axis.
+        seeds: which seeds all of it is of, for the title; "" for all.
 
     Raises:
         UserError: fewer than two values, or a value that is no number.
@@ -100,7 +103,7 @@ def sweep_figure(
     metric = points[0][1].metric
     handles = _curve(axes[0, 0], x, ours, title, metric)
     handles += _references(axes[0, 0], references or {}, *span(ours))
-    axes[0, 0].set_title(f"Ours, {dataset}", loc="left")
+    axes[0, 0].set_title(", ".join(filter(None, ("Ours", dataset, seeds))), loc="left")
     if paper:
         handles.append(_paper(axes[1, 0], paper, what, metric))
         axes[1, 0].set_title(f"Paper, real {paper_dataset}", loc="left", color=PAPER_COLOUR)

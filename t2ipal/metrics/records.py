@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,14 +83,16 @@ def read_records(paths: Iterable[str | Path], metrics: Sequence[str] = (DEFAULT,
     return [row | {"settings": json.loads(row["settings"])} for row in rows]
 
 
-def by_run(records: Iterable[Record]) -> dict[RecordKey, list[Record]]:
-    """The records of each run and level, by seed.
+def by_run(records: Iterable[Record], seeds: Collection[int] = ()) -> dict[RecordKey, list[Record]]:
+    """The records of each run and level, by seed; those of `seeds` alone, if any are named.
 
     Raises:
         UserError: a seed twice in a run.
     """
     runs: dict[RecordKey, list[Record]] = defaultdict(list)
     for record in records:
+        if seeds and record["seed"] not in seeds:
+            continue
         runs[tuple(record[name] for name in KEY)].append(record)
     for key, rows in runs.items():
         rows.sort(key=lambda row: row["seed"])

@@ -29,6 +29,7 @@ from t2ipal.plan.specs import (
     SweepSpec,
     TableSpec,
 )
+from t2ipal.plan.tables import seeds_spec
 from t2ipal.protocols import FEW_SHOT, NOVEL, PARTIAL, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -252,7 +253,10 @@ def sweep_spec(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec
 def claims_spec(config: Config, plan: Plan) -> ClaimsSpec:
     """The systems and levels of the paper's claims."""
     sweeps = _claimed_sweeps(config, plan)
-    return ClaimsSpec(tables=tuple(plan.tables.values()), sweeps=sweeps, metric=config.metric)
+    seeds = seeds_spec(config)
+    notes = (f"Figures 3 and 4 and tables of variations have the {seeds.text}, Tables 1 to 4 have all.",)
+    tables = tuple(plan.tables.values())
+    return ClaimsSpec(tables=tables, sweeps=sweeps, metric=config.metric, notes=notes if seeds.shown else ())
 
 
 def level_figures(config: Config, plan: Plan) -> list[tuple[str, str]]:
@@ -325,6 +329,7 @@ def _sweep(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec:
         others=tuple(method_spec(other) for other in config.methods if other != sweep.method),
         dataset=dataset_spec(config, dataset),
         metric=config.metric,
+        seeds=seeds_spec(config),
     )
 
 

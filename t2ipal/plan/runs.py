@@ -133,6 +133,11 @@ def settings_of(
         return validated(model, merged, f"settings.{name}")
 
 
+def variation_seeds(config: Config) -> tuple[int, ...]:
+    """The training seeds of sweeps and ablations, the first of the config's."""
+    return tuple(config.seeds[: config.variation_seeds])
+
+
 def protocol_datasets(config: Config, protocol: str) -> list[str]:
     """The data sets of a protocol: those with labelled training and test images that it is made for."""
     return [
@@ -175,6 +180,7 @@ class Planner:
         protocol: str = "",
         levels: Sequence[int] | None = None,
         asked_by: str = "",
+        variation: bool = False,
     ) -> Run:
         """A run that trains.
 
@@ -186,6 +192,8 @@ class Planner:
             protocol: a key of `t2ipal.protocols.PROTOCOLS`, or "".
             levels: levels of the protocol; None: the config's.
             asked_by: key of the config that asks, for messages.
+            variation: whether a sweep or an ablation asks: then the first seeds are enough. They are planned after the
+                tables that need all seeds, so that a run of both has all.
 
         Raises:
             UserError: an unknown setting or model, or data that the method needs and the data set has not.
@@ -212,7 +220,7 @@ class Planner:
                 dataset=dataset,
                 method=method,
                 variant=_variant(protocol, {**changed, **named}),
-                seeds=method_of(method).seeds(self.config.seeds),
+                seeds=method_of(method).seeds(variation_seeds(self.config) if variation else self.config.seeds),
                 kinds=kinds,
                 settings=settings.model_dump(mode="json"),
                 protocol=protocol,
@@ -233,12 +241,12 @@ class Planner:
                 )
             if "images" not in inputs_of(method_of(method).uses, {}):
                 raise UserError(f"config: {asked_by}.key: {method} uses no generated images (expected a setting of it)")
-            return self.run(dataset, method, use=UseInstead(samples=value), asked_by=asked_by)
+            return self.run(dataset, method, use=UseInstead(samples=value), asked_by=asked_by, variation=True)
         if key not in method_of(method).Settings.model_fields:
             raise unknown(
                 f"{asked_by}.key", key, [*method_of(method).Settings.model_fields, "samples"], f"setting of {method}"
             )
-        return self.run(dataset, method, {key: value}, asked_by=f"{asked_by}.values")
+        return self.run(dataset, method, {key: value}, asked_by=f"{asked_by}.values", variation=True)
 
     def fused(self, base: Run, partner: Run, fuse: Fuse) -> Run:
         """Scores of `base` and `partner`, both on one scale, added by weight."""
@@ -309,9 +317,9 @@ class Planner:
         }
 
     def _add(self, run: Run) -> Run:
-        """The run, or the equal one that is there; of different runs with one name in paths the later gets a digest."""
+        """The run, or the equal one that is there with its seeds; of others of one name the later has a digest."""
         same = self.runs.setdefault(run.key, run)
-        if same == run:
+        if replace(run, seeds=same.seeds) == same and set(run.seeds) <= set(same.seeds):
             return same
         about = (run.settings, run.pool, run.clip, run.t2i, run.samples, run.levels, run.sources, run.combine)
         named = replace(run, variant=f"{run.variant}-{sha256(repr(about).encode()).hexdigest()[:8]}")

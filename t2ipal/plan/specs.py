@@ -35,6 +35,23 @@ class Spec(BaseModel):
         return cls.model_validate(plain)
 
 
+class SeedsSpec(Spec):
+    """The training seeds that a table or figure shows, where runs may have more.
+
+    Attributes:
+        shown: the seeds; empty for all that its runs have.
+        of: how many the config has; 0 where all are shown.
+    """
+
+    shown: tuple[int, ...] = ()
+    of: int = 0
+
+    @property
+    def text(self) -> str:
+        """Which seeds in words, "" for all."""
+        return f"first {len(self.shown)} of {self.of} seeds" if self.shown else ""
+
+
 class MethodSpec(Spec):
     """A method, as tables and figures show it.
 
@@ -177,6 +194,7 @@ class TableSpec(Spec):
         average: whether a column with the mean over the columns follows.
         trend: of stacked tables: the paper's claim on the last column of a system against its first; "" for nothing.
         notes: sentences to add below the table.
+        seeds: the training seeds that it shows.
     """
 
     name: str
@@ -187,6 +205,7 @@ class TableSpec(Spec):
     average: bool = False
     trend: str = ""
     notes: tuple[str, ...] = ()
+    seeds: SeedsSpec = SeedsSpec()
 
     @property
     def rows(self) -> tuple[RowSpec, ...]:
@@ -227,6 +246,7 @@ class SweepSpec(Spec):
         metric: the metric that is shown.
         default: the value of the method's base run; None where it does not matter.
         above: pairs of a value and what it is above according to the paper: another value, or a method's name.
+        seeds: the training seeds that it shows.
     """
 
     name: str
@@ -238,6 +258,7 @@ class SweepSpec(Spec):
     metric: str = DEFAULT
     default: SettingValue | None = None
     above: tuple[tuple[SettingValue, SettingValue], ...] = ()
+    seeds: SeedsSpec = SeedsSpec()
 
 
 class LevelsSpec(Spec):
@@ -299,11 +320,13 @@ class ClaimsSpec(Spec):
         tables: all tables.
         sweeps: those about which the paper makes a claim.
         metric: the metric of the config.
+        notes: sentences below the claims.
     """
 
     tables: tuple[TableSpec, ...]
     sweeps: tuple[SweepSpec, ...]
     metric: str = DEFAULT
+    notes: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -21,8 +21,19 @@ from t2ipal.plan.runs import (
     protocol_datasets,
     settings_of,
     title_of,
+    variation_seeds,
 )
-from t2ipal.plan.specs import BeyondSpec, BlockSpec, CellSpec, ColumnSpec, EndSpec, PaperName, RowSpec, TableSpec
+from t2ipal.plan.specs import (
+    BeyondSpec,
+    BlockSpec,
+    CellSpec,
+    ColumnSpec,
+    EndSpec,
+    PaperName,
+    RowSpec,
+    SeedsSpec,
+    TableSpec,
+)
 from t2ipal.protocols import FEW_SHOT, NOVEL, PARTIAL
 from t2ipal.rows import SHOTS, TRAIN
 from t2ipal.validation import unknown
@@ -271,13 +282,27 @@ def _ablation(planner: Planner, name: str, ablation: Ablation) -> TableSpec:
     for key, row in filled.items():
         against = tuple(other for other in row.against if other in filled)
         groups.setdefault(ablation.rows[key].group, []).append(row.model_copy(update={"against": against}))
+    seeds = seeds_spec(planner.config)
     return TableSpec(
         name=name,
         title=ablation.title,
         columns=_dataset_columns(planner, ablation.datasets),
         blocks=[BlockSpec(title=title, rows=group) for title, group in groups.items()],
-        notes=ablation.notes,
+        notes=(*seeds_notes(seeds), *ablation.notes),
+        seeds=seeds,
     )
+
+
+def seeds_spec(config: Config) -> SeedsSpec:
+    """The training seeds that tables and figures of variations show."""
+    seeds = variation_seeds(config)
+    return SeedsSpec(shown=seeds, of=len(config.seeds)) if len(seeds) < len(config.seeds) else SeedsSpec()
+
+
+def seeds_notes(seeds: SeedsSpec) -> list[str]:
+    """The sentence below a table of some of the seeds."""
+    names = ", ".join(map(str, seeds.shown))
+    return [f"Training seeds {names}: the {seeds.text}, for all rows; Tables 1 to 4 have all."] if names else []
 
 
 def _varied(
@@ -300,7 +325,8 @@ def _varied(
         if row.labels is not None:
             protocol, levels = PARTIAL, [row.labels]
             use = UseInstead(**{**planner.config.partial.use.model_dump(), **row.use.model_dump(exclude_none=True)})
-        run = planner.run(data, row.method, row.set, use, protocol, levels, f"{asked_by}.{key}")
+        variation = asked_by != "extra"
+        run = planner.run(data, row.method, row.set, use, protocol, levels, f"{asked_by}.{key}", variation)
         run = planner.standardised(run) if row.scores == "sparc" else run
         printed = _paper(code, dataset.paper, *row.paper) if row.paper else None
         cells[data] = _cell(run, row.labels or 0, printed)

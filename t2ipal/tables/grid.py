@@ -54,7 +54,7 @@ def fill(spec: TableSpec, records: Iterable[Record], paper: Paper) -> Table:
         UserError: a run without metrics, a row or column that the specification names and does not have, or runs that
             cannot be compared.
     """
-    runs = by_run(records)
+    runs = by_run(records, spec.seeds.shown)
     columns = tuple(Column(column.key, column.header, column.paper) for column in spec.columns)
     columns += (Column(AVERAGE, "Avg." if spec.stacked else "Average"),) if spec.average else ()
     blocks = [(block, [_line(spec, row, runs, paper) for row in block.rows]) for block in spec.blocks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
@@ -69,9 +69,17 @@ def summary(values: Sequence[float], deterministic: bool = False) -> Value:
 def difference(ours: Result, base: Result) -> Value:
     """`ours` minus `base`, with the interval of the paired bootstrap.
 
-    Where both ran the same seeds, the deviation is that of the differences by seed; else there is none.
+    Where both have the same seeds, the deviation is that of the differences by seed. A method without random choices
+    has one seed, which stands for all: then there is no deviation.
+
+    Raises:
+        UserError: both have several seeds and not the same, or other numbers of resamples.
     """
     left, right = (dict(zip(result.seeds, result.values, strict=True)) for result in (ours, base))
+    if left.keys() != right.keys() and min(len(left), len(right)) > 1:
+        raise UserError(
+            f"metrics of {ours.run}: seeds {_listed(left)}, of {base.run}: {_listed(right)}; expected the same for both"
+        )
     if left.keys() == right.keys():
         value = summary([left[seed] - right[seed] for seed in left])
     else:
@@ -122,6 +130,10 @@ def averaged(results: Sequence[Result]) -> Result:
     return Result(
         first.run, first.metric, first.seeds, values, np.mean([result.resamples for result in results], axis=0)
     )
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def _named(record: Record) -> str:

@@ -34,8 +34,9 @@ def shape_claims(sweeps: Iterable[SweepSpec], records: Iterable[Record], paper: 
     Raises:
         UserError: a run without metrics, or runs that cannot be compared.
     """
-    runs = by_run(records)
-    return [claim for sweep in sweeps if sweep.dataset.paper for claim in _claims(sweep, runs, paper)]
+    records = list(records)
+    claimed = [sweep for sweep in sweeps if sweep.dataset.paper]
+    return [claim for sweep in claimed for claim in _claims(sweep, by_run(records, sweep.seeds.shown), paper)]
 
 
 def _claims(sweep: SweepSpec, runs: Mapping[Any, Sequence[Record]], paper: Paper) -> Iterable[Claim]:

@@ -11,7 +11,7 @@ from table_specs import records, records1, records2, records4, records6, table1,
 
 from t2ipal.metrics.registry import METRICS
 from t2ipal.pages.claims import MARGIN, WIDTH, Scale, claims_csv, claims_page
-from t2ipal.plan.specs import DatasetSpec, MethodSpec, PointSpec, SweepSpec, TableSpec
+from t2ipal.plan.specs import DatasetSpec, MethodSpec, PointSpec, SeedsSpec, SweepSpec, TableSpec
 from t2ipal.tables import Claim, make_table, read_paper, shape_claims
 from t2ipal.tables.claims import AGREE, CONTRADICT, LEVELS, SYSTEMS, UNCLEAR, claims_of, count, verdict
 from t2ipal.tables.model import Value
@@ -177,6 +177,14 @@ def test_a_figure_claims_a_value_above_another_method() -> None:
         ("images per caption = 1 above TaI-DPT", CONTRADICT),
     ]
     assert [claim.paper for claim in claims] == [None, pytest.approx(2.8)]
+
+
+def test_a_figure_of_the_first_seeds_claims_by_them_alone() -> None:
+    rows = [*records1(), *swept("samples", {1: 60.0, 6: 61.0})]
+    rows += records("micro", "t2i_pal", (61.0, 0.0), variant="samples-8")  # a run with a second seed
+    seeds = SeedsSpec(shown=(1,), of=2)
+    claims = shape_claims([figure("samples", (1, 6, 8), above=[[8, 1]], seeds=seeds)], rows, PAPER)
+    assert [(claim.ours.mean, claim.ours.count) for claim in claims] == [(1.0, 1)]
 
 
 def test_a_figure_claims_nothing_of_what_is_not_tried_or_not_the_papers() -> None:

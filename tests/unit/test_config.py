@@ -74,6 +74,8 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("seeds", [1, 1], ["config: seeds: [1, 1] holds one twice"]),
         ("seeds", 3, ["config: seeds: 3 is not a list"]),
         ("seeds", [2**63], ["config: seeds.0: 9223372036854775808 is not <= 9.22337e+18"]),
+        ("variation_seeds", 0, ["config: variation_seeds: 0 is not >= 1"]),
+        ("variation_seeds", [1, 2], ["config: variation_seeds: "]),
         ("seeds", [-1], ["config: seeds.0: -1 is not >= 0"]),
         ("seed", 2**64, ["config: seed: 18446744073709551616 is not <= 9.22337e+18", "2**63 - 1"]),
         ("search_seeds", [7, 7], ["config: search_seeds: [7, 7] holds one twice"]),

@@ -156,6 +156,14 @@ def test_features_of_the_paper_have_their_size() -> None:
     assert vision_of("ViT-L/14", 224).cells == 256
 
 
+def test_seeds_of_runs_are_counted() -> None:
+    work = workload(load_config(default()))
+    assert work.trained == "46 runs, 164 run-seeds (a run trained with one seed)"
+    assert f"Trained: {work.trained}." in cost_page(
+        "x", work.all(), [], UNITS, Machine(None, 1, 2), trained=work.trained
+    )
+
+
 def test_training_is_counted_by_prompts() -> None:
     config = paper()
     runs = {part.what: part for part in workload(config).all() if part.stage == "training"}

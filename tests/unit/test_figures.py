@@ -276,6 +276,8 @@ def test_a_sweep_says_what_it_shows() -> None:
     assert paper.get_xlabel() == r"$\gamma$, share of the image loss"
     assert [text.get_text() for text in paper.get_xticklabels()] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
     assert ours.get_xlim() == paper.get_xlim()
+    few = sweep_figure("gamma", points(2), "T2I-PAL", "micro world", seeds="first 2 of 5 seeds")
+    assert few.axes[0].get_title("left") == "Ours, micro world, first 2 of 5 seeds"
     assert ours.get_ylim()[0] > 77, "a line off the scale must not stretch it"
     assert the_long_sweep().axes[-1].get_xlabel() == "images per caption"
     for key, symbol in (("alpha", r"$\alpha$"), ("beta", r"$\beta$")):

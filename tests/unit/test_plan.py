@@ -104,6 +104,65 @@ def test_a_method_without_draws_runs_one_seed() -> None:
     assert (rows["zsclip"].deterministic, rows["tai_dpt"].deterministic) == (True, False)
 
 
+VARIED = {
+    "seeds": [5, 6, 7],
+    "few_shot": {"levels": [1], "methods": ["coop"]},
+    "extra": {"rate": {"method": "t2i_pal", "set": {"lr": 0.5}}},
+    "sweeps": {"one": {"method": "t2i_pal", "key": "lr", "values": [0.01, 0.1, 0.5]}},
+    "ablations": {"more": {"title": "More", "notes": ["Ours."], "rows": {
+        "base": {"method": "t2i_pal"},
+        "text": {"method": "t2i_pal", "set": {"gamma": 0.0}, "against": ["base"]},
+        "text_sparc": {"method": "t2i_pal", "set": {"gamma": 0.0}, "scores": "sparc"},
+        "zero": {"method": "zsclip", "use": {"clip": "small"}},
+    }}},
+}  # fmt: skip
+
+
+def test_sweeps_and_ablations_have_the_first_seeds_and_tables_1_to_4_all() -> None:
+    plan = plan_of(**VARIED, variation_seeds=2)
+    seeds = {run.path.removeprefix("micro/"): run.seeds for run in plan.runs.values()}
+    assert seeds["tai_dpt/base"] == seeds["coop/few_shot"] == (5, 6, 7)
+    assert seeds["t2i_pal/base"] == seeds["t2i_pal/lr=0.5"] == (5, 6, 7)  # in Table 1 too
+    assert seeds["t2i_pal/lr=0.1"] == seeds["t2i_pal/gamma=0"] == seeds["t2i_pal+sparc/gamma=0"] == (5, 6)
+    assert seeds["zsclip/clip=small"] == (5,)
+    assert [run.variant for _, run in plan.sweeps["one"]["micro"]] == ["base", "lr=0.1", "lr=0.5"]
+
+
+def test_a_table_or_figure_of_variations_says_which_seeds_it_shows() -> None:
+    config = load_config({**default(), **BARE, **VARIED, "variation_seeds": 2})
+    plan = make_plan(config)
+    assert [plan.tables[name].seeds.shown for name in ("table1", "table4", "more")] == [(), (), (5, 6)]
+    assert plan.tables["more"].notes == (
+        "Training seeds 5, 6: the first 2 of 3 seeds, for all rows; Tables 1 to 4 have all.",
+        "Ours.",
+    )
+    assert queries.sweep_spec(config, plan, "one", "micro").seeds.text == "first 2 of 3 seeds"
+    assert "first 2 of 3 seeds" in queries.claims_spec(config, plan).notes[0]
+
+
+@pytest.mark.parametrize("number", [None, 3, 9])
+def test_variations_may_have_all_seeds(number: int | None) -> None:
+    config = load_config({**default(), **BARE, **VARIED, "variation_seeds": number})
+    plan = make_plan(config)
+    assert {run.seeds for run in plan.runs.values()} == {(5, 6, 7), (5,)}
+    assert (plan.tables["more"].seeds.text, plan.tables["more"].notes) == ("", ("Ours.",))
+    assert queries.claims_spec(config, plan).notes == ()
+
+
+def test_another_number_of_seeds_changes_what_variations_alone_have() -> None:
+    few, all_seeds = (plan_of(**VARIED, variation_seeds=number) for number in (2, None))
+    changed = {key[1:] for key, run in few.runs.items() if run.made() != all_seeds.runs[key].made()}
+    assert changed == {("t2i_pal", "lr=0.1"), ("t2i_pal", "gamma=0"), ("t2i_pal+sparc", "gamma=0")}
+    assert few.tables["table1"].plain() == all_seeds.tables["table1"].plain()
+
+
+def test_the_default_run_trains_164_seeds_of_runs() -> None:
+    """All 46 runs that train would be 230 with five seeds each; 33 of them are variations alone."""
+    trained = [run for run in whole().runs.values() if run.kinds]
+    assert (len(trained), sum(len(run.seeds) for run in trained)) == (46, 164)
+    assert sum(len(run.seeds) for run in whole(variation_seeds=None).runs.values() if run.kinds) == 230
+
+
 def test_shared_settings_reach_only_methods_that_have_them() -> None:
     plan = plan_of(training={"epochs": 3}, settings={"t2i_pal": {"epochs": 5}})
     assert plan.runs["micro", "tai_dpt", "base"].settings["epochs"] == 3

@@ -38,6 +38,7 @@ from t2ipal.pages.latex import escape_tex, to_tex
 from t2ipal.pages.renderers import RENDERERS, to_csv, to_markdown
 from t2ipal.pages.table import to_html
 from t2ipal.pages.terminal import print_table
+from t2ipal.plan.specs import SeedsSpec
 from t2ipal.plan.tables import in_metrics
 from t2ipal.tables import Result, Table, difference, make_table, read_paper, summary
 from t2ipal.tables.numbers import averaged, difference_interval
@@ -121,6 +122,20 @@ def test_other_seeds_give_no_deviation_but_an_interval() -> None:
     found = difference(Result.of(records("a", "x", (81.0, 82.0))), Result.of(records("a", "y", (80.0,))))
     assert (found.mean, found.std) == (1.5, None)
     assert found.low < 1.5 < found.high
+
+
+def test_runs_of_other_seeds_are_not_compared() -> None:
+    left, right = Result.of(records("a", "x", (81.0, 82.0, 83.0))), Result.of(records("a", "y", (80.0, 81.0)))
+    with pytest.raises(UserError, match=r"seeds 1, 2, 3, of a/y/base, level 0: 1, 2; expected the same for both"):
+        difference(left, right)
+
+
+def test_a_table_of_the_first_seeds_is_that_of_their_records_alone() -> None:
+    rows = records6()
+    few = [row for row in rows if row["seed"] <= 2]
+    assert len(few) < len(rows)
+    spec = table6().model_copy(update={"seeds": SeedsSpec(shown=(1, 2), of=3)})
+    assert make_table(spec, rows, PAPER) == make_table(table6(), few, PAPER)
 
 
 def test_resamples_of_different_number_are_an_error_and_none_give_no_interval() -> None:
