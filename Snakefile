@@ -6,10 +6,11 @@ from t2ipal.config.command_line import check_start
 
 min_version("9.27")
 if workflow.is_main_process:  # a job gets what was checked
-    check_start(str(workflow.basedir), ["config.yaml", *workflow.overwrite_configfiles])
+    check_start(str(workflow.basedir), [f"{workflow.basedir}/config.yaml", *workflow.overwrite_configfiles])
 
 
-configfile: "config.yaml"
+# Of the project, wherever --directory leads; configs of one's own are overlays.
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 report: "report/workflow.rst"

@@ -11,10 +11,11 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from t2ipal.errors import UserError
+from t2ipal.user_paths import from_home
 
 LONGEST_NAME = 80
 """Characters of a name: paths have two of them in the name of a file, for which file systems allow 255."""
@@ -34,7 +35,7 @@ Percent = Annotated[int, Field(ge=1, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 _RELATIVE = "relative to data_dir"
-DataPath = Annotated[str, _RELATIVE]
+DataPath = Annotated[str, AfterValidator(from_home), _RELATIVE]
 """A file or folder of the user's data; a path that is not absolute starts from the config's data_dir."""
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from t2ipal.config import Config
     from t2ipal.validation import Part
 
-DEFAULT = Path("config.yaml")
 ABOUT = """\
 Show what a finished run of the workflow made: Table 1, and the paths of tables,
 figures, report and lists of images. Without an option, of the run that
-config.yaml of this folder describes.
+config.yaml of this folder describes, or else the project's.
 """
 
 
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from t2ipal.config.files import read_configs
     from t2ipal.results import remove_results, results_folder
 
-    config = load_config(read_configs([DEFAULT, *options.configfile]))
+    config = load_config(read_configs([_default(), *options.configfile]))
     folder = results_folder(config.results_dir, config.name, to_write=options.remove)
     if options.remove:
         for path in remove_results(folder, _inputs(config)):
@@ -57,6 +56,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(folder if options.folder else summary(Path(folder)))
     return 0
+
+
+def _default() -> Path:
+    """The config of this folder, or that of the checkout: Snakemake's --directory works in any folder."""
+    from t2ipal.resource_files import resources_folder
+
+    here, project = Path("config.yaml"), resources_folder().parent / "config.yaml"
+    return project if not here.exists() and project.exists() else here
 
 
 def _inputs(config: Config) -> list[Path]:

@@ -11,6 +11,7 @@ from t2ipal.metrics.registry import DEFAULT
 from t2ipal.names import LONGEST, shown, title
 from t2ipal.sources.folder import FolderImages
 from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of
+from t2ipal.user_paths import HomePath, ModelPath
 from t2ipal.validation import Count, DataPath, Name, Part, Percent, Seed
 
 SAMPLES = 1000
@@ -43,7 +44,7 @@ class Dataset(Part):
     """Classes to recognise, captions to learn from, images to be tested on."""
 
     title: Title = Field(description="the name that tables show")
-    classes: str = Field(description="a class list of resources/classes/ by name, or a path to one")
+    classes: ModelPath = Field(description="a class list of resources/classes/ by name, or a path to one")
     pool: str = Field(description="a key of pools")
     filter: Literal["default", "tai_dpt"] = Field("default", description="noun filter: 'default' or 'tai_dpt'")
     words: Count | None = Field(None, description="words of a caption that the noun filter reads; null: all")
@@ -69,7 +70,7 @@ class TextToImage(GenerationSettings):
 class BackboneConfig(Part):
     """A backbone and how it sees images."""
 
-    model: str = Field(
+    model: ModelPath = Field(
         description="a .safetensors or .pt file, or an OpenAI model name such as RN101; 'kind:' in front names another"
     )
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = Field(
@@ -220,7 +221,7 @@ class Config(Part):
         None,
         description="seeds of sweeps and ablations, the first so many, a whole number >= 1; null: all",
     )
-    data_dir: str = Field("data", description="folder that relative data paths start from")
+    data_dir: HomePath = Field("data", description="folder that relative data paths start from")
     pools: dict[Name, Captions] = Field(min_length=1, description="caption pools by name")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="data sets by name")
     text_to_image: dict[Name, TextToImage] = Field(description="text-to-image models by name")

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from t2ipal import methods
 from t2ipal.errors import UserError
+from t2ipal.user_paths import HomePath
 
 BEGIN, END = "<!-- settings: written by make format -->", "<!-- end of settings -->"
 """The lines around the table."""
@@ -54,8 +55,8 @@ def range_of(field: FieldInfo) -> str:
         return "true, false"
     if field.annotation is str:
         return "text"
-    if field.annotation == str | None:
-        return "null or text"
+    if field.annotation == HomePath | None:
+        return "null or a path"
     choices = get_args(field.annotation)
     null = "null or " if type(None) in choices else ""
     if choices and not null:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from t2ipal.listings import files_of
+from t2ipal.user_paths import ModelPath
 from t2ipal.validation import Count, Part, Pixels
 
 Encoding = Literal["png", "webp", "jpeg"]
@@ -33,7 +34,7 @@ NOT_DECIDING = ("batch", "compile")
 class GenerationSettings(Part):
     """How images are generated. Equal settings, captions and seeds give equal images."""
 
-    model: str = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
+    model: ModelPath = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
     revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
     variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
     steps: Annotated[int, Field(ge=1, le=1000)] = Field(

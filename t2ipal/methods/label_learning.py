@@ -17,6 +17,7 @@ from t2ipal.methods.base import Method, Tensors, TrainingSettings
 from t2ipal.methods.prompt_learning import NAME_TEMPLATE, encode_names, pooled_of
 from t2ipal.rows import TRAIN
 from t2ipal.rows.base import Batch, Branch
+from t2ipal.user_paths import HomePath
 
 if TYPE_CHECKING:
     import torch
@@ -143,7 +144,7 @@ def linear_start(seeds: Sequence[int], name: str, inputs: int, outputs: Sequence
 class WordSettings(LabelSettings):
     """Settings of the methods that use a class's word vector and the classes it appears with."""
 
-    word_vectors: str | None = Field(
+    word_vectors: HomePath | None = Field(
         None,
         description="A text file of word vectors such as glove.6B.300d.txt, or null: CLIP's text embeddings of "
         f"{NAME_TEMPLATE!r}. SSGRL, ML-GCN, SARB: GloVe, 300 numbers.",

@@ -1,4 +1,4 @@
-"""Outputs go where the config says: another folder, an absolute path, a name with a space; a bad one is one line."""
+"""Outputs go where the config and the command line say; a folder that cannot be made is one line."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def test_a_folder_that_cannot_be_made_is_one_line(project: Project, tmp_path: Pa
     result = project.run("captions")
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1].startswith(f"error: config: results_dir: {tmp_path}/file: ")
+
+
+def test_another_working_directory_gets_the_outputs_and_keeps_the_defaults(project: Project, tmp_path: Path) -> None:
+    """The project's own config and resources are found from anywhere."""
+    project.configure({"clip": {"micro": {"model": "resources/classes/coco.yaml"}}})  # any file that comes along
+    target, where = f"results/{TARGET}", ("--directory", str(tmp_path))
+    result = project.run(target, *where)
+    assert result.returncode == 0, result.stdout
+    assert (tmp_path / target).is_file()
+    assert not (project.path / "results").exists()
+    assert project.planned(target, *where) == {}
