@@ -19,7 +19,18 @@ from t2ipal.findings import Finding
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KINDS", "check", "describe", "files", "load_backbone", "location", "module_of", "named", "split"]
+__all__ = [
+    "KINDS",
+    "check",
+    "describe",
+    "files",
+    "load_backbone",
+    "location",
+    "module_of",
+    "named",
+    "patch_of",
+    "split",
+]
 
 DEFAULT = "openai"
 """The kind of a model without a prefix."""
@@ -56,6 +67,12 @@ def describe(model: str) -> Description:
     """Sizes of the model that decide costs."""
     kind, rest = split(model)
     return kind.describe(rest)
+
+
+def patch_of(model: str) -> int:
+    """Pixels of the side of a patch or cell, as far as the model's name tells; 0 where it must be loaded for it."""
+    kind, rest = split(model)
+    return kind.patch_of(rest)
 
 
 def location(model: str) -> Path | None:

@@ -72,6 +72,20 @@ class Prompts:
     lengths: Tensor
 
 
+def check_size(size: int, patch: int, model: str) -> None:
+    """Images of `size` pixels are whole patches.
+
+    Raises:
+        UserError: they are not.
+    """
+    if size % patch or size < patch:
+        near = sorted({max(size // patch, 1) * patch, (size // patch + 1) * patch})
+        raise UserError(
+            f"image_size: {size} is not a multiple of {patch}, the patch of {model} (expected such as "
+            f"{' or '.join(map(str, near))})"
+        )
+
+
 class ImageTextEncoder(ABC):
     """A frozen encoder in float32 and in evaluation mode.
 
@@ -152,6 +166,11 @@ class ImageTextEncoder(ABC):
         manifests = (path / "manifest.json", path.parent / "manifest.json")
         manifest = next((manifest for manifest in manifests if manifest.exists()), None)
         return (manifest,) if manifest else tuple(files_of(path)) or (path,)
+
+    @classmethod
+    def patch_of(cls, model: str) -> int:
+        """Pixels of the side of a patch or cell, as far as the name tells; 0 where the model must be loaded for it."""
+        return 0
 
     @classmethod
     def count_tokens(cls, text: str) -> int:
@@ -285,7 +304,12 @@ class ImageTextEncoder(ABC):
         """
 
     def grid(self, size: int) -> tuple[int, int]:
-        """Rows and columns of the local map of a square image of `size` pixels."""
+        """Rows and columns of the local map of a square image of `size` pixels.
+
+        Raises:
+            UserError: as `check_size`.
+        """
+        check_size(size, self.patch, self.name)
         return size // self.patch, size // self.patch
 
     def preprocess(self, size: int, crop: str | None = None) -> Callable[[Image], Tensor]:

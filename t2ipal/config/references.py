@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from t2ipal import backbones
+from t2ipal.backbones.base import check_size
 from t2ipal.classes import load_classes
 from t2ipal.config.schema import Config, FewShot, Novel, Partial
 from t2ipal.errors import UserError
@@ -44,6 +45,11 @@ def check_references(config: Config) -> None:
             backbones.split(clip.model)
         except UserError as error:
             raise UserError(f"config: clip.{name}.model: {error}") from error
+        if patch := backbones.patch_of(clip.model):
+            try:
+                check_size(clip.image_size, patch, clip.model)
+            except UserError as error:
+                raise UserError(f"config: clip.{name}.{error}") from error
     for key, seeds in (("seeds", config.seeds), ("search_seeds", config.search_seeds)):
         if len(set(seeds)) < len(seeds):
             raise UserError(f"config: {key}: {seeds} holds one twice (expected different seeds)")

@@ -73,8 +73,8 @@ class BackboneConfig(Part):
     model: ModelPath = Field(
         description="a .safetensors or .pt file, or an OpenAI model name such as RN101; 'kind:' in front names another"
     )
-    image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = Field(
-        description="pixels, a multiple of 32, at most 2048"
+    image_size: Annotated[int, Field(ge=8, le=2048)] = Field(
+        description="pixels, a multiple of the model's patch, 8 to 2048"
     )
     crop: Literal["center", "squash"] = Field("center", description="'center' crop or 'squash'")
     batch: Count = Field(256, description="images encoded together, a whole number >= 1")

@@ -33,9 +33,10 @@ def try_out(
     Raises:
         UserError: a tensor is not finite, or there is not a finite score for each seed, image and class.
     """
-    size, patch = header["clip"]["image_size"], backbone.patch
-    if size % patch:
-        raise UserError(f"{path}: header.clip.image_size: {size} is not a multiple of {patch}, its CLIP's patch")
+    try:
+        grid = backbone.grid(header["clip"]["image_size"])
+    except UserError as error:
+        raise UserError(f"{path}: header.clip.{error}") from error
     found, wanted = kinds_of(tensors), header.get("tensors")
     for name in sorted(found.keys() | wanted.keys()) if wanted is not None else []:
         if found.get(name) != wanted.get(name):
@@ -45,7 +46,7 @@ def try_out(
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise UserError(f"{path}: {name}: values that are not finite (expected numbers: is the file damaged?)")
-    features = _invented(backbone, backbone.grid(size))
+    features = _invented(backbone, grid)
     shape = [len(header["seeds"]), IMAGES, len(header["classes"])]
     _check(path, "scores", shape, lambda: method.scores(tensors, features))
     if hasattr(method, "heat_maps"):

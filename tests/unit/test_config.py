@@ -98,6 +98,7 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
             {"model": "m", "samples": 1, "width": 64, "height": 64, "store_size": 96},
             ["config: text_to_image.micro.store_size: 96 is more than the images' shorter side"],
         ),
+        ("clip.micro.image_size", 100, ["config: clip.micro.image_size: 100 is not a multiple of 32", "96 or 128"]),
         ("clip.micro.image_size", 6400, ["config: clip.micro.image_size: 6400 is not <= 2048"]),
         ("training.templates", 90, ["config: training.templates: 90 is not <= 89"]),
         ("settings.t2i_pal.templates", 90, ["config: settings.t2i_pal.templates: 90 is not <= 89"]),

@@ -9,6 +9,7 @@ import torch
 from tiny_clip import tiny_clip
 
 from t2ipal.backbones import load_backbone
+from t2ipal.backbones.base import check_size
 from t2ipal.backbones.openai import variants
 from t2ipal.backbones.openai.encoder import OpenAIEncoder
 from t2ipal.backbones.openai.loading import build
@@ -151,3 +152,17 @@ def test_safetensors_of_a_known_model_has_its_variant(tmp_path: Path, monkeypatc
     monkeypatch.setitem(VARIANTS, "tiny", sizes)
     write_tensors(tmp_path / "clip.safetensors", state)
     assert load_backbone(tmp_path / "clip.safetensors").variant == "tiny"
+
+
+def test_images_are_whole_patches_of_the_model() -> None:
+    patches = {name: OpenAIEncoder.patch_of(name) for name in VARIANTS}
+    assert patches == {name: sizes.patch or 32 for name, sizes in VARIANTS.items()}
+    assert OpenAIEncoder.patch_of("weights/ViT-L-14-336px.pt") == 14
+    assert OpenAIEncoder.patch_of("weights/mine.pt") == 0  # only its tensors tell
+    check_size(336, 14, "ViT-L/14@336px")
+    with pytest.raises(
+        UserError, match=r"^image_size: 340 is not a multiple of 14, .* \(expected such as 336 or 350\)"
+    ):
+        check_size(340, 14, "ViT-L/14@336px")
+    with pytest.raises(UserError, match=r"expected such as 32\)"):
+        check_size(16, 32, "RN101")

@@ -103,6 +103,14 @@ class OpenAIEncoder(ImageTextEncoder):
         return Finding(key, f"{model}: {path}, {text}", download=SOURCE)
 
     @classmethod
+    def patch_of(cls, model: str) -> int:
+        path = Path(model)
+        if "zoo" in path.parts:
+            return MICRO.patch
+        name = model if model in VARIANTS else named_as(path.name)
+        return (VARIANTS[name].patch or CELL) if name else 0
+
+    @classmethod
     def count_tokens(cls, text: str) -> int:
         from t2ipal.backbones.openai.byte_pairs import tokenizer
 
