@@ -10,7 +10,7 @@ from t2ipal.runtime.job import run
 
 def main(snakemake: Any) -> None:
     from t2ipal.config import load_config
-    from t2ipal.costs.estimate import Machine
+    from t2ipal.costs.here import machine_of
     from t2ipal.costs.page import cost_page
     from t2ipal.costs.units import load_units
     from t2ipal.costs.workload import Workload
@@ -20,9 +20,9 @@ def main(snakemake: Any) -> None:
     config, units = load_config(spec["config"]), load_units(Path(snakemake.input.units))
     work = Workload(config, make_plan(config), units.sizes, Path(spec["results"]), spec["pages"])
     works = work.all()
-    machine = Machine(config.machine.gpu, config.machine.gpus, config.machine.cores)
+    machine, cpu = machine_of(config.machine, units)
     width = min(max(shutil.get_terminal_size((110, 40)).columns, 80), 160)
-    page = cost_page(config.name, works, work.assumed, units, machine, width, work.trained)
+    page = cost_page(config.name, works, work.assumed, units, machine, width, (cpu, f"Trained: {work.trained}."))
     print(f"\n{page}", file=sys.stderr, flush=True)
 
 

@@ -38,6 +38,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     what = results.add_mutually_exclusive_group()
     what.add_argument("--folder", action="store_true", help="print the path of its folder alone")
+    what.add_argument("--stages", action="store_true", help="print what its jobs took, as Markdown, next to the plan")
     what.add_argument("--remove", action="store_true", help="remove what it made there, and nothing else")
     results.set_defaults(run=run)
 
@@ -53,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
     if options.remove:
         for path in remove_results(folder, _inputs(config)):
             print(f"kept {path}: not made by the workflow", file=sys.stderr)
+    elif options.stages:
+        print(stages(config, Path(folder)))
     else:
         print(folder if options.folder else summary(Path(folder)))
     return 0
@@ -64,6 +67,25 @@ def _default() -> Path:
 
     here, project = Path("config.yaml"), resources_folder().parent / "config.yaml"
     return project if not here.exists() and project.exists() else here
+
+
+def stages(config: Config, folder: Path) -> str:
+    """What the jobs of a run took, by rule, next to what `snakemake plan` says for this machine.
+
+    Raises:
+        UserError: there are no records of jobs.
+    """
+    from t2ipal.costs.here import machine_of
+    from t2ipal.costs.measured import PAGES, jobs_of, measured_page
+    from t2ipal.costs.units import load_units
+    from t2ipal.costs.workload import Workload
+    from t2ipal.plan.make import make_plan
+
+    units, jobs = load_units(), jobs_of(folder)
+    machine, cpu = machine_of(config.machine, units)
+    pages = sum(job.rule in PAGES for job in jobs)
+    works = Workload(config, make_plan(config), units.sizes, folder, pages).all()
+    return measured_page(jobs, works, units, machine, cpu)
 
 
 def _inputs(config: Config) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from t2ipal.costs.units import CPU, Cost, Units
 from t2ipal.costs.workload import STAGES, Work
@@ -12,11 +12,21 @@ from t2ipal.errors import UserError
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to run on: kind of GPU (None: none), how many, and CPU cores."""
+    """What there is to run on.
+
+    Attributes:
+        gpu: the kind of GPU, None for none.
+        gpus: how many.
+        cores: CPU cores.
+        cpu: the kind of CPU, `CPU` or `AMX` of the table.
+        speed: how fast a core multiplies matrices, as a multiple of the table's `CPU`.
+    """
 
     gpu: str | None
     gpus: int
     cores: int
+    cpu: str = CPU
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,15 +54,20 @@ class StageCost:
 
 def seconds_of(work: Work, units: Units, machine: Machine) -> float:
     """Seconds of one job: GPU work, and the CPU work next to it."""
-    return sum(units.of(name, on).seconds * amount for name, on, amount in _amounts(work, machine))
+    return sum(cost.seconds * amount for cost, amount in costs_of(work, units, machine))
 
 
-def _amounts(work: Work, machine: Machine) -> Iterator[tuple[str, str, float]]:
-    """What one job does: (work, the device it is done on, amount)."""
-    device = machine.gpu if machine.gpu and work.gpu else CPU
-    for items, on in ((work.items, device), (work.on_cpu, CPU)):
-        for name, amount in items.items():
-            yield name, on, amount
+def costs_of(work: Work, units: Units, machine: Machine) -> list[tuple[Cost, float]]:
+    """What one job does: the cost of an item on its device of this machine, and how many."""
+    device = machine.gpu if machine.gpu and work.gpu else machine.cpu
+    items = [(device, work.items), (machine.cpu, work.on_cpu)]
+    return [(_cost(name, on, units, machine), amount) for on, part in items for name, amount in part.items()]
+
+
+def _cost(name: str, on: str, units: Units, machine: Machine) -> Cost:
+    cost = units.of(name, on)
+    products = cost.hardware == CPU and name in units.products
+    return replace(cost, seconds=cost.seconds / machine.speed) if products else cost
 
 
 def estimate(works: Sequence[Work], units: Units, machine: Machine) -> list[StageCost]:
@@ -88,13 +103,11 @@ def total(stages: Sequence[StageCost]) -> StageCost:
 
 def used_costs(works: Sequence[Work], units: Units, machine: Machine) -> list[tuple[Cost, float]]:
     """The unit costs behind an estimate, and the hours that each accounts for, most first."""
-    hours: dict[tuple[str, str], float] = {}
+    hours: dict[Cost, float] = {}
     for work in works:
-        for name, on, amount in _amounts(work, machine):
-            seconds = units.of(name, on).seconds * amount * work.jobs
-            hours[name, on] = hours.get((name, on), 0.0) + seconds / 3600
-    hours_of_unit = [(units.of(name, on), value) for (name, on), value in hours.items() if value]
-    return sorted(hours_of_unit, key=lambda item: -item[1])
+        for cost, amount in costs_of(work, units, machine):
+            hours[cost] = hours.get(cost, 0.0) + cost.seconds * amount * work.jobs / 3600
+    return sorted(((cost, value) for cost, value in hours.items() if value), key=lambda item: -item[1])
 
 
 def _sum(works: Iterable[tuple[Work, float]]) -> float:

@@ -23,11 +23,11 @@ def cost_page(
     units: Units,
     machine: Machine,
     width: int = 110,
-    trained: str = "",
+    notes: Sequence[str] = (),
 ) -> str:
     """Tables of stages and of the unit costs behind them, and what was assumed, in lines of at most `width`.
 
-    `trained` says how many runs train.
+    `notes` are lines about the machine and the runs.
 
     Raises:
         UserError: a GPU kind that the table lacks.
@@ -62,10 +62,9 @@ def cost_page(
     console = Console(file=out, width=width, no_color=True, highlight=False, markup=False)
     for part in (table, largest, costs):
         console.print(part)
-    lines = [f"Trained: {trained}."] if trained else []
-    for line in [*lines, "Counts:", *(f"- {text}" for text in assumed or ["all counted in what is there"])]:
+    for line in [*notes, "Counts:", *(f"- {text}" for text in assumed or ["all counted in what is there"])]:
         console.print(line)
-    console.print("Nothing has run. Quoted and derived seconds are not of this machine; the stages follow each other.")
+    console.print("Nothing has run. Quoted and derived seconds are estimates; the stages follow each other.")
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

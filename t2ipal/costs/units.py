@@ -11,7 +11,7 @@ from t2ipal.errors import UserError
 from t2ipal.resource_files import resource
 
 TABLE = resource("unit_costs.yaml")
-CPU = "CPU"
+CPU, AMX = "CPU", "CPU with AMX"
 KINDS = ("measured", "quoted", "derived")
 
 
@@ -21,7 +21,7 @@ class Cost:
 
     Attributes:
         work: what is done, a key of the table.
-        hardware: the device it was measured on: CPU (one core) or a kind of GPU.
+        hardware: the device it was measured on: one core of a CPU, or a kind of GPU.
         seconds: of one item.
         kind: measured (by this project), quoted (from a public source) or derived (from another row).
         source: where it is from, or how it follows from another row.
@@ -44,6 +44,8 @@ class Units:
         hardware: what each device is, by name.
         what: what an item of each work is.
         costs: by work and hardware.
+        products: the works that are mostly products of matrices: they take time by the speed of these.
+        gflops: billions of operations per second of such products on a core of `CPU`.
         sizes: bytes of one item on disk, by name.
     """
 
@@ -51,21 +53,26 @@ class Units:
     what: Mapping[str, str]
     costs: Mapping[str, Mapping[str, Cost]]
     sizes: Mapping[str, float]
+    products: frozenset[str] = frozenset()
+    gflops: float = 1.0
 
     @property
     def gpus(self) -> list[str]:
         """The GPU kinds of the table."""
-        return [name for name in self.hardware if name != CPU]
+        return [name for name in self.hardware if name not in (CPU, AMX)]
 
     def of(self, work: str, hardware: str) -> Cost:
         """The cost of a work on a device.
 
-        For a GPU that has no number of its own it follows from the CPU's: divided by how much faster that GPU encodes
-        images. Nobody published the seconds of a training step of ours.
+        For a CPU with AMX that has no number of its own it is the other CPU's. For a GPU that has none it follows from
+        the CPU's: divided by how much faster that GPU encodes images. Nobody published the seconds of a training step
+        of ours.
         """
         known = self.costs[work]
         if hardware in known:
             return known[hardware]
+        if hardware == AMX:
+            return known[CPU]
         times = self.costs["clip_gflop"][CPU].seconds / self.costs["clip_gflop"][hardware].seconds
         here = known[CPU]
         how = f"CPU's {here.seconds:.3g} s / {times:.0f}, the ratio of clip_gflop"
@@ -90,11 +97,11 @@ def load_units(path: Path = TABLE) -> Units:
             for work, entry in data["works"].items()
         }
         what = {work: entry["what"] for work, entry in data["works"].items()}
-        units = Units(
-            data["hardware"], what, costs, {name: float(entry["bytes"]) for name, entry in data["sizes"].items()}
-        )
+        sizes = {name: float(entry["bytes"]) for name, entry in data["sizes"].items()}
+        products = frozenset(work for work, entry in data["works"].items() if entry.get("products"))
+        units = Units(data["hardware"], what, costs, sizes, products, float(data["gflops"]))
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: {error}: expected hardware, works (what, on) and sizes") from error
+        raise UserError(f"{path}: {error}: expected gflops, hardware, works (what, on) and sizes") from error
     for work, known in units.costs.items():
         for name, cost in known.items():
             if name not in units.hardware or cost.kind not in KINDS or not cost.seconds >= 0:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from t2ipal.sources.base import Counted
 
 STAGES = ("captions", "images", "features", "training", "evaluation", "paper and report")
+ROWS = ("ssgrl", "sarb", "gcn_ml", "partial_bce")
+"""Methods without prompts whose training rows have a cost of their own at the paper's scale."""
+MICRO_ROWS = (*ROWS, "comc", "laso", "ml_fsl")
+"""The same in the micro world, where a row is so little that the rest of a step is most of its cost."""
 TOKENS = 12
 """Tokens of a caption that are stored, start and end mark among them (measured: 11 to 14)."""
 HALF = 2
@@ -39,6 +43,7 @@ class Work:
         on_cpu: the same, of what needs a core even where there is a GPU: reading, decoding.
         size: bytes that one job writes.
         gpu: whether the jobs hold a GPU, if the machine has one.
+        at: where their records are below `benchmarks/`: the name of one job or a folder of several; "" for many places.
     """
 
     stage: str
@@ -48,6 +53,7 @@ class Work:
     on_cpu: Mapping[str, float] = field(default_factory=dict)
     size: float = 0
     gpu: bool = False
+    at: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,13 +119,18 @@ class Workload:
     def _captions(self) -> Iterator[Work]:
         for pool in queries.pools(self.config, self.plan):
             every = self._note(captions_of(self.config, pool, self.results))
-            yield Work(STAGES[0], f"read {pool}", 1, {}, {"start_light": 1, "read_caption": every}, every * 80)
+            micro = self.config.pools[pool].source == "micro"
+            items = {"start_light": 1, "micro_caption" if micro else "read_caption": every}
+            yield Work(STAGES[0], f"read {pool}", 1, {}, items, every * 80, at=f"captions_read/{pool}")
             lists = {
                 queries.labels_name(self.config, dataset) for dataset in queries.readers(self.config, self.plan, pool)
             }
             for name in sorted(lists):
-                yield Work(STAGES[0], f"nouns of {name}", 1, {}, {"start": 1, "noun_filter": every}, every * 60)
-            yield Work(STAGES[0], f"list {pool}", 1, {}, {"start_light": 1}, self._selected(pool) * 40)
+                items = {"start": 1, "noun_filter": every}
+                at = f"captions_label/{pool}/{name}"
+                yield Work(STAGES[0], f"nouns of {name}", 1, {}, items, every * 60, at=at)
+            size = self._selected(pool) * 40
+            yield Work(STAGES[0], f"list {pool}", 1, {}, {"start_light": 1}, size, at=f"captions_selected/{pool}")
 
     def _images(self) -> Iterator[Work]:
         for pool in queries.pools(self.config, self.plan):
@@ -134,35 +145,41 @@ class Workload:
                     items = {"unet_pass": images * passes * area, "vae_decode": images * area}
                     size = self.sizes[model.encoding] * area
                 what = f"generate {pool} with {t2i}"
-                yield Work(STAGES[1], what, samples * shards, items, {"start": 1}, images * size, gpu=True)
+                size, at = images * size, f"generate/{pool}/{t2i}"
+                yield Work(STAGES[1], what, samples * shards, items, {"start": 1}, size, gpu=True, at=at)
         for part, dataset in queries.labelled_images(self.config, self.plan):
             rows = self._rows(dataset, part)
             source = getattr(self.config.datasets[dataset], part)
-            items = {"start_light": 1, "list_image": rows}
+            items = {"start_light": 1, "list_image" if source.photographs else "micro_scene": rows}
             size = 60 if source.photographs else self.sizes["micro_scene"]
-            yield Work(STAGES[1], f"list {part} images of {dataset}", 1, {}, items, rows * size)
+            what, at = f"list {part} images of {dataset}", f"labelled_images/{part}/{dataset}"
+            yield Work(STAGES[1], what, 1, {}, items, rows * size, at=at)
 
     def _encode(self, what: str, jobs: int, clip: str, images: float, photographs: bool) -> Work:
         model = self.config.clip[clip]
         vision = vision_of(model.model, model.image_size)
         size = images * (vision.cells + 2) * vision.dim * HALF
         reads = {"start": 1, "read_photograph" if photographs else "read_drawn": images}
-        return Work(STAGES[2], what, jobs, {"clip_gflop": images * vision.gflops}, reads, size, gpu=True)
+        items = {"micro_encode": images} if is_micro(model.model) else {"clip_gflop": images * vision.gflops}
+        return Work(STAGES[2], what, jobs, items, reads, size, gpu=True)
 
     def _texts(self, what: str, clip: str, texts: int) -> Work:
         dim = vision_of(self.config.clip[clip].model, self.config.clip[clip].image_size).dim
-        items = {"caption_features": texts * (0.1 if is_micro(self.config.clip[clip].model) else 1)}
+        items = {"micro_text" if is_micro(self.config.clip[clip].model) else "caption_features": texts}
         size = texts * (TOKENS + 1) * dim * HALF
         return Work(STAGES[2], what, 1, items, {"start": 1}, size, gpu=True)
 
     def _features(self) -> Iterator[Work]:
         trained = [run for run in self.plan.runs.values() if not run.sources]
         for clip, pool in sorted({(run.clip, run.pool) for run in trained if _reads(run, "captions")}):
-            yield self._texts(f"captions of {pool} by {clip}", clip, self._selected(pool))
+            work = self._texts(f"captions of {pool} by {clip}", clip, self._selected(pool))
+            yield replace(work, at=f"features_captions/{clip}/{pool}")
         wanted = [run for run in trained if _reads(run, "templates")]
-        for clip, classes in sorted({(run.clip, self.config.datasets[run.dataset].classes) for run in wanted}):
-            texts = 89 * len(load_classes(classes).names)
-            yield self._texts(f"templates of {Path(classes).stem} by {clip}", clip, texts)
+        lists = {(run.clip, queries.classes_name(self.config, run.dataset)): run.dataset for run in wanted}
+        for (clip, name), dataset in sorted(lists.items()):
+            texts = 89 * len(load_classes(self.config.datasets[dataset].classes).names)
+            work = self._texts(f"templates of {name} by {clip}", clip, texts)
+            yield replace(work, at=f"features_templates/{clip}/{name}")
         image_sets = {(run.clip, run.pool, run.t2i) for run in trained if run.samples}
         for clip, pool, t2i in sorted(image_sets):
             most = max(run.samples for run in trained if (run.clip, run.pool, run.t2i) == (clip, pool, t2i))
@@ -170,10 +187,12 @@ class Workload:
             micro = is_micro(self.config.text_to_image[t2i].model)
             what = f"generated images of {pool} ({t2i}) by {clip}"
             work = self._encode(what, most * shards, clip, self._selected(pool) / shards, photographs=False)
+            work = replace(work, at=f"features_generated/{clip}/{pool}/{t2i}")
             yield work if not micro else _without_reading(work)
         for clip, part, dataset in sorted(self._labelled(trained)):
             source = getattr(self.config.datasets[dataset], part)
             work = self._encode(f"{part} images of {dataset} by {clip}", 1, clip, self._rows(dataset, part), True)
+            work = replace(work, at=f"features_labelled/{clip}/{part}/{dataset}")
             yield work if source.photographs else _without_reading(work)
 
     def _labelled(self, trained: list[Run]) -> set[tuple[str, str, str]]:
@@ -188,7 +207,8 @@ class Workload:
     def _runs(self) -> Iterator[Work]:
         protocols = {(run.dataset, run.protocol) for run in self.plan.runs.values() if run.protocol and not run.sources}
         for dataset, protocol in sorted(protocols):
-            yield Work(STAGES[3], f"sample {protocol} of {dataset}", 1, {}, {"start": 1}, 1e5)
+            what, at = f"sample {protocol} of {dataset}", f"protocol/{dataset}/{protocol}"
+            yield Work(STAGES[3], what, 1, {}, {"start": 1}, 1e5, at=at)
         for run in self.plan.runs.values():
             if not run.sources:
                 yield self._training(run)
@@ -202,36 +222,37 @@ class Workload:
             for run in queries.base_runs(self.plan, dataset):
                 what = f"predict photos of {dataset} by {run.method}"
                 work = replace(self._encode(what, 1, run.clip, photos, True), stage=STAGES[4], size=photos * 1e4)
-                yield Work(STAGES[4], f"recogniser of {run.method} on {dataset}", 1, {}, {"start": 1}, 1e6)
-                yield work
+                made, at = f"recogniser of {run.method} on {dataset}", f"{dataset}/{run.method}"
+                yield Work(STAGES[4], made, 1, {}, {"start": 1}, 1e6, at=f"recogniser/{at}")
+                yield replace(work, at=f"predict/{at}")
 
     def _training(self, run: Run) -> Work:
         settings, classes = run.settings, len(load_classes(self.config.datasets[run.dataset].classes).names)
-        seeds, levels = len(run.seeds), len(run.levels)
         epochs, batch = settings.get("epochs", settings.get("op_epochs", 0)), settings.get("batch", 64)
         rows = self._training_rows(run, classes)
-        steps = epochs * math.ceil(rows / batch) if run.kinds else 0
+        steps = sum(epochs * math.ceil(number / batch) for number in rows) * len(run.seeds)
         items: dict[str, float] = {}
+        micro = is_micro(self.config.clip[run.clip].model)
         if "n_ctx" in settings:
             sides = 1 if run.method == "coop" else 2
-            micro = "micro_" if is_micro(self.config.clip[run.clip].model) else ""
             kind = "own_prompt" if settings.get("class_specific") else "prompt"
-            items[micro + kind] = steps * seeds * levels * sides * classes
+            items[f"micro_{kind}" if micro else kind] = steps * sides * classes
+        elif run.kinds and micro:
+            items[f"micro_row_{run.method if run.method in MICRO_ROWS else 'linear'}"] = steps * batch
         elif run.kinds:
-            work = f"row_{run.method}" if run.method in ("ssgrl", "sarb", "gcn_ml", "partial_bce") else "row_linear"
             vision = vision_of(self.config.clip[run.clip].model, self.config.clip[run.clip].image_size)
             scale = classes / 80 * (vision.cells / 196 if run.method in ("ssgrl", "sarb") else 1)
-            items[work] = steps * batch * seeds * levels * scale
-        what = f"{run.method} on {run.dataset}"
-        return Work(STAGES[3], what, 1, items, {"start": 1}, seeds * levels * 2e5, gpu=True)
+            items[f"row_{run.method if run.method in ROWS else 'linear'}"] = steps * batch * scale
+        size, at = len(run.seeds) * len(run.levels) * 2e5, f"train/{run.path}"
+        return Work(STAGES[3], f"{run.method} on {run.dataset}", 1, items, {"start": 1}, size, gpu=True, at=at)
 
-    def _training_rows(self, run: Run, classes: int) -> int:
-        """Rows of an epoch."""
+    def _training_rows(self, run: Run, classes: int) -> list[int]:
+        """Rows of an epoch at each level."""
         if _reads(run, "labelled"):
-            return self._kept(run.pool, run.dataset) + run.settings.get("templates", 89) * classes
+            return [self._kept(run.pool, run.dataset) + run.settings.get("templates", 89) * classes] * len(run.levels)
         if SHOTS in run.kinds and run.protocol != "novel":
-            return max(run.levels) * classes
-        return self._rows(run.dataset, "train") if run.kinds else 0
+            return [level * classes for level in run.levels]
+        return [self._rows(run.dataset, "train")] * len(run.levels) if run.kinds else []
 
     def _evaluation(self, run: Run) -> Work:
         data = self.config.datasets[run.dataset]
@@ -240,7 +261,8 @@ class Workload:
         scores = rows * len(run.seeds) * len(run.levels)
         what = f"{run.method} on {run.dataset}"
         items = {"start": 1, "score": scores * classes / 20}
-        return Work(STAGES[4], what, 1, {}, items, scores * (classes * 4 + 2))
+        at = f"{'combine' if run.sources else 'evaluate'}/{run.path}"
+        return Work(STAGES[4], what, 1, {}, items, scores * (classes * 4 + 2), at=at)
 
 
 def _reads(run: Run, name: str) -> bool:

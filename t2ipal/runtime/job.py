@@ -19,6 +19,8 @@ from t2ipal.errors import UserError
 from t2ipal.runtime.gpu_lease import lease
 from t2ipal.runtime.output_locks import hold
 from t2ipal.runtime.ownership import end_with_owner
+from t2ipal.runtime.progress import log
+from t2ipal.runtime.usage import used
 
 DISK = {errno.ENOSPC: "no space left on the disk", errno.EDQUOT: "disk quota exceeded"}
 
@@ -50,6 +52,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         _fail(_unexpected(error, snakemake.rule, path), path, traceback.format_exc())
     except Exception as error:
         _fail(_unexpected(error, snakemake.rule, path), path, traceback.format_exc())
+    log.debug("%s", used())
     _leave()
 
 

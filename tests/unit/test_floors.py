@@ -13,7 +13,7 @@ import pytest
 from docs_pages import ROOT
 
 FLOORS = (
-    "errors seeds device version resource_files user_paths file_lock listings names plurals",
+    "errors seeds device cpu version resource_files user_paths file_lock listings names plurals",
     "validation yaml_files text_files atomic marks store artifacts checksums classes findings results runtime",
     "images",
     "micro",

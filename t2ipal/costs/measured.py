@@ -1,0 +1,223 @@
+"""What a finished run cost: its jobs, from `benchmarks/` and `logs/`, as Markdown tables next to what was planned.
+
+Seconds of a job and its largest memory are Snakemake's; CPU-seconds are those that the job wrote itself
+(`t2ipal/runtime/usage.py`), and so is its memory where it did.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from t2ipal.costs.estimate import Machine, costs_of, seconds_of
+from t2ipal.costs.workload import STAGES
+from t2ipal.errors import UserError
+from t2ipal.runtime.usage import read_usage
+
+if TYPE_CHECKING:
+    from t2ipal.costs.units import Units
+    from t2ipal.costs.workload import Work
+
+PAGES = (
+    *("table", "claims", "levels", "sweep", "captions_page", "contact_sheet", "heat_maps", "per_class"),
+    *("training_curves", "modality_gap", "class_words"),
+)
+"""The rules of tables, figures and pages."""
+RULES: Mapping[str, Sequence[str]] = {
+    STAGES[0]: ("captions_read", "captions_label", "captions_selected"),
+    STAGES[1]: ("generate", "labelled_images"),
+    STAGES[2]: ("features_captions", "features_templates", "features_generated", "features_labelled"),
+    STAGES[3]: ("protocol", "train"),
+    STAGES[4]: ("evaluate", "combine", "recogniser", "predict"),
+    STAGES[5]: PAGES,
+}
+"""The rules of each stage, in the order of the work. `search_settings` and `zoo` are targets of their own."""
+PAUSE = 60
+"""Seconds without any job from which on jobs before and after are taken for those of two runs."""
+SHORTEST = 0.1
+"""Seconds: what is shorter is not known well enough for a relative error."""
+TABLE1 = "table/table1"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A finished job.
+
+    Attributes:
+        name: rule and wildcards, "train/micro/t2i_pal/base".
+        seconds: from its start to its end.
+        cpu: CPU-seconds, None where the job wrote none.
+        memory: MB at most, None where it ended before anybody looked.
+        ended: when, in seconds since 1970.
+    """
+
+    name: str
+    seconds: float
+    cpu: float | None
+    memory: float | None
+    ended: float
+
+    @property
+    def rule(self) -> str:
+        """Its rule."""
+        return self.name.partition("/")[0]
+
+    @property
+    def started(self) -> float:
+        """When, in seconds since 1970."""
+        return self.ended - self.seconds
+
+
+def jobs_of(folder: Path) -> list[Job]:
+    """The jobs of a run by its folder, in the order of their ends.
+
+    Raises:
+        UserError: there are none, or a record that is none of Snakemake's.
+    """
+    jobs = [_job(folder, path) for path in (folder / "benchmarks").rglob("*.jsonl")]
+    if not jobs:
+        raise UserError(f"{folder / 'benchmarks'}: no records of jobs; expected those of a run")
+    return sorted(jobs, key=lambda job: (job.ended, job.name))
+
+
+def _job(folder: Path, path: Path) -> Job:
+    name = path.relative_to(folder / "benchmarks").with_suffix("")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+        seconds, memory = float(record["s"]), record["max_rss"]
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: not Snakemake's record of a job; expected a line of JSON with s and max_rss"
+        ) from error
+    usage = read_usage(folder / "logs" / f"{name}.log")
+    if usage is not None:
+        memory = usage.memory
+    known = memory if isinstance(memory, int | float) else None
+    return Job(name.as_posix(), seconds, usage.cpu if usage else None, known, path.stat().st_mtime)
+
+
+def measured_page(jobs: Sequence[Job], works: Sequence[Work], units: Units, machine: Machine, cpu: str) -> str:
+    """All of it in Markdown: jobs by rule, the time they took together, and what was planned by stage and by item.
+
+    Args:
+        jobs: of a run.
+        works: what the plan has for it. Other jobs in the folder, of an earlier version or config, are left out.
+        units: the table of unit costs.
+        machine: for which the plan is made, its CPU this machine's.
+        cpu: a sentence on the CPU of this machine.
+    """
+    mine = planned_jobs(jobs, works)
+    left_out = [f"Left out: {len(jobs) - len(mine)} jobs that this config has not."] if len(mine) < len(jobs) else []
+    seconds = "CPU-seconds" if _all_known(mine) else "job-seconds (some jobs wrote no CPU-seconds)"
+    parts = [
+        stages_table(mine),
+        " ".join([times(mine), *left_out]),
+        f"Planned seconds and measured {seconds}. {cpu}",
+        planned_table(mine, works, units, machine),
+        "Seconds of an item in resources/unit_costs.yaml, and those that fit this run:",
+        units_table(mine, works, units, machine),
+    ]
+    return "\n\n".join(parts)
+
+
+def planned_jobs(jobs: Iterable[Job], works: Sequence[Work]) -> list[Job]:
+    """The jobs of the works of a plan."""
+    places = [work.at for work in works if work.at]
+    return [job for job in jobs if job.rule in PAGES or any(_is_at(job, at) for at in places)]
+
+
+def _is_at(job: Job, at: str) -> bool:
+    return job.name == at or job.name.startswith(f"{at}/")
+
+
+def stages_table(jobs: Sequence[Job]) -> str:
+    """A row per rule, and their sum."""
+    rows = []
+    for stage, rules in RULES.items():
+        for rule in rules:
+            if mine := [job for job in jobs if job.rule == rule]:
+                rows.append((stage, f"`{rule}`", *_cells(mine)))
+    rows.append(("all", "", *_cells(jobs)))
+    return _markdown(("stage", "rule"), ("jobs", "job-seconds", "CPU-seconds", "largest job"), rows)
+
+
+def _cells(jobs: Sequence[Job]) -> tuple[str, str, str, str]:
+    cpu = f"{sum(job.cpu for job in jobs):,.0f}" if _all_known(jobs) else "not known"
+    memory = max((job.memory for job in jobs if job.memory is not None), default=0)
+    return f"{len(jobs)}", f"{sum(job.seconds for job in jobs):,.0f}", cpu, f"{memory:,.0f} MB"
+
+
+def times(jobs: Sequence[Job]) -> str:
+    """From the start of the first job to Table 1 and to the end, in a sentence; not of jobs of several runs."""
+    started = last = min(job.started for job in jobs)
+    for job in sorted(jobs, key=lambda job: job.started):
+        if job.started > last + PAUSE:
+            return "The jobs are of several runs, so there is no time from start to end."
+        last = max(last, job.ended)
+    first = [f"to the end of Table 1: {_clock(job.ended - started)}, " for job in jobs if job.name == TABLE1]
+    return f"From the start of the first job {''.join(first)}to the end of the last: {_clock(last - started)}."
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def planned_table(jobs: Sequence[Job], works: Sequence[Work], units: Units, machine: Machine) -> str:
+    """A row per stage: planned and measured seconds, and their ratio."""
+    rows, sums, measure = [], [0.0, 0.0], _measure(jobs)
+    for stage, rules in RULES.items():
+        planned = sum(work.jobs * seconds_of(work, units, machine) for work in works if work.stage == stage)
+        measured = sum(measure(job) for job in jobs if job.rule in rules)
+        sums = [sums[0] + planned, sums[1] + measured]
+        if measured:
+            rows.append((stage, *_ratio(planned, measured)))
+    return _markdown(("stage",), ("planned", "measured", "measured / planned"), [*rows, ("all", *_ratio(*sums))])
+
+
+def units_table(jobs: Sequence[Job], works: Sequence[Work], units: Units, machine: Machine) -> str:
+    """The seconds of an item in the table of unit costs, and those that fit this run best, to be written there.
+
+    Fitted are the seconds of all jobs, none negative, by least squares of relative errors: a short job counts like a
+    long one.
+    """
+    from scipy.optimize import nnls
+
+    measure = _measure(jobs)
+    rows, counts = [], Counter[str]()
+    for work in works:
+        costs = costs_of(work, units, machine)
+        for job in jobs:
+            if _is_at(job, work.at) if work.at else job.rule in PAGES:
+                taken = max(measure(job), SHORTEST)
+                rows.append({cost.work: cost.seconds * amount / taken for cost, amount in costs})
+                counts.update(cost.work for cost, amount in costs if cost.seconds * amount)
+    factors, _ = nnls([[row.get(name, 0.0) for name in counts] for row in rows], [1.0] * len(rows))
+    cells = []
+    for (name, number), factor in zip(counts.items(), factors, strict=True):
+        known = units.of(name, machine.cpu).seconds
+        cells.append((f"`{name}`", f"{number}", f"{known:.3g}", f"{factor:.2f}", f"{known * factor:.3g}"))
+    return _markdown(("item",), ("jobs", "in the table", "this run / table", "by this run"), cells)
+
+
+def _all_known(jobs: Iterable[Job]) -> bool:
+    return all(job.cpu is not None for job in jobs)
+
+
+def _measure(jobs: Sequence[Job]) -> Callable[[Job], float]:
+    """CPU-seconds where all jobs have them: what else ran on the machine takes no part. Else seconds."""
+    return attrgetter("cpu" if _all_known(jobs) else "seconds")
+
+
+def _ratio(planned: float, measured: float) -> tuple[str, str, str]:
+    return f"{planned:,.0f} s", f"{measured:,.0f} s", f"{measured / planned:.2f}" if planned else "-"
+
+
+def _markdown(texts: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [(*texts, *numbers), (*("---" for _ in texts), *("---:" for _ in numbers)), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
