@@ -42,6 +42,8 @@ PAUSE = 60
 SHORTEST = 0.1
 """Seconds: what is shorter is not known well enough for a relative error."""
 TABLE1 = "table/table1"
+Matched = Sequence[tuple["Work", Sequence["Job"]]]
+"""The works of a plan, each with its jobs of a run."""
 
 
 @dataclass(frozen=True)
@@ -112,27 +114,31 @@ def measured_page(jobs: Sequence[Job], works: Sequence[Work], units: Units, mach
         cpu: a sentence on the CPU of this machine.
     """
     mine = planned_jobs(jobs, works)
+    matched = _matched(mine, works)
     left_out = [f"Left out: {len(jobs) - len(mine)} jobs that this config has not."] if len(mine) < len(jobs) else []
     seconds = "CPU-seconds" if _all_known(mine) else "job-seconds (some jobs wrote no CPU-seconds)"
     parts = [
         stages_table(mine),
         " ".join([times(mine), *left_out]),
         f"Planned seconds and measured {seconds}. {cpu}",
-        planned_table(mine, works, units, machine),
+        planned_table(matched, units, machine),
         "Seconds of an item in resources/unit_costs.yaml, and those that fit this run:",
-        units_table(mine, works, units, machine),
+        units_table(matched, units, machine),
     ]
     return "\n\n".join(parts)
 
 
 def planned_jobs(jobs: Iterable[Job], works: Sequence[Work]) -> list[Job]:
     """The jobs of the works of a plan."""
-    places = [work.at for work in works if work.at]
-    return [job for job in jobs if job.rule in PAGES or any(_is_at(job, at) for at in places)]
+    return [job for job in jobs if any(_is_of(job, work) for work in works)]
 
 
-def _is_at(job: Job, at: str) -> bool:
-    return job.name == at or job.name.startswith(f"{at}/")
+def _matched(jobs: Sequence[Job], works: Iterable[Work]) -> Matched:
+    return [(work, [job for job in jobs if _is_of(job, work)]) for work in works]
+
+
+def _is_of(job: Job, work: Work) -> bool:
+    return job.rule in PAGES if not work.at else job.name == work.at or job.name.startswith(f"{work.at}/")
 
 
 def stages_table(jobs: Sequence[Job]) -> str:
@@ -168,19 +174,20 @@ def _clock(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
-def planned_table(jobs: Sequence[Job], works: Sequence[Work], units: Units, machine: Machine) -> str:
-    """A row per stage: planned and measured seconds, and their ratio."""
-    rows, sums, measure = [], [0.0, 0.0], _measure(jobs)
-    for stage, rules in RULES.items():
-        planned = sum(work.jobs * seconds_of(work, units, machine) for work in works if work.stage == stage)
-        measured = sum(measure(job) for job in jobs if job.rule in rules)
-        sums = [sums[0] + planned, sums[1] + measured]
-        if measured:
-            rows.append((stage, *_ratio(planned, measured)))
-    return _markdown(("stage",), ("planned", "measured", "measured / planned"), [*rows, ("all", *_ratio(*sums))])
+def planned_table(matched: Matched, units: Units, machine: Machine) -> str:
+    """A row per stage: planned and measured seconds of the jobs that ran, and their ratio."""
+    rows, measure = [], _measure(matched)
+    for stage in STAGES:
+        mine = [(work, jobs) for work, jobs in matched if work.stage == stage and jobs]
+        planned = sum(len(jobs) * seconds_of(work, units, machine) for work, jobs in mine)
+        rows.append((stage, planned, sum(measure(job) for _, jobs in mine for job in jobs)))
+    rows = [row for row in rows if row[1]]
+    rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
+    cells = [(stage, f"{one:,.0f} s", f"{two:,.0f} s", f"{two / one:.2f}" if one else "-") for stage, one, two in rows]
+    return _markdown(("stage",), ("planned", "measured", "measured / planned"), cells)
 
 
-def units_table(jobs: Sequence[Job], works: Sequence[Work], units: Units, machine: Machine) -> str:
+def units_table(matched: Matched, units: Units, machine: Machine) -> str:
     """The seconds of an item in the table of unit costs, and those that fit this run best, to be written there.
 
     Fitted are the seconds of all jobs, none negative, by least squares of relative errors: a short job counts like a
@@ -188,15 +195,13 @@ def units_table(jobs: Sequence[Job], works: Sequence[Work], units: Units, machin
     """
     from scipy.optimize import nnls
 
-    measure = _measure(jobs)
-    rows, counts = [], Counter[str]()
-    for work in works:
+    rows, counts, measure = [], Counter[str](), _measure(matched)
+    for work, jobs in matched:
         costs = costs_of(work, units, machine)
         for job in jobs:
-            if _is_at(job, work.at) if work.at else job.rule in PAGES:
-                taken = max(measure(job), SHORTEST)
-                rows.append({cost.work: cost.seconds * amount / taken for cost, amount in costs})
-                counts.update(cost.work for cost, amount in costs if cost.seconds * amount)
+            taken = max(measure(job), SHORTEST)
+            rows.append({cost.work: cost.seconds * amount / taken for cost, amount in costs})
+            counts.update(cost.work for cost, amount in costs if cost.seconds * amount)
     factors, _ = nnls([[row.get(name, 0.0) for name in counts] for row in rows], [1.0] * len(rows))
     cells = []
     for (name, number), factor in zip(counts.items(), factors, strict=True):
@@ -209,13 +214,9 @@ def _all_known(jobs: Iterable[Job]) -> bool:
     return all(job.cpu is not None for job in jobs)
 
 
-def _measure(jobs: Sequence[Job]) -> Callable[[Job], float]:
+def _measure(matched: Matched) -> Callable[[Job], float]:
     """CPU-seconds where all jobs have them: what else ran on the machine takes no part. Else seconds."""
-    return attrgetter("cpu" if _all_known(jobs) else "seconds")
-
-
-def _ratio(planned: float, measured: float) -> tuple[str, str, str]:
-    return f"{planned:,.0f} s", f"{measured:,.0f} s", f"{measured / planned:.2f}" if planned else "-"
+    return attrgetter("cpu" if _all_known(job for _, jobs in matched for job in jobs) else "seconds")
 
 
 def _markdown(texts: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -34,10 +34,16 @@ class Usage:
 
 def used() -> Usage:
     """What this process and those that it waited for have used since they began; a fork begins at the fork."""
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    peak = max(each.ru_maxrss for each in both)
-    cpu = sum(each.ru_utime + each.ru_stime for each in both)
-    return Usage(cpu, peak / 1e6 if sys.platform == "darwin" else peak / 1e3)
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = sum(each.ru_utime + each.ru_stime for each in (own, others))
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return Usage(cpu, max(_own_peak(own.ru_maxrss / unit), others.ru_maxrss / unit))
+
+
+def _own_peak(known: float, status: Path = Path("/proc/self/status")) -> float:
+    """Peak memory of this process in MB. On Linux `ru_maxrss`, here `known`, is that of its parent if larger."""
+    match = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
+    return int(match[1]) * 1.024e-3 if match else known
 
 
 def read_usage(log: Path) -> Usage | None:

@@ -17,13 +17,13 @@ from t2ipal.cli import main
 from t2ipal.config import load_config
 from t2ipal.costs import here, speed
 from t2ipal.costs.estimate import Machine, seconds_of
-from t2ipal.costs.measured import RULES, jobs_of, measured_page, planned_jobs, stages_table, times, units_table
+from t2ipal.costs.measured import RULES, jobs_of, measured_page, planned_jobs, stages_table, times
 from t2ipal.costs.units import AMX, CPU, load_units
 from t2ipal.costs.workload import Workload
 from t2ipal.cpu import Cpu, this_cpu
 from t2ipal.errors import UserError
 from t2ipal.plan.make import make_plan
-from t2ipal.runtime.usage import Usage, read_usage, used
+from t2ipal.runtime.usage import Usage, _own_peak, read_usage, used
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = load_units()
@@ -58,6 +58,9 @@ def test_a_job_says_what_it_used(tmp_path: Path) -> None:
     assert read_usage(tmp_path / "a.log") == Usage(12.35, 1181.0) or read_usage(tmp_path / "a.log") == Usage(
         12.34, 1181
     )
+    assert _own_peak(9.0, tmp_path / "none") == 9.0
+    (tmp_path / "status").write_text("VmPeak:\t  900 kB\nVmHWM:\t  2000 kB\n")
+    assert _own_peak(9.0, tmp_path / "status") == pytest.approx(2.048)
     (tmp_path / "failed.log").write_text("used 1.00 CPU-seconds, 2 MB\nerror: no\n")
     assert read_usage(tmp_path / "failed.log") is None
     assert read_usage(tmp_path / "none.log") is None
@@ -139,9 +142,7 @@ def test_a_run_that_took_twice_the_plan_says_so_by_stage_and_item(tmp_path: Path
     page = measured_page(jobs, works, UNITS, PLAIN, "This CPU.")
     ratios = [line.split(" | ")[-1] for line in page.splitlines() if line.startswith("| ") and line.count("|") == 5]
     assert set(ratios[2:]) == {"2.00 |"}
-    factors = {
-        line.split(" | ")[0]: line.split(" | ")[3] for line in units_table(jobs, works, UNITS, PLAIN).splitlines()
-    }
+    factors = {line.split(" | ")[0]: line.split(" | ")[3] for line in page.splitlines() if line.startswith("| `")}
     assert factors["| `start`"] == factors["| `micro_pass`"] == factors["| `micro_own_prompt`"] == "2.00"
 
 
