@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import IO
 
+from t2ipal.runtime.forks import fork_jobs
 from t2ipal.runtime.orphans import RunWatch
 from t2ipal.runtime.ownership import own_jobs
 from t2ipal.runtime.run_lock import share_folder
@@ -32,5 +34,6 @@ def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
     quieten()
     if not is_main:
         return None
+    fork_jobs(sys.modules["snakemake.shell"])
     LOGGER.addHandler(RunWatch(is_dry))
     return share_folder()
