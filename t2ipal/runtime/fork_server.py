@@ -41,7 +41,11 @@ PR_SET_PDEATHSIG = 1
 
 def modules() -> tuple[str, ...]:
     """What the server of this machine imports."""
-    return MODULES if any(glob.glob(f"{device}*") for device in DEVICES) else MODULES + ASKING
+    return MODULES if has_gpu() else MODULES + ASKING
+
+
+def has_gpu() -> bool:
+    return any(glob.glob(f"{device}*") for device in DEVICES)
 
 
 def import_all(names: list[str]) -> None:
@@ -98,6 +102,17 @@ def _can_fork() -> bool:
     return not any(os.readlink(file).startswith(DEVICES) for file in files if os.path.islink(file))
 
 
+def is_fit() -> bool:
+    """Whether torch finds that a GPU works in a fork of this process: no import has asked for one. True without GPU."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not has_gpu():
+        return True
+    pid = os.fork()
+    if not pid:
+        os._exit(cuda._is_in_bad_fork())
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def _fork(script: str) -> int | None:
     """Fork. A fork has the name of its rule, dies with this process, and is else as a new Python. None if it fails."""
     server = os.getpid()
@@ -143,6 +158,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the jobs and for Snakemake
     gc.disable()
     import_all(sys.argv[2:])
+    if not is_fit():
+        sys.exit()
     sys.argv = [serve(socket.socket(fileno=int(sys.argv[1])))]
     if not sys.flags.safe_path:
         sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -263,6 +264,16 @@ def test_a_process_with_threads_or_a_gpu_does_not_fork() -> None:
             check=True,
         )
         assert answer.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_where_an_import_asked_for_a_gpu_nothing_is_forked(monkeypatch, asked: bool) -> None:
+    torch = SimpleNamespace(cuda=SimpleNamespace(_is_in_bad_fork=lambda: asked))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(fork_server, "DEVICES", ("/dev/nu",))
+    assert fork_server.is_fit() is not asked
+    monkeypatch.setattr(fork_server, "DEVICES", ("/dev/no-such-device",))
+    assert fork_server.is_fit()
 
 
 def test_where_the_system_lacks_what_it_needs_nothing_changes(monkeypatch) -> None:
