@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal.backbones.tower import causal_mask, mask_of
+
 if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder, Prompts
 
@@ -70,34 +72,96 @@ class PromptEncoder(nn.Module):
 
 
 class _Packed(nn.Module):
-    """Prompts of a causal encoder: shared positions once, and nothing behind the end marks."""
+    """Prompts of a causal encoder: what all share once, nothing behind end marks, and gradients for contexts alone."""
 
     def __init__(self, backbone: ImageTextEncoder, prompts: Prompts, class_specific: bool, dtype: torch.dtype) -> None:
         super().__init__()
-        self.class_specific, self.dtype, self.tower = class_specific, dtype, backbone.text_tower()
-        positions, start = self.tower.positions, prompts.slot.stop
-        prefix = backbone.embed(prompts.prefix) + positions[: len(prompts.prefix)]
-        tails = backbone.embed(prompts.suffix) + positions[start:]
-        longest = int(prompts.lengths.max())
-        if class_specific:
-            tails, mask, ends = tails[:, : longest - start], _causal(longest), prompts.lengths[:, None] - 1
-        else:
-            is_tail = torch.arange(start, backbone.context) < prompts.lengths[:, None]
-            tails, mask = tails[is_tail.to(tails.device)], _prefix_mask(is_tail, start)
-            ends = (start + is_tail.sum(1).cumsum(0) - 1)[None]
-        values = {"prefix": prefix, "position": positions[prompts.slot], "tails": tails, "mask": mask, "ends": ends}
+        self.tower = backbone.text_tower()
+        self.tower.round_products(dtype)
+        positions, slot = self.tower.positions, prompts.slot
+        beginning = backbone.embed(prompts.prefix) + positions[: slot.start]
+        tails = backbone.embed(prompts.suffix) + positions[slot.stop :]
+        groups = _separate(tails, prompts, backbone.device.type) if class_specific else [_joined(tails, prompts)]
+        self.groups = nn.ModuleList(groups)
+        place = torch.cat([group.classes for group in groups]).argsort()
+        values = {"shared": self.tower.shared_states(beginning), "position": positions[slot], "place": place}
         for name, value in values.items():
             self.register_buffer(name, value.detach().to(tails.device), persistent=False)
 
     def forward(self, context: Tensor) -> Tensor:
-        """[R, M, W] or [R, C, M, W] to features [R, Q, D] or [R C, 1, D]: in both the classes of each R in order."""
-        x = context + self.position
-        rows = x.shape[:-2]
-        x = torch.cat([self.prefix.expand(*rows, -1, -1), x, self.tails.expand(rows[0], *self.tails.shape)], -2)
-        x = x.flatten(0, -3)
-        # class-specific contexts: sequences run over (leading, class), end marks over class
-        ends = self.ends.repeat(len(x) // len(self.ends), 1) if self.class_specific else self.ends
-        return self.tower(x, self.mask, ends, self.dtype)
+        """[R, M, W] or [R, C, M, W] to features [R, C, D]."""
+        x = (context if context.ndim == 4 else context[:, None]) + self.position
+        x = x.permute(2, 1, 0, 3)
+        return torch.cat([self._encode(group, x) for group in self.groups])[self.place].transpose(0, 1)
+
+    def _encode(self, group: _Group, x: Tensor) -> Tensor:
+        """Features [C of the group, R, D] of x [M, C or 1, R, W]."""
+        rows = x.shape[2]
+        x = x[:, group.classes] if x.shape[1] > 1 else x
+        tail = group.tail[:, :, None].expand(-1, -1, rows, -1)
+        ends = group.ends.repeat_interleave(rows, 1)
+        features = self.tower(x.flatten(1, 2), tail.flatten(1, 2), self.shared, group.mask, ends)
+        return features.reshape(-1, rows, features.shape[-1])
+
+
+class _Group(nn.Module):
+    """Sequences of equal length L behind what all share.
+
+    Attributes:
+        classes: [C] indices of the classes that they give features of.
+        tail: [L - M, A, W], constant positions behind the context, for A sequences.
+        mask: [L, P + L], see `TextTower.forward`.
+        ends: [C / A, A] positions of the end marks.
+    """
+
+    classes: Tensor
+    tail: Tensor
+    mask: Tensor
+    ends: Tensor
+
+    def __init__(self, classes: Tensor, tail: Tensor, mask: Tensor, ends: Tensor) -> None:
+        super().__init__()
+        for name, value in {"classes": classes, "tail": tail, "mask": mask, "ends": ends}.items():
+            self.register_buffer(name, value.detach().to(tail.device), persistent=False)
+
+
+def _separate(tails: Tensor, prompts: Prompts, device: str) -> list[_Group]:
+    """A sequence for each class: its context and its tail.
+
+    A CPU gets two groups, those with short names and the others, whose sizes cost the least padding. A GPU, where
+    the number of kernels counts, gets one.
+
+    Args:
+        tails: [C, T, W], constant positions behind the contexts and padding.
+        prompts: the prompts.
+        device: type of the device.
+    """
+    shared, n_ctx = prompts.slot.start, prompts.slot.stop - prompts.slot.start
+    lengths = prompts.lengths - shared
+    sizes, longest = lengths.unique().tolist(), int(lengths.max())
+    short = min(sizes, key=lambda size: int(torch.where(lengths <= size, size, longest).sum()))
+    groups = []
+    for lower, upper in ((0, short), (short, longest)) if device == "cpu" and short < longest else ((0, longest),):
+        classes = ((lengths > lower) & (lengths <= upper)).nonzero()[:, 0]
+        tail = tails[classes.to(tails.device), : upper - n_ctx].transpose(0, 1)
+        groups.append(_Group(classes, tail, causal_mask(upper, shared), lengths[classes][None] - 1))
+    return groups
+
+
+def _joined(tails: Tensor, prompts: Prompts) -> _Group:
+    """One sequence for all classes: the context, which they share, then their tails, which do not see each other.
+
+    Args:
+        tails: [C, T, W], constant positions behind the contexts and padding.
+        prompts: the prompts.
+    """
+    start, n_ctx = prompts.slot.stop, prompts.slot.stop - prompts.slot.start
+    is_tail = torch.arange(start, start + tails.shape[1]) < prompts.lengths[:, None]
+    owner = torch.cat([torch.full((n_ctx,), -1), is_tail.nonzero()[:, 0]])
+    sees = ((owner[:, None] == owner) | (owner == -1)).tril()
+    tail = tails[is_tail.to(tails.device)][:, None]
+    ends = n_ctx + is_tail.sum(1).cumsum(0) - 1
+    return _Group(torch.arange(len(is_tail)), tail, mask_of(sees, prompts.slot.start), ends[:, None])
 
 
 class _Whole(nn.Module):
@@ -138,19 +202,3 @@ def encode_plain(backbone: ImageTextEncoder, class_names: Sequence[str], context
     """
     prompts = backbone.prompt(class_names, context.shape[-2])
     return F.normalize(_Whole(backbone, prompts, class_specific=context.ndim == 3)(context[None]), dim=-1)
-
-
-def _causal(length: int) -> Tensor:
-    return torch.ones(length, length, dtype=torch.bool).tril()
-
-
-def _prefix_mask(is_tail: Tensor, prefix: int) -> Tensor:
-    """Who sees whom in the packed sequence, bool [L, L]: the prefix is causal; a tail sees the prefix and its own past.
-
-    Args:
-        is_tail: [C, T], True at the tail tokens of each class.
-        prefix: number of prefix positions.
-    """
-    owner = torch.cat([torch.full((prefix,), -1), is_tail.nonzero()[:, 0]])
-    same = (owner[:, None] == owner) | (owner == -1)
-    return same & _causal(len(owner))

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2ipal.backbones.tower import BlockWeights, TextTower
+from t2ipal.backbones.frozen_block import BlockWeights
+from t2ipal.backbones.tower import TextTower
 
 if TYPE_CHECKING:
     from clip.model import CLIP, AttentionPool2d, ModifiedResNet, ResidualAttentionBlock, VisionTransformer

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from t2ipal.backbones.tower import Activation, BlockWeights, TextTower
+from t2ipal.backbones.frozen_block import Activation, BlockWeights
+from t2ipal.backbones.tower import TextTower
 
 if TYPE_CHECKING:
     from torch import nn
