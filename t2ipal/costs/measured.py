@@ -42,6 +42,8 @@ PAUSE = 60
 SHORTEST = 0.1
 """Seconds: what is shorter is not known well enough for a relative error."""
 TABLE1 = "table/table1"
+FITTED = "default run"
+"""In the source of a unit cost: the default run says what it is."""
 Matched = Sequence[tuple["Work", Sequence["Job"]]]
 """The works of a plan, each with its jobs of a run."""
 
@@ -190,19 +192,23 @@ def planned_table(matched: Matched, units: Units, machine: Machine) -> str:
 def units_table(matched: Matched, units: Units, machine: Machine) -> str:
     """The seconds of an item in the table of unit costs, and those that fit this run best, to be written there.
 
-    Fitted are the seconds of all jobs, none negative, by least squares of relative errors: a short job counts like a
-    long one.
+    Fitted are the items that the table has from the default run, none negative, to the seconds of all jobs, by least
+    squares of relative errors: a short job counts like a long one. Other items count as the table has them.
     """
     from scipy.optimize import nnls
 
-    rows, counts, measure = [], Counter[str](), _measure(matched)
+    rows, rest, counts, measure = [], [], Counter[str](), _measure(matched)
     for work, jobs in matched:
-        costs = costs_of(work, units, machine)
+        costs = {cost.work: cost.seconds * amount for cost, amount in costs_of(work, units, machine) if amount}
+        fitted = [name for name in costs if FITTED in units.of(name, machine.cpu).source]
         for job in jobs:
             taken = max(measure(job), SHORTEST)
-            rows.append({cost.work: cost.seconds * amount / taken for cost, amount in costs})
-            counts.update(cost.work for cost, amount in costs if cost.seconds * amount)
-    factors, _ = nnls([[row.get(name, 0.0) for name in counts] for row in rows], [1.0] * len(rows))
+            rows.append({name: costs[name] / taken for name in fitted})
+            rest.append(1 - sum(costs[name] for name in costs.keys() - fitted) / taken)
+            counts.update(fitted)
+    if not counts:
+        return "None: no item of these jobs is in the table from the default run."
+    factors, _ = nnls([[row.get(name, 0.0) for name in counts] for row in rows], rest)
     cells = []
     for (name, number), factor in zip(counts.items(), factors, strict=True):
         known = units.of(name, machine.cpu).seconds

@@ -126,7 +126,7 @@ class Workload:
                 queries.labels_name(self.config, dataset) for dataset in queries.readers(self.config, self.plan, pool)
             }
             for name in sorted(lists):
-                items = {"start": 1, "noun_filter": every}
+                items = {"start_light": 1, "noun_start": 1, "noun_filter": every}
                 at = f"captions_label/{pool}/{name}"
                 yield Work(STAGES[0], f"nouns of {name}", 1, {}, items, every * 60, at=at)
             size = self._selected(pool) * 40
