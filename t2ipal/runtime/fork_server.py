@@ -75,7 +75,10 @@ def serve(control: socket.socket) -> str:
             reply.close()
             os.close(ended)
         if control in ready:
-            request, files, _, _ = socket.recv_fds(control, 4096, 1)
+            try:
+                request, files, _, _ = socket.recv_fds(control, 4096, 1)
+            except ConnectionResetError:  # gone, before it read that this is ready
+                request = b""
             if not request:
                 os._exit(0)
             script, reply = request.decode(), socket.socket(fileno=files[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -226,6 +227,15 @@ def test_a_script_whose_server_dies_starts_again_as_ever(write, mortal, folder, 
     assert len(list(folder.glob("at-*"))) == 1 + is_running
     assert not is_running or is_gone(fork.pid)
     assert run(mortal, write("pass")) == (False, 0)
+
+
+def test_a_server_that_nobody_asked_ends_without_a_word(write, capfd) -> None:
+    forks = Forks(0, ())
+    assert not forks._serves({"env": environment()})
+    select.select([forks._control], [], [])
+    forks._control.close()
+    assert forks.server.wait(20) == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_a_server_that_does_not_start_is_none(write, monkeypatch, tmp_path) -> None:
