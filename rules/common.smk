@@ -6,6 +6,7 @@ t2ipal.plan.queries answers questions about runs, data sets and figures; t2ipal.
 
 import importlib.util
 import inspect
+import json
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from t2ipal import backbones
+from t2ipal.artifacts import MADE, recorded
 from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.config.command_line import with_entries
@@ -25,6 +27,7 @@ from t2ipal.marks import claim
 from t2ipal.metrics.combinations import plain_of
 from t2ipal.plan import priority as priorities
 from t2ipal.plan import queries
+from t2ipal.plan.image_fields import generated_fields, labelled_fields
 from t2ipal.plan.make import make_plan
 from t2ipal.plan.priority import FIRST, NEXT
 from t2ipal.plan.runs import settings_of
@@ -271,9 +274,33 @@ def get_clip_made(clip):
     return CONFIG.clip[clip].model_dump(mode="json", exclude={"batch"})
 
 
+def get_image_features_made(path, needed, made):
+    """Of the file of image features at a path: with the fields `needed`, or those that it has where they are enough.
+
+    A run that is dropped from the config extracts nothing again.
+    """
+    found = recorded(path).get(MADE) or {}
+    stored = found.get("fields", [])
+    enough = needed <= {*stored} and found == {**json.loads(json.dumps(made)), "fields": stored}
+    return {**made, "fields": stored if enough else sorted(needed)}
+
+
+def get_generated_features_made(w, path):
+    """Of features of generated images."""
+    needed = generated_fields(CONFIG, PLAN, w.clip, w.pool, w.t2i)
+    made = {"clip": get_clip_made(w.clip), "images": get_images_made(w.pool, w.t2i)}
+    return get_image_features_made(path, needed, made)
+
+
+def get_labelled_features_made(w, path):
+    """Of features of labelled images."""
+    needed = labelled_fields(CONFIG, PLAN, w.clip, w.part, w.dataset)
+    return get_image_features_made(path, needed, {"clip": get_clip_made(w.clip)})
+
+
 def get_text_clip_made(clip):
     """Of features of texts."""
-    return {"model": CONFIG.clip[clip].model}
+    return {"model": CONFIG.clip[clip].model, "store": CONFIG.clip[clip].store}
 
 
 def get_templates_made(clip, dataset):

@@ -32,7 +32,7 @@ rule features_generated:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        made=lambda w: {"clip": get_clip_made(w.clip), "images": get_images_made(w.pool, w.t2i)},
+        made=lambda w, output: get_generated_features_made(w, output.features),
         holds=lambda w: {"images": get_images_made(w.pool, w.t2i)},
         spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
@@ -62,7 +62,7 @@ rule features_labelled:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        made=lambda w: {"clip": get_clip_made(w.clip)},
+        made=lambda w, output: get_labelled_features_made(w, output.features),
         spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
         "Encode the {wildcards.part} images of {wildcards.dataset}"
@@ -92,7 +92,7 @@ rule features_captions:
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
         made=lambda w: {"clip": get_text_clip_made(w.clip)},
-        spec=lambda w: {"model": CONFIG.clip[w.clip].model, "weights": get_weights(w.clip)},
+        spec=lambda w: {**get_text_clip_made(w.clip), "weights": get_weights(w.clip)},
     message:
         "Encode the captions of pool {wildcards.pool}"
     script:
@@ -122,7 +122,7 @@ rule features_templates:
     params:
         made=lambda w: get_templates_made(w.clip, queries.classes_owner(CONFIG, w.classes)),
         spec=lambda w: {
-            "model": CONFIG.clip[w.clip].model,
+            **get_text_clip_made(w.clip),
             "weights": get_weights(w.clip),
             "classes": get_class_names(queries.classes_owner(CONFIG, w.classes)),
         },

@@ -10,6 +10,7 @@ def main(snakemake: Any) -> None:
     from t2ipal import methods
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.memory import MemoryBudget
+    from t2ipal.methods.model_files import image_fields
     from t2ipal.metrics import measure
     from t2ipal.metrics.records import write_records
     from t2ipal.metrics.score_files import write_scores
@@ -18,9 +19,10 @@ def main(snakemake: Any) -> None:
 
     spec, files = snakemake.params.spec, snakemake.input
     budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
-    features = {"test": load_image_features(files.test, budget)}
+    fields = image_fields(files.model)
+    features = {"test": load_image_features(files.test, budget, fields=fields)}
     if files.validation:
-        features["validation"] = load_image_features(files.validation, budget)
+        features["validation"] = load_image_features(files.validation, budget, fields=fields)
     scores, header = measure.score(files.model, features)
     write_scores(snakemake.output.scores, scores)
     labels = measure.labels_by_part(scores, {"test": files.test_images, "validation": files.validation_images})

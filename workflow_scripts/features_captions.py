@@ -18,6 +18,7 @@ def main(snakemake: Any) -> None:
             snakemake.output.features,
             backbone,
             batch=snakemake.resources.batch,
+            store=snakemake.params.spec["store"],
             on_progress=report,
         )
 

@@ -21,6 +21,8 @@ def main(snakemake: Any) -> None:
             crop=clip["crop"],
             batch=snakemake.resources.batch,
             workers=snakemake.threads,
+            fields=snakemake.params.made["fields"],
+            store=clip["store"],
             on_progress=report,
         )
 

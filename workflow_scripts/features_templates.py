@@ -20,6 +20,7 @@ def main(snakemake: Any) -> None:
             snakemake.output.features,
             load_backbone(spec["model"], pick_device()),
             batch=snakemake.resources.batch,
+            store=spec["store"],
             on_progress=report,
         )
 

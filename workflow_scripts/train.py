@@ -22,7 +22,7 @@ def main(snakemake: Any) -> None:
     method, backbone = methods.get(spec["method"]), load_backbone(spec["clip"], pick_device())
     settings = method.Settings(**spec["settings"])
     data = read_training_data(
-        TrainingFiles(dict(files.items()), spec["shards"]),
+        TrainingFiles(dict(files.items()), spec["shards"], method.image_fields(settings)),
         method.kinds(settings),
         len(spec["classes"]),
         MemoryBudget.of_job(snakemake.resources.get("mem_mb"), pick_device()),

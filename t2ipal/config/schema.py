@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from t2ipal.features.fields import Store
 from t2ipal.images.settings import GenerationSettings
 from t2ipal.metrics.registry import DEFAULT
 from t2ipal.names import LONGEST, shown, title
@@ -78,6 +79,7 @@ class BackboneConfig(Part):
     )
     crop: Literal["center", "squash"] = Field("center", description="'center' crop or 'squash'")
     batch: Count = Field(256, description="images encoded together, a whole number >= 1")
+    store: Store = Field("float16", description="bits of the stored features: float16, or int8 for half the disk")
 
 
 class Use(Part):

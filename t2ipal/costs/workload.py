@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.costs.counts import captions_of, images_of, kept_of, photos_of
+from t2ipal.features.encoding import stored_bytes
+from t2ipal.features.fields import LOCAL
 from t2ipal.plan import queries
+from t2ipal.plan.image_fields import generated_fields, labelled_fields
 from t2ipal.rows import SHOTS, inputs_of
 
 if TYPE_CHECKING:
@@ -27,8 +30,6 @@ MICRO_ROWS = (*ROWS, "comc", "laso", "ml_fsl")
 """The same in the micro world, where a row is so little that the rest of a step is most of its cost."""
 TOKENS = 12
 """Tokens of a caption that are stored, start and end mark among them (measured: 11 to 14)."""
-HALF = 2
-"""Bytes of a number in half precision."""
 
 
 @dataclass(frozen=True)
@@ -155,18 +156,21 @@ class Workload:
             what, at = f"list {part} images of {dataset}", f"labelled_images/{part}/{dataset}"
             yield Work(STAGES[1], what, 1, {}, items, rows * size, at=at)
 
-    def _encode(self, what: str, jobs: int, clip: str, images: float, photographs: bool) -> Work:
+    def _encode(
+        self, what: str, jobs: int, clip: str, images: float, photographs: bool, fields: Collection[str] = ()
+    ) -> Work:
         model = self.config.clip[clip]
         vision = vision_of(model.model, model.image_size)
-        size = images * (vision.cells + 2) * vision.dim * HALF
+        vectors = sum(vision.cells if name == LOCAL else 1 for name in fields)
+        size = images * vectors * stored_bytes(model.store, vision.dim)
         reads = {"start": 1, "read_photograph" if photographs else "read_drawn": images}
         items = {"micro_encode": images} if is_micro(model.model) else {"clip_gflop": images * vision.gflops}
         return Work(STAGES[2], what, jobs, items, reads, size, gpu=True)
 
     def _texts(self, what: str, clip: str, texts: int) -> Work:
-        dim = vision_of(self.config.clip[clip].model, self.config.clip[clip].image_size).dim
-        items = {"micro_text" if is_micro(self.config.clip[clip].model) else "caption_features": texts}
-        size = texts * (TOKENS + 1) * dim * HALF
+        model = self.config.clip[clip]
+        items = {"micro_text" if is_micro(model.model) else "caption_features": texts}
+        size = texts * (TOKENS + 1) * stored_bytes(model.store, vision_of(model.model, model.image_size).dim)
         return Work(STAGES[2], what, 1, items, {"start": 1}, size, gpu=True)
 
     def _features(self) -> Iterator[Work]:
@@ -186,12 +190,15 @@ class Workload:
             shards = self.config.pools[pool].shards
             micro = is_micro(self.config.text_to_image[t2i].model)
             what = f"generated images of {pool} ({t2i}) by {clip}"
-            work = self._encode(what, most * shards, clip, self._selected(pool) / shards, photographs=False)
+            fields = generated_fields(self.config, self.plan, clip, pool, t2i)
+            work = self._encode(what, most * shards, clip, self._selected(pool) / shards, False, fields)
             work = replace(work, at=f"features_generated/{clip}/{pool}/{t2i}")
             yield work if not micro else _without_reading(work)
         for clip, part, dataset in sorted(self._labelled(trained)):
             source = getattr(self.config.datasets[dataset], part)
-            work = self._encode(f"{part} images of {dataset} by {clip}", 1, clip, self._rows(dataset, part), True)
+            fields = labelled_fields(self.config, self.plan, clip, part, dataset)
+            what = f"{part} images of {dataset} by {clip}"
+            work = self._encode(what, 1, clip, self._rows(dataset, part), True, fields)
             work = replace(work, at=f"features_labelled/{clip}/{part}/{dataset}")
             yield work if source.photographs else _without_reading(work)
 

@@ -1,23 +1,26 @@
 """Feature files and what they are in memory: float16, L2-normalised, in the order of their ids.
 
-Columns of images: id, [sample,] global_pos, global_nopos [D], local [HW * D], all of fixed size; of texts: id, global
-[D], local [n * D] and tokens [n], n from start to end mark. Schema metadata: clip_sha256, clip_name, dim, kind (image
-or text), grid; and encoder (kind of backbone), pad_id, resize (of images), which older files lack.
+Columns of images: id, [sample,] and those of global_pos, global_nopos [D] and local [HW * D] that some run reads, all
+of fixed size; of texts: id, global [D], local [n * D] and tokens [n], n from start to end mark. Schema metadata:
+clip_sha256, clip_name, dim, kind (image or text), grid; and encoder (kind of backbone), pad_id, resize (of images),
+store (`t2ipal.features.encoding`), which older files lack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from t2ipal.errors import UserError
+from t2ipal.features.encoding import column_type, decoded, row_sizes, stored_bytes
+from t2ipal.features.fields import ALL_FIELDS, FIELDS, Store
 from t2ipal.features.memory import MemoryBudget
 from t2ipal.store import open_parquet, read_batches
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA = ("clip_sha256", "clip_name", "dim", "kind", "grid")
-MORE_METADATA = ("encoder", "pad_id", "resize")
-"""Absent in older files, all of which were made by OpenAI's CLIP."""
+MORE_METADATA = ("encoder", "pad_id", "resize", "store")
+"""Absent in older files, all of which were made by OpenAI's CLIP and hold float16."""
 
 Paths = Sequence[str | Path] | str | Path
 
@@ -40,9 +43,9 @@ ID_ROWS = 65_536
 """Ids read together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageFeatures:
-    """Features of N images, float16.
+    """Features of N images, float16. Each of the first three is absent (made of None) where no run reads it.
 
     Attributes:
         ids: [N], ascending.
@@ -61,6 +64,21 @@ class ImageFeatures:
     grid: tuple[int, int]
     clip_sha256: str
     encoder: str = "openai"
+
+    def __post_init__(self) -> None:
+        for name in FIELDS:
+            if vars(self)[name] is None:
+                object.__delattr__(self, name)
+
+    def __getattr__(self, name: str) -> Tensor:
+        """Called for what is not there."""
+        if name in FIELDS:
+            raise UserError(f"image features: no {name}; expected a method whose `image_fields` names it")
+        raise AttributeError(name)
+
+    def get(self, name: str) -> Tensor:
+        """A field; where it is absent, one of width 0 to stand for it in batches, [N, 0]."""
+        return vars(self)[name] if name in vars(self) else torch.empty(len(self.ids), 0)
 
 
 @dataclass(frozen=True)
@@ -97,44 +115,60 @@ class TextFeatures:
         return local.masked_fill_(~mask[..., None], 0), mask
 
 
-def image_schema(dim: int, cells: int, with_sample: bool, metadata: Mapping[str, str]) -> pa.Schema:
+def image_schema(
+    dim: int,
+    cells: int,
+    with_sample: bool,
+    metadata: Mapping[str, str],
+    fields: Collection[str] = ALL_FIELDS,
+    store: Store = "float16",
+) -> pa.Schema:
     """Columns of a file of image features."""
     import pyarrow as pa
 
-    vector, half = pa.list_(pa.float16(), dim), pa.float16()
     sample = [("sample", pa.int16())] if with_sample else []
-    columns = [("global_pos", vector), ("global_nopos", vector), ("local", pa.list_(half, cells * dim))]
+    vectors = _vectors_of(cells)
+    columns = [(name, column_type(store, vectors[name], dim)) for name in FIELDS if name in fields]
     return pa.schema([("id", pa.string()), *sample, *columns], metadata=dict(metadata))
 
 
-def text_schema(dim: int, metadata: Mapping[str, str]) -> pa.Schema:
+def text_schema(dim: int, metadata: Mapping[str, str], store: Store = "float16") -> pa.Schema:
     """Columns of a file of text features."""
     import pyarrow as pa
 
-    half = pa.float16()
-    columns = [("global", pa.list_(half, dim)), ("local", pa.list_(half)), ("tokens", pa.list_(pa.int32()))]
-    return pa.schema([("id", pa.string()), *columns], metadata=dict(metadata))
+    columns = [("global", column_type(store, 1, dim)), ("local", column_type(store, None, dim))]
+    return pa.schema([("id", pa.string()), *columns, ("tokens", pa.list_(pa.int32()))], metadata=dict(metadata))
 
 
-def load_image_features(paths: Paths, budget: MemoryBudget | None = None, in_steps: bool = False) -> ImageFeatures:
+def _vectors_of(cells: int) -> dict[str, int]:
+    """Vectors of an image, by field."""
+    return {name: cells if name == "local" else 1 for name in FIELDS}
+
+
+def load_image_features(
+    paths: Paths, budget: MemoryBudget | None = None, in_steps: bool = False, fields: Collection[str] | None = None
+) -> ImageFeatures:
     """Read one file, or the shards of one set, as one, a part of a file at a time.
 
     Args:
         paths: the file or files.
         budget: what they may fill; None: memory without limit.
         in_steps: whether a training reads of them in every step, which is what a GPU keeps.
+        fields: those to read; None: all that the files have.
 
     Raises:
-        UserError: a file is missing, damaged or no file of image features; shards are of different models; an id is
-            twice; they do not fit.
+        UserError: a file is missing, damaged or no file of image features, or lacks a field; shards are of different
+            models; an id is twice; they do not fit.
     """
-    budget, source = budget or MemoryBudget(), _Source.of(paths, ("global_pos", "global_nopos", "local"), "image")
-    dim, grid = source.dim, tuple(int(part) for part in source.metadata["grid"].split(","))
-    sizes = {"global_pos": dim, "global_nopos": dim, "local": dim * grid[0] * grid[1]}
-    columns = _vectors(source, sizes, budget, in_steps)
-    local = columns["local"].unflatten(1, (-1, dim))
+    budget, source = budget or MemoryBudget(), _Source.of(paths, [*(fields or ())], "image")
+    wanted = [name for name in FIELDS if name in (source.columns if fields is None else fields)]
+    grid = tuple(int(part) for part in source.metadata["grid"].split(","))
+    vectors = _vectors_of(grid[0] * grid[1])
+    columns = _vectors(source, {name: vectors[name] for name in wanted}, budget, in_steps)
+    if "local" in columns:
+        columns["local"] = columns["local"].unflatten(1, (-1, source.dim))
     maker = source.metadata["clip_sha256"], source.metadata["encoder"]
-    return ImageFeatures(source.ids, columns["global_pos"], columns["global_nopos"], local, grid, *maker)
+    return ImageFeatures(source.ids, *(columns.get(name) for name in FIELDS), grid, *maker)
 
 
 def load_global_features(paths: Paths, column: str) -> Tensor:
@@ -144,7 +178,7 @@ def load_global_features(paths: Paths, column: str) -> Tensor:
         UserError: as `load_image_features`.
     """
     source = _Source.of(paths, (column,), "text" if column == "global" else "image")
-    return _vectors(source, {column: source.dim}, MemoryBudget())[column]
+    return _vectors(source, {column: 1}, MemoryBudget())[column]
 
 
 def load_text_features(paths: Paths, budget: MemoryBudget | None = None) -> TextFeatures:
@@ -153,24 +187,25 @@ def load_text_features(paths: Paths, budget: MemoryBudget | None = None) -> Text
     Raises:
         UserError: as `load_image_features`, or a text with more local features than tokens, or fewer.
     """
-    budget, source = budget or MemoryBudget(), _Source.of(paths, ("global", "local", "tokens"), "text")
+    budget, source = budget or MemoryBudget(), _Source.of(paths, ("global", "local"), "text", more=("tokens",))
     dim, widths = source.dim, [np.zeros(0, np.int64)]
     for _, batch in source.batches(("tokens",), TEXT_BYTES):
-        widths.append(np.diff(batch.column("tokens").offsets.to_numpy()).astype(np.int64))
+        widths.append(row_sizes(batch.column("tokens")))
     lengths = np.empty(len(source.ids), np.int64)
     lengths[source.ranks] = np.concatenate(widths)
     offsets = np.concatenate([[0], lengths.cumsum()])
-    pooled = _vectors(source, {"global": dim}, budget)["global"]
+    pooled = _vectors(source, {"global": 1}, budget)["global"]
     local, tokens = budget.take((int(offsets[-1]), dim)), torch.empty(int(offsets[-1]), dtype=torch.int32)
+    width = dim if source.store == "float16" else stored_bytes(source.store, dim)
     for ranks, batch in source.batches(("local", "tokens"), TEXT_BYTES * dim):
-        sizes = np.diff(batch.column("tokens").offsets.to_numpy())
-        if not np.array_equal(np.diff(batch.column("local").offsets.to_numpy()), sizes * dim):
+        sizes = row_sizes(batch.column("tokens"))
+        if not np.array_equal(row_sizes(batch.column("local")), sizes * width):
             raise UserError(
                 f"{source.paths[0]}: local features of a text do not fit its tokens; expected {dim} numbers for each"
             )
         rows = np.repeat(offsets[ranks] - (sizes.cumsum() - sizes), sizes) + np.arange(sizes.sum())
         _fill(tokens, rows, batch.column("tokens").flatten().to_numpy())
-        _fill(local, rows, batch.column("local").flatten().to_numpy().reshape(-1, dim))
+        _fill(local, rows, source.decoded(batch, "local"))
     maker = source.metadata["clip_sha256"], source.metadata["encoder"]
     return TextFeatures(source.ids, pooled, local, tokens, torch.from_numpy(offsets), *maker)
 
@@ -184,24 +219,28 @@ class _Source:
         metadata: what they share.
         ids: [N], ascending.
         ranks: [N] int64, the index among the ids of each row of the files, one after the other.
+        columns: those of all files.
     """
 
     paths: tuple[str | Path, ...]
     metadata: dict[str, str]
     ids: tuple[str, ...]
     ranks: np.ndarray
+    columns: frozenset[str]
 
     @classmethod
-    def of(cls, paths: Paths, columns: Sequence[str], kind: str) -> _Source:
-        """Read the ids, and check that the files belong together and have the columns."""
+    def of(cls, paths: Paths, fields: Sequence[str], kind: str, more: Sequence[str] = ()) -> _Source:
+        """Read the ids, and check that the files belong together and have the fields and `more` columns."""
         paths = (paths,) if isinstance(paths, str | Path) else tuple(paths)
         if not paths:
             raise UserError(f"{kind} features: no file given; expected at least one")
         first: dict[str, str] = {}
         ids: list[str] = []
+        columns: list[set[str]] = []
         for path in paths:
-            with open_parquet(path, ("id", *columns)) as file:
+            with open_parquet(path, ("id", *fields, *more)) as file:
                 metadata = _metadata(file.schema_arrow.metadata, path, kind)
+                columns.append(set(file.schema_arrow.names))
                 first = first or metadata
                 known = (key for key in metadata if key in first)
                 key = next((key for key in known if metadata[key] != first[key]), None)
@@ -220,11 +259,19 @@ class _Source:
             raise UserError(f"{paths[0]}: id {twice!r} is there twice; expected each once")
         ranks = np.empty(len(ids), np.int64)
         ranks[order] = np.arange(len(ids))
-        return cls(paths, first, tuple(ids), ranks)
+        return cls(paths, first, tuple(ids), ranks, frozenset.intersection(*map(frozenset, columns)))
 
     @property
     def dim(self) -> int:
         return int(self.metadata["dim"])
+
+    @property
+    def store(self) -> Store:
+        return self.metadata["store"]
+
+    def decoded(self, batch: pa.RecordBatch, name: str) -> np.ndarray:
+        """The vectors [T, D] of a field in a batch, float16."""
+        return decoded(batch.column(name), self.store, self.dim)
 
     def batches(self, columns: Sequence[str], row_bytes: int) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
         """Parts of the files of about `PART` bytes, with the ranks of their rows."""
@@ -237,19 +284,22 @@ class _Source:
 
 
 def _vectors(
-    source: _Source, sizes: Mapping[str, int], budget: MemoryBudget, in_steps: bool = False
+    source: _Source, vectors: Mapping[str, int], budget: MemoryBudget, in_steps: bool = False
 ) -> dict[str, Tensor]:
-    """Columns of fixed-size lists, of the sizes given, as a tensor [N, size] each."""
+    """Fields of so many vectors per row, as a tensor [N, vectors * D] each."""
+    dim, store = source.dim, source.store
+    wanted = {name: column_type(store, count, dim) for name, count in vectors.items()}
     for path in source.paths:
-        with open_parquet(path) as file:
-            stored = {name: getattr(file.schema_arrow.field(name).type, "list_size", None) for name in sizes}
-        if stored != dict(sizes):
-            wanted = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise UserError(f"{path}: features of sizes {list(stored.values())}; expected {wanted}")
-    out = {name: budget.take((len(source.ids), size), in_steps=in_steps) for name, size in sizes.items()}
-    for ranks, batch in source.batches(tuple(sizes), 2 * sum(sizes.values())):
-        for name, size in sizes.items():
-            _fill(out[name], ranks, batch.column(name).flatten().to_numpy().reshape(-1, size))
+        with open_parquet(path, wanted) as file:
+            stored = {name: file.schema_arrow.field(name).type for name in wanted}
+        if stored != wanted:
+            name = next(name for name in wanted if stored[name] != wanted[name])
+            raise UserError(f"{path}: features of other sizes: {name} is {stored[name]}; expected {wanted[name]}")
+    shapes = {name: (len(source.ids), count * dim) for name, count in vectors.items()}
+    out = {name: budget.take(shape, in_steps=in_steps) for name, shape in shapes.items()}
+    for ranks, batch in source.batches(tuple(wanted), 2 * dim * sum(vectors.values())):
+        for name, (_, size) in shapes.items():
+            _fill(out[name], ranks, source.decoded(batch, name).reshape(-1, size))
     return out
 
 
@@ -271,5 +321,8 @@ def _metadata(header: Mapping[bytes, bytes] | None, path: str | Path, kind: str)
         raise UserError(
             f"{path}: no {kind} features (kind is {texts.get('kind')!r}); expected schema metadata {METADATA}"
         )
-    older = {"encoder": "openai", "pad_id": "0"}
-    return older | {key: texts[key] for key in (*METADATA, *MORE_METADATA) if key in texts}
+    older = {"encoder": "openai", "pad_id": "0", "store": "float16"}
+    known = older | {key: texts[key] for key in (*METADATA, *MORE_METADATA) if key in texts}
+    if known["store"] not in get_args(Store):
+        raise UserError(f"{path}: features stored as {known['store']!r}; expected one of {', '.join(get_args(Store))}")
+    return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, text_schema
+from t2ipal.features.encoding import encoded
+from t2ipal.features.fields import ALL_FIELDS, FIELDS, Store
 from t2ipal.images.encode import decode
 from t2ipal.store import open_parquet, parquet_writer, read_batches
 
@@ -41,6 +43,8 @@ def extract_images(
     crop: str | None = "center",
     batch: int = 256,
     workers: int = 2,
+    fields: Collection[str] = ALL_FIELDS,
+    store: Store = "float16",
     on_progress: OnProgress | None = None,
 ) -> int:
     """Features of every image of a parquet file, in its order; returns the number of rows.
@@ -53,6 +57,8 @@ def extract_images(
         crop: see `ImageTextEncoder.preprocess`.
         batch: images in memory, and encoded together.
         workers: threads that decode images while the model works on earlier ones.
+        fields: the features to write.
+        store: how to write them, see `t2ipal.features.encoding`.
         on_progress: called after each batch.
 
     Raises:
@@ -62,17 +68,18 @@ def extract_images(
     with open_parquet(source, ["image"]) as file, ThreadPoolExecutor(workers) as pool:
         names = file.schema_arrow.names
         key, with_sample, rows = _id_column(names, source), "sample" in names, file.metadata.num_rows
-        about = metadata(backbone, "image", grid, backbone.resized(crop))
-        schema = image_schema(backbone.dim, grid[0] * grid[1], with_sample, about)
+        about = metadata(backbone, "image", grid, backbone.resized(crop), store)
+        schema = image_schema(backbone.dim, grid[0] * grid[1], with_sample, about, fields, store)
         columns = [key, "image", *(["sample"] if with_sample else [])]
         done = 0
         with parquet_writer(target, schema) as writer:
             for table, pixels in _decoded(read_batches(file, source, columns, batch), key, to_input, image_size, pool):
                 vectors = encode_images(backbone, torch.stack(pixels))
                 ids = table.column(key).to_pylist()
-                vectors = [_half(value.flatten(1), ids, source) for value in vectors]
+                parts = {name: value for name, value in zip(FIELDS, vectors, strict=True) if name in fields}
+                written = _encoded({name: _finite(value, ids, source) for name, value in parts.items()}, schema, store)
                 extra = [table.column("sample")] if with_sample else []
-                writer.write_table(_table([table.column(key), *extra, *map(_fixed, vectors)], schema))
+                writer.write_table(_table([table.column(key), *extra, *written], schema))
                 done += len(ids)
                 if on_progress:
                     on_progress(done)
@@ -87,6 +94,7 @@ def extract_captions(
     backbone: ImageTextEncoder,
     *,
     batch: int = 256,
+    store: Store = "float16",
     on_progress: OnProgress | None = None,
 ) -> int:
     """Features of every caption of a parquet file, in its order; returns the number of rows.
@@ -96,6 +104,7 @@ def extract_captions(
         target: where the features go.
         backbone: the model.
         batch: captions encoded together.
+        store: as `extract_images`.
         on_progress: called after each group of batches.
 
     Raises:
@@ -108,7 +117,12 @@ def extract_captions(
             zip(*(table.column(name).to_pylist() for name in ("caption_id", "text")), strict=True) for table in tables
         )
         done = extract_texts(
-            (pair for group in pairs for pair in group), target, backbone, batch=batch, on_progress=on_progress
+            (pair for group in pairs for pair in group),
+            target,
+            backbone,
+            batch=batch,
+            store=store,
+            on_progress=on_progress,
         )
     if done != rows:
         raise AssertionError(f"{target}: {rows} captions in, {done} rows out")
@@ -121,20 +135,20 @@ def extract_texts(
     backbone: ImageTextEncoder,
     *,
     batch: int = 256,
+    store: Store = "float16",
     on_progress: OnProgress | None = None,
 ) -> int:
     """Features of (id, text) pairs, in their order; returns their number. A text beyond the context is cut."""
-    schema = text_schema(backbone.dim, metadata(backbone, "text"))
+    schema = text_schema(backbone.dim, metadata(backbone, "text", store=store), store)
     done = 0
     with parquet_writer(target, schema) as writer:
         for group in _groups(texts, batch * TEXT_GROUP):
             ids = [identity for identity, _ in group]
             pooled, local, tokens = encode_ragged(backbone, [text for _, text in group], batch)
-            vectors = [
-                _half(pooled, ids, target),
-                *(_ragged(part, dtype) for part, dtype in ((local, np.float16), (tokens, np.int32))),
-            ]
-            writer.write_table(_table([_strings(ids), _fixed(vectors[0]), *vectors[1:]], schema))
+            lengths = np.array([len(part) for part in tokens])
+            parts = {"global": _finite(pooled, ids, target), "local": torch.cat(local)}
+            columns = [*_encoded(parts, schema, store, {"local": lengths}), _ragged(tokens)]
+            writer.write_table(_table([_strings(ids), *columns], schema))
             done += len(ids)
             if on_progress:
                 on_progress(done)
@@ -162,7 +176,11 @@ def encode_ragged(
 
 
 def metadata(
-    backbone: ImageTextEncoder, kind: str, grid: tuple[int, int] | None = None, resize: str = ""
+    backbone: ImageTextEncoder,
+    kind: str,
+    grid: tuple[int, int] | None = None,
+    resize: str = "",
+    store: Store = "float16",
 ) -> dict[str, str]:
     """Schema metadata of a feature file of `kind` image or text; `grid` and `resize` are of images."""
     return {
@@ -174,6 +192,7 @@ def metadata(
         "encoder": backbone.kind,
         "pad_id": str(backbone.pad_id),
         "resize": resize,
+        "store": store,
     }
 
 
@@ -232,27 +251,30 @@ def _groups(items: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[
         yield group
 
 
-def _half(vectors: Tensor, ids: Sequence[str], source: str | Path) -> np.ndarray:
-    """[N, size] as float16, checked to be finite."""
+def _finite(vectors: Tensor, ids: Sequence[str], source: str | Path) -> Tensor:
+    """[N, ...], checked to be finite."""
     if not bool(vectors.isfinite().all()):
-        bad = ids[int((~vectors.isfinite().all(1)).nonzero()[0, 0])]
+        bad = ids[int((~vectors.flatten(1).isfinite().all(1)).nonzero()[0, 0])]
         raise UserError(
             f"{source}: the features of {bad!r} are not finite; expected numbers: is the CLIP model damaged?"
         )
-    return vectors.cpu().numpy().astype(np.float16)
+    return vectors
 
 
-def _fixed(vectors: np.ndarray) -> pa.Array:
-    import pyarrow as pa
+def _encoded(
+    vectors: Mapping[str, Tensor], schema: pa.Schema, store: Store, lengths: Mapping[str, np.ndarray] | None = None
+) -> list[pa.Array]:
+    """The columns of fields [..., D] in a schema, in its order; `lengths` are vectors per row where they differ."""
+    flat = {name: values.reshape(-1, values.shape[-1]).numpy() for name, values in vectors.items()}
+    types = {name: schema.field(name).type for name in vectors}
+    return [encoded(values, store, types[name], (lengths or {}).get(name)) for name, values in flat.items()]
 
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
 
-
-def _ragged(parts: Sequence[Tensor], dtype: type) -> pa.Array:
+def _ragged(parts: Sequence[Tensor]) -> pa.Array:
     import pyarrow as pa
 
     sizes = np.array([0] + [part.numel() for part in parts])
-    values = np.concatenate([part.numpy().reshape(-1) for part in parts]).astype(dtype)
+    values = np.concatenate([part.numpy() for part in parts]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(sizes.cumsum().astype(np.int32)), pa.array(values))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from t2ipal.features.fields import ALL_FIELDS
 from t2ipal.rows.base import Batch, RowRequest
 
 if TYPE_CHECKING:
@@ -91,6 +92,14 @@ class Method(ABC):
     def kinds(cls, settings: MethodSettings) -> frozenset[str]:
         """The kinds of rows that have a part in the loss under these settings, a subset of `uses`."""
         return cls.uses
+
+    @classmethod
+    def image_fields(cls, settings: MethodSettings) -> frozenset[str]:
+        """The features of images that training and scores read, of `t2ipal.features.fields.FIELDS`.
+
+        Only features that some run reads are stored. All, unless a method names fewer.
+        """
+        return ALL_FIELDS
 
     def rows(self) -> RowRequest:
         """The rows this method needs in its batches."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL, global_field
 from t2ipal.methods import zsclip
 from t2ipal.methods.base import Tensors
 
@@ -43,6 +44,10 @@ class CLIPDPT(zsclip.ZSCLIP):
     in_paper = False
     Settings = Settings
     settings: Settings
+
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature), LOCAL})
 
     def scores(self, tensors: Tensors, images: ImageFeatures, chunk: int = 256) -> Tensor:
         from t2ipal.methods.prompt_learning import by_chunks

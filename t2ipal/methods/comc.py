@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL, global_field
 from t2ipal.methods.base import Method, Tensors, TrainingSettings
 from t2ipal.methods.label_learning import linear_start
 from t2ipal.methods.zsclip import Template
@@ -67,6 +68,10 @@ class CoMC(Method):
     own_schedule = True
     Settings = Settings
     settings: Settings
+
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature), LOCAL})
 
     def rows(self) -> RowRequest:
         return RowRequest(self.uses, global_feature=self.settings.global_feature, templates=self.settings.templates)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import global_field
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import AsymmetricSettings, ContextLearning
 from t2ipal.rows import SHOTS
@@ -62,6 +63,10 @@ class CoOp(ContextLearning):
     parts = ("global",)
 
     novel: tuple[int, ...] | None = None
+
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature)})
 
     def rows(self) -> RowRequest:
         return RowRequest(self.uses, global_feature=self.settings.global_feature)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import AsymmetricSettings, ContextLearning
 from t2ipal.rows import TRAIN
@@ -66,6 +67,10 @@ class DualCoOp(ContextLearning):
     settings: Settings
     parts = ("positive", "negative")
 
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({LOCAL})
+
     def rows(self) -> RowRequest:
         return RowRequest(self.uses)
 
@@ -111,4 +116,4 @@ class DualCoOp(ContextLearning):
         from t2ipal.methods.prompt_learning import by_chunks
 
         device = tensors["class_positive"].device
-        return by_chunks(lambda _, local: self.logits(tensors, local), images, "nopos", device, chunk)
+        return by_chunks(lambda _, local: self.logits(tensors, local), images, None, device, chunk)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.label_learning import WordLearning, WordSettings, linear_start
 from t2ipal.rows.base import Branch
@@ -68,6 +69,10 @@ class GCNML(WordLearning):
 
         inner = leaky_relu(self.graph @ self.words @ learned["layer_1"], self.settings.slope)
         return self.graph @ inner @ learned["layer_2"]
+
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({LOCAL})
 
     def read(self, pooled: Tensor, local: Tensor) -> Tensor:
         return local.amax(-2)

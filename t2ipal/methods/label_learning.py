@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL, global_field
 from t2ipal.methods.base import Method, Tensors, TrainingSettings
-from t2ipal.methods.prompt_learning import NAME_TEMPLATE, encode_names, pooled_of
+from t2ipal.methods.prompt_learning import NAME_TEMPLATE, encode_names
 from t2ipal.rows import TRAIN
 from t2ipal.rows.base import Batch, Branch
 from t2ipal.user_paths import HomePath
@@ -87,7 +88,7 @@ class LabelLearning(Method):
         return {"classifier_bias": self.odds.expand(len(seeds), -1).clone()}
 
     def _features(self, images: ImageFeatures) -> tuple[Tensor, Tensor]:
-        return pooled_of(images, self.rows().global_feature), images.local
+        return images.get(global_field(self.rows().global_feature)), images.get(LOCAL)
 
     @abstractmethod
     def read(self, pooled: Tensor, local: Tensor) -> Tensor:

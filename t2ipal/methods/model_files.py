@@ -40,6 +40,19 @@ def write_model(path: str | Path, tensors: Tensors, method: str, settings: Mappi
     store.write_tensors(path, tensors, {"method": method, "settings": dict(settings), **header})
 
 
+def image_fields(path: str | Path) -> frozenset[str]:
+    """The features of images that a model's scores read.
+
+    Raises:
+        UserError: the file is missing, damaged, or no model of ours.
+    """
+    header = store.read_header(path)
+    if missing := {"method", "settings"} - header.keys():
+        raise UserError(f"{path}: no model of t2ipal: its header has no {min(missing)!r}")
+    kind = methods.get(header["method"])
+    return kind.image_fields(kind.Settings(**header["settings"]))
+
+
 def read_model(path: str | Path) -> tuple[Method, Tensors, dict[str, Any]]:
     """The method, its tensors and the header of a model file.
 

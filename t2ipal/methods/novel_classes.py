@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from t2ipal.errors import UserError
+from t2ipal.features.fields import global_field
 from t2ipal.methods.base import Method
 from t2ipal.methods.prompt_learning import pooled_of
 from t2ipal.rows import SHOTS, TRAIN
@@ -24,6 +25,10 @@ class NovelLearning(Method):
 
     uses = frozenset({TRAIN, SHOTS})
     own_schedule = True
+
+    @classmethod
+    def image_fields(cls, settings: Any) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature)})
 
     def rows(self) -> RowRequest:
         return RowRequest(self.kinds(self.settings), self.settings.global_feature)

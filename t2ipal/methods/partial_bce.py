@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import global_field
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.label_learning import LabelLearning, LabelSettings
 from t2ipal.rows.base import Branch, RowRequest
@@ -39,6 +40,10 @@ class PartialBCE(LabelLearning):
     source = "Durand et al., Learning a Deep ConvNet for Multi-label Classification with Partial Labels, CVPR 2019"
     Settings = Settings
     settings: Settings
+
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature)})
 
     def rows(self) -> RowRequest:
         return RowRequest(self.kinds(self.settings), global_feature=self.settings.global_feature)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL, global_field
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.contexts import ContextLearning, ContextSettings
 from t2ipal.names import spoken
@@ -89,24 +90,29 @@ def pooled_of(images: ImageFeatures, variant: str) -> Tensor:
 
 
 def by_chunks(
-    score: Callable[[Tensor, Tensor], Tensor], images: ImageFeatures, variant: str, device: torch.device, chunk: int
+    score: Callable[[Tensor, Tensor], Tensor],
+    images: ImageFeatures,
+    variant: str | None,
+    device: torch.device,
+    chunk: int,
 ) -> Tensor:
     """Scores [S, N, C] of all images on the CPU, `chunk` images at a time.
 
     Args:
         score: makes [S, n, C] of global features [1, n, D] and local features [1, n, HW, D], float32 on `device`.
         images: features of the images.
-        variant: "pos" or "nopos", the global feature.
+        variant: "pos" or "nopos", the global feature; None: `score` reads local features alone.
         device: where to compute.
         chunk: images in memory together.
     """
     import torch
 
-    pooled, chunks = pooled_of(images, variant), []
+    local, chunks = images.local, []
+    pooled = local[:, :0, 0] if variant is None else pooled_of(images, variant)
     with torch.no_grad():
-        for start in range(0, len(pooled), chunk):
+        for start in range(0, len(local), chunk):
             rows = slice(start, start + chunk)
-            features = [value[None, rows].to(device).float() for value in (pooled, images.local)]
+            features = [value[None, rows].to(device).float() for value in (pooled, local)]
             chunks.append(score(*features).cpu())
     return torch.cat(chunks, 1)
 
@@ -125,6 +131,10 @@ class PromptLearning(ContextLearning):
     @classmethod
     def kinds(cls, settings: PromptSettings) -> frozenset[str]:
         return frozenset(kind for kind, weight in cls.weights(settings).items() if weight > 0)
+
+    @classmethod
+    def image_fields(cls, settings: PromptSettings) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature), LOCAL})
 
     def rows(self) -> RowRequest:
         kinds = self.kinds(self.settings)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from t2ipal.features.fields import LOCAL
 from t2ipal.methods.base import Tensors
 from t2ipal.methods.label_learning import WordLearning, WordSettings, linear_start
 from t2ipal.rows.base import Branch
@@ -74,6 +75,10 @@ class DecoupledLearning(WordLearning):
         }
         zeros = {name: torch.zeros(len(seeds), size, device=self.device) for name, size in biases.items()}
         return super().start(seeds) | started | zeros
+
+    @classmethod
+    def image_fields(cls, settings: DecoupledSettings) -> frozenset[str]:
+        return frozenset({LOCAL})
 
     def read(self, pooled: Tensor, local: Tensor) -> Tensor:
         return local

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from t2ipal.features.fields import global_field
 from t2ipal.methods.base import Method, MethodSettings, Tensors
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class ZSCLIP(Method):
     title = "ZSCLIP"
     source = "Radford et al., ICML 2021; github.com/openai/CLIP"
     Settings = Settings
+
+    @classmethod
+    def image_fields(cls, settings: Settings) -> frozenset[str]:
+        return frozenset({global_field(settings.global_feature)})
 
     def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         import torch

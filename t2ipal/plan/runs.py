@@ -49,6 +49,7 @@ class Run:
         pool, clip, t2i: keys of the config's caption pools and models.
         samples: synthetic images per caption; 0 for a run that uses none.
         settings: every setting of the method, defaults included.
+        fields: features of images that training and scores read; none for a run that combines scores.
         protocol: which labels are known: "" (all), "partial", "few_shot" or "novel".
         levels: percent of known labels, or shots; (0,) without a protocol.
         sources: the runs whose scores this one combines; empty for one that trains.
@@ -65,6 +66,7 @@ class Run:
     t2i: str
     samples: int
     settings: Mapping[str, Any] = field(hash=False)
+    fields: frozenset[str] = frozenset()
     protocol: str = ""
     levels: tuple[int, ...] = (0,)
     sources: tuple[RunKey, ...] = ()
@@ -223,6 +225,7 @@ class Planner:
                 seeds=method_of(method).seeds(variation_seeds(self.config) if variation else self.config.seeds),
                 kinds=kinds,
                 settings=settings.model_dump(mode="json"),
+                fields=method_of(method).image_fields(settings),
                 protocol=protocol,
                 levels=all_levels,
                 **used,
@@ -291,6 +294,7 @@ class Planner:
 
     def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Combination) -> Run:
         run = {**vars(base), "method": f"{base.method}+{what}", "kinds": frozenset(), "samples": 0, "settings": {}}
+        run |= {"fields": frozenset()}
         run |= {"seeds": max((source.seeds for source in sources), key=len)}
         return self._add(Run(**{**run, "sources": tuple(source.key for source in sources), "combine": combine}))
 

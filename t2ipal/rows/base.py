@@ -27,8 +27,8 @@ class Branch:
     """Rows of one kind in a batch: frozen features and their labels, for S seeds.
 
     Attributes:
-        pooled: [S, R, D] global features, L2-normalised.
-        local: [S, R, N, D] local features, L2-normalised.
+        pooled: [S, R, D] global features, L2-normalised; [S, R, 0] where the method reads none of images.
+        local: [S, R, N, D] local features, L2-normalised; [S, R, 0] likewise.
         mask: [S, R, N], True where a position counts, or None where all do.
         labels: [S, R, C] of 1 (positive), 0 (absent), -1 (unknown).
         weight: [S, R], the share of a row in the mean; 0 leaves it out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +25,12 @@ class TrainingFiles:
     Attributes:
         paths: by name of the input; one that the job does not have is empty or missing.
         shards: files of each sample of the synthetic images: all shards of sample 0 come first, then those of sample 1.
+        fields: the features of images that the method reads; None: all that the files have.
     """
 
     paths: Mapping[str, Paths | str | Path]
     shards: int = 1
+    fields: Collection[str] | None = None
 
     def __getitem__(self, name: str) -> list[str]:
         paths = self.paths.get(name, ())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from t2ipal.errors import UserError
+from t2ipal.features.fields import LOCAL, global_field
 from t2ipal.rows.base import CAPTIONS, LEADING, SYNTHETIC, Branch, RowKind, RowRequest, RowSource
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ class SyntheticRows(RowKind):
 
         captions = data.rows.get(CAPTIONS)
         ids, labels = (captions.ids, captions.labels) if captions else read_labelled(files, classes)
-        samples = [load_image_features(shards, budget, in_steps=True) for shards in files.samples("images")]
+        samples = [
+            load_image_features(shards, budget, in_steps=True, fields=files.fields)
+            for shards in files.samples("images")
+        ]
         return add_images(data, ids, labels, samples, read_flagged(files["flagged"]))
 
     def each_image(self) -> Tensor:
@@ -116,8 +120,8 @@ class SyntheticRows(RowKind):
         import torch
 
         gathered: list[Tensor] = []
-        for name in (f"global_{variant}", "local"):
-            parts = [getattr(images, name) for images in self.samples]
+        for name in (global_field(variant), LOCAL):
+            parts = [images.get(name) for images in self.samples]
             out = torch.empty(*rows.shape, *parts[0].shape[1:], device=parts[0].device)
             for k, part in enumerate(parts):
                 here = sample == k

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from t2ipal.features.fields import LOCAL, global_field
 from t2ipal.rows.base import TRAIN, Branch, RowKind, RowRequest, RowSource
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TrainRows(RowKind):
         from t2ipal.features.cache import load_image_features
         from t2ipal.rows.join import read_image_labels
 
-        images = load_image_features(files["train"], budget)
+        images = load_image_features(files["train"], budget, fields=files.fields)
         return data.with_rows(cls(images, read_image_labels(files["train_images"][0], images.ids)))
 
     @property
@@ -69,5 +70,5 @@ def labelled_branch(images: ImageFeatures, labels: Tensor, rows: Tensor, variant
     """The images at `rows` [S, R], whose `labels` are [M, C]; `variant` is the global feature, "pos" or "nopos"."""
     import torch
 
-    pooled = getattr(images, f"global_{variant}")[rows].float()
-    return Branch(pooled, images.local[rows].float(), None, labels[rows], torch.ones(rows.shape))
+    pooled, local = (images.get(name)[rows].float() for name in (global_field(variant), LOCAL))
+    return Branch(pooled, local, None, labels[rows], torch.ones(rows.shape))

@@ -243,6 +243,18 @@ def test_the_columns_of_features_are_documented() -> None:
         assert documented(path) == columns_of(text_schema(8, {}))
 
 
+def test_the_example_decodes_features_of_8_bits() -> None:
+    import numpy as np
+
+    from t2ipal.features.encoding import dequantised, quantised
+
+    text = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
+    scope: dict[str, Any] = {}
+    exec(re.search(r"```python\n(import numpy.*?)```", text, re.DOTALL)[1], scope)
+    content = quantised(np.random.default_rng(0).normal(size=(9, 64)).astype(np.float32))
+    np.testing.assert_allclose(scope["decoded"](content.tobytes(), 64), dequantised(content, 64), rtol=1e-3)
+
+
 def test_the_columns_of_runs_are_documented(tmp_path: Path) -> None:
     import numpy as np
 

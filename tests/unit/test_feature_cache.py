@@ -11,7 +11,8 @@ from PIL import Image
 from tiny_clip import DIM, tiny_clip
 
 from t2ipal.errors import UserError
-from t2ipal.features.cache import load_image_features, load_text_features
+from t2ipal.features.cache import load_global_features, load_image_features, load_text_features
+from t2ipal.features.encoding import GROUP, dequantised, quantised
 from t2ipal.features.extract import extract_captions, extract_images, extract_texts
 from t2ipal.store import open_parquet, read_parquet, write_parquet
 
@@ -157,7 +158,7 @@ def test_refusals(tmp_path: Path) -> None:
     write_images(tmp_path / "images.parquet", range(3))
     extract_captions(tmp_path / "captions.parquet", tmp_path / "t.parquet", CLIP)
     extract_images(tmp_path / "images.parquet", tmp_path / "i.parquet", CLIP, image_size=64)
-    with pytest.raises(UserError, match="no column 'global_nopos'"):
+    with pytest.raises(UserError, match="no image features"):
         load_image_features(tmp_path / "t.parquet")
     with pytest.raises(UserError, match="no column"):
         extract_images(tmp_path / "captions.parquet", tmp_path / "x.parquet", CLIP, image_size=64)
@@ -186,3 +187,68 @@ def test_features_that_are_no_numbers(tmp_path: Path) -> None:
     broken.model.ln_final.weight.data[0] = float("nan")
     with pytest.raises(UserError, match="'c0' are not finite"):
         extract_texts(TEXTS.items(), tmp_path / "f.parquet", broken)
+
+
+def by_the_formula(vectors: torch.Tensor) -> torch.Tensor:
+    """Integers of -127 to 127 times a scale in half precision, for each group of numbers of each vector."""
+    out = []
+    for vector in vectors.double().flatten(0, -2):
+        groups = vector.split(GROUP if len(vector) % GROUP == 0 else len(vector))
+        for group in groups:
+            wanted = float(group.abs().max()) / 127
+            scale = np.float16(wanted)
+            while float(scale) < wanted:
+                scale = np.nextafter(scale, np.float16(1))
+            out += [round(float(number) / float(scale)) * float(scale) if scale else 0.0 for number in group]
+    return torch.tensor(out).view(vectors.shape)
+
+
+@pytest.mark.parametrize("dim", [64, 20])
+def test_features_in_8_bits_are_those_of_the_formula(dim: int) -> None:
+    vectors = torch.randn(30, dim, generator=torch.Generator().manual_seed(1)) / dim**0.5
+    vectors[3], vectors[4], vectors[5, 0] = 0, 1e-7, 0.9
+    found = torch.from_numpy(dequantised(quantised(vectors.numpy()), dim)).float()
+    torch.testing.assert_close(found, by_the_formula(vectors).float(), atol=1e-6, rtol=1e-3)
+    assert (found - vectors).abs().max() < 0.9 / 127
+
+
+def test_files_of_8_bits_hold_the_same_features_in_half_the_bytes(tmp_path: Path) -> None:
+    write_images(tmp_path / "images.parquet", range(12))
+    write_captions(tmp_path / "captions.parquet")
+    for store in ("float16", "int8"):
+        extract_images(tmp_path / "images.parquet", tmp_path / f"i-{store}.parquet", CLIP, image_size=96, store=store)
+        extract_captions(tmp_path / "captions.parquet", tmp_path / f"t-{store}.parquet", CLIP, batch=2, store=store)
+    images = [load_image_features(tmp_path / f"i-{store}.parquet") for store in ("float16", "int8")]
+    texts = [load_text_features(tmp_path / f"t-{store}.parquet") for store in ("float16", "int8")]
+    for whole, small in (images, texts):
+        assert whole.ids == small.ids
+        assert small.local.dtype == torch.float16
+        torch.testing.assert_close(small.local, by_the_formula(whole.local.float()).half(), atol=0.006, rtol=0)
+    assert torch.equal(texts[0].offsets, texts[1].offsets)
+    pooled = load_global_features(tmp_path / "i-int8.parquet", "global_pos")
+    assert torch.equal(pooled, images[1].global_pos)
+    with open_parquet(tmp_path / "i-int8.parquet") as file:
+        assert file.schema_arrow.field("local").type.byte_width == 9 * (DIM + 2)
+        assert file.schema_arrow.metadata[b"store"] == b"int8"
+    with pytest.raises(UserError, match="store is int8, expected float16 as in"):
+        load_image_features([tmp_path / "i-float16.parquet", tmp_path / "i-int8.parquet"])
+    content = bytearray((tmp_path / "i-int8.parquet").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "i-int8.parquet").write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        load_image_features(tmp_path / "i-int8.parquet")
+
+
+def test_fields_that_nobody_reads_are_no_columns(tmp_path: Path) -> None:
+    write_images(tmp_path / "images.parquet", range(6))
+    path = tmp_path / "f.parquet"
+    extract_images(tmp_path / "images.parquet", path, CLIP, image_size=64, fields={"global_nopos"})
+    assert read_parquet(path).column_names == ["id", "sample", "global_nopos"]
+    features = load_image_features(path)
+    assert features.global_nopos.shape == (6, DIM)
+    assert features.get("local").shape == (6, 0)
+    with pytest.raises(UserError, match="no local; expected a method whose `image_fields` names it"):
+        _ = features.local
+    with pytest.raises(UserError, match=r"f\.parquet: no column 'global_pos'; it has id, sample, global_nopos"):
+        load_image_features(path, fields=("global_pos", "global_nopos"))
+    assert not hasattr(features, "colour")

@@ -5,7 +5,9 @@ from typing import Any
 from configs import default, merged
 
 from t2ipal.config import Config, load_config
+from t2ipal.features.fields import ALL_FIELDS
 from t2ipal.plan import queries
+from t2ipal.plan.image_fields import generated_fields, labelled_fields
 from t2ipal.plan.make import Plan, make_plan
 
 
@@ -167,3 +169,24 @@ def test_heat_maps_are_t2i_pals_where_it_runs() -> None:
     assert queries.heat_map_run(PLAN, "micro").method == "t2i_pal"
     _, plan = bare("zsclip", "tai_dpt")
     assert queries.heat_map_run(plan, "micro").method == "tai_dpt"
+
+
+def test_fields_of_images_are_those_that_runs_and_pages_read() -> None:
+    pos, nopos, local = ({name} for name in ("global_pos", "global_nopos", "local"))
+    config, plan = bare("zsclip")
+    assert labelled_fields(config, plan, "micro", "test", "micro") == pos
+    assert labelled_fields(config, plan, "micro", "validation", "micro") == pos
+    config, plan = bare("zsclip", "tai_dpt", "oracle")
+    assert labelled_fields(config, plan, "micro", "test", "micro") == ALL_FIELDS
+    assert labelled_fields(config, plan, "micro", "train", "micro") == nopos | local
+    assert labelled_fields(config, plan, "small", "test", "micro") == ALL_FIELDS  # nobody says which
+    config, plan = bare("t2i_pal")
+    assert generated_fields(config, plan, "micro", "micro", "micro") == nopos | local
+
+
+def test_the_modality_gap_and_heat_maps_read_fields_too() -> None:
+    config, plan = bare("tai_dpt", "t2i_pal")
+    config.settings.update({name: {"global_feature": "pos"} for name in ("tai_dpt", "t2i_pal")})
+    plan = make_plan(config)
+    assert generated_fields(config, plan, "micro", "micro", "micro") == ALL_FIELDS  # the gap's nopos
+    assert labelled_fields(config, plan, "micro", "test", "micro") == ALL_FIELDS

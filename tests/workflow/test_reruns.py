@@ -102,6 +102,19 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
         "squash",
         {"features_generated": 1, "features_labelled": 3, **ALL_RUNS, "train": 7},
     ),
+    (
+        "clip.micro.store",
+        "int8",
+        {"features_generated": 1, "features_labelled": 3, "features_captions": 1, "features_templates": 1, **ALL_RUNS},
+    ),
+    # pos of the generated images is read by nobody so far, and that of test and validation images by ZSCLIP
+    ("settings.t2i_pal.global_feature", "pos", {"features_generated": 1, **PAL}),
+    # nobody reads pos of the test images any more: the files stay as they are
+    (
+        "settings.zsclip.global_feature",
+        "nopos",
+        {"train": 1, "evaluate": 1, "combine": 1, **TEXTS, "table": 2, "levels": 1, **GAP},
+    ),
     ("bootstrap", 200, MEASURED),
 ]
 

@@ -1,0 +1,52 @@
+"""Which features of images are read, by whom: only those are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING
+
+from t2ipal.features.fields import ALL_FIELDS, GLOBAL_NOPOS, LOCAL
+from t2ipal.plan.queries import heat_map_run, pictures, searches
+from t2ipal.plan.runs import method_of, settings_of
+
+if TYPE_CHECKING:
+    from t2ipal.config import Config
+    from t2ipal.plan.make import Plan
+
+
+def generated_fields(config: Config, plan: Plan, clip: str, pool: str, t2i: str) -> frozenset[str]:
+    """The fields of a pool's generated images that runs and the modality gap read; all of what nobody reads."""
+    image_set = (clip, pool, t2i)
+    runs = [run for run in plan.runs.values() if run.trains and run.reads("images")]
+    wanted = [run.fields for run in runs if (run.clip, run.pool, run.t2i) == image_set]
+    for dataset, data in config.datasets.items():
+        if image_set == (config.use.clip, data.pool, config.use.text_to_image) and _shows_gap(config, plan, dataset):
+            wanted.append(frozenset({GLOBAL_NOPOS}))
+    return frozenset().union(*wanted) or ALL_FIELDS
+
+
+def labelled_fields(config: Config, plan: Plan, clip: str, part: str, dataset: str) -> frozenset[str]:
+    """The fields of a data set's labelled images that runs, searches and pages read; all of what nobody reads."""
+    runs = [run for run in plan.runs.values() if run.trains and (run.clip, run.dataset) == (clip, dataset)]
+    wanted = [run.fields for run in runs if part != "train" or run.reads("train")]
+    if part != "test":
+        wanted += _searched(config, clip, dataset)
+    elif clip == config.use.clip:
+        wanted += [frozenset({LOCAL})] * (heat_map_run(plan, dataset) is not None)
+        wanted += [frozenset({GLOBAL_NOPOS})] * _shows_gap(config, plan, dataset)
+    return frozenset().union(*wanted) or ALL_FIELDS
+
+
+def _shows_gap(config: Config, plan: Plan, dataset: str) -> bool:
+    return "modality_gap.png" in pictures(config, plan, dataset)
+
+
+def _searched(config: Config, clip: str, dataset: str) -> Iterator[frozenset[str]]:
+    """What each point of each search reads of training and validation images."""
+    for its_clip, its_dataset, method in searches(config):
+        if (its_clip, its_dataset) == (clip, dataset):
+            values = config.search[method].grid
+            for point in product(*values.values()):
+                changes = dict(zip(values, point, strict=True))
+                yield method_of(method).image_fields(settings_of(config, method, changes, dataset=dataset))
