@@ -285,17 +285,30 @@ def get_image_features_made(path, needed, made):
     return {**made, "fields": stored if enough else sorted(needed)}
 
 
-def get_generated_features_made(w, path):
+# Not by `output`: Snakemake leaves parameters that read it out of its comparison with those of the last run.
+
+
+def get_generated_features_made(wildcards):
     """Of features of generated images."""
-    needed = generated_fields(CONFIG, PLAN, w.clip, w.pool, w.t2i)
-    made = {"clip": get_clip_made(w.clip), "images": get_images_made(w.pool, w.t2i)}
-    return get_image_features_made(path, needed, made)
+    clip, pool, t2i = wildcards.clip, wildcards.pool, wildcards.t2i
+    path = f"{RESULTS}/features/{clip}/images/{pool}/{t2i}/sample{wildcards.sample}/shard-{wildcards.shard}.parquet"
+    made = {"clip": get_clip_made(clip), "images": get_images_made(pool, t2i)}
+    return get_image_features_made(path, get_generated_fields(clip, pool, t2i), made)
 
 
-def get_labelled_features_made(w, path):
+@cache
+def get_generated_fields(clip, pool, t2i):
+    """The fields of generated images that are read, looked up once for all shards."""
+    return generated_fields(CONFIG, PLAN, clip, pool, t2i)
+
+
+def get_labelled_features_made(wildcards):
     """Of features of labelled images."""
-    needed = labelled_fields(CONFIG, PLAN, w.clip, w.part, w.dataset)
-    return get_image_features_made(path, needed, {"clip": get_clip_made(w.clip)})
+    clip, part, dataset = wildcards.clip, wildcards.part, wildcards.dataset
+    needed = labelled_fields(CONFIG, PLAN, clip, part, dataset)
+    return get_image_features_made(
+        f"{RESULTS}/features/{clip}/{part}/{dataset}.parquet", needed, {"clip": get_clip_made(clip)}
+    )
 
 
 def get_text_clip_made(clip):

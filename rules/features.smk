@@ -32,7 +32,7 @@ rule features_generated:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        made=lambda w, output: get_generated_features_made(w, output.features),
+        made=get_generated_features_made,
         holds=lambda w: {"images": get_images_made(w.pool, w.t2i)},
         spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
@@ -62,7 +62,7 @@ rule features_labelled:
         gpu=1,
         batch=lambda w: CONFIG.clip[w.clip].batch,
     params:
-        made=lambda w, output: get_labelled_features_made(w, output.features),
+        made=get_labelled_features_made,
         spec=lambda w: {"clip": CONFIG.clip[w.clip].model_dump(exclude={"batch"}), "weights": get_weights(w.clip)},
     message:
         "Encode the {wildcards.part} images of {wildcards.dataset}"

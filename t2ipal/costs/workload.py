@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from t2ipal import backbones
 from t2ipal.classes import load_classes
 from t2ipal.costs.counts import captions_of, images_of, kept_of, photos_of
-from t2ipal.features.encoding import stored_bytes
-from t2ipal.features.fields import LOCAL
+from t2ipal.features.fields import LOCAL, stored_bytes
 from t2ipal.plan import queries
 from t2ipal.plan.image_fields import generated_fields, labelled_fields
 from t2ipal.rows import SHOTS, inputs_of

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from t2ipal.errors import UserError
-from t2ipal.features.encoding import column_type, decoded, row_sizes, stored_bytes
-from t2ipal.features.fields import ALL_FIELDS, FIELDS, Store
+from t2ipal.features.encoding import column_type, decoded, row_sizes
+from t2ipal.features.fields import ALL_FIELDS, FIELDS, Store, stored_bytes
 from t2ipal.features.memory import MemoryBudget
 from t2ipal.store import open_parquet, read_batches
 

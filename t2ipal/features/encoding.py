@@ -12,29 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from t2ipal.features.fields import Store
+from t2ipal.features.fields import Store, groups_of, stored_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-GROUP = 32
-"""Numbers that share a scale."""
 
 GREATEST = 127
 """Greatest integer; -128 is not used, so that x and -x are stored alike."""
 
 BLOCK = 1 << 18
 """Numbers that are decoded together: they stay in the CPU's cache."""
-
-
-def groups_of(dim: int) -> int:
-    """Scales of a vector."""
-    return dim // GROUP if dim % GROUP == 0 else 1
-
-
-def stored_bytes(store: Store, dim: int) -> int:
-    """Bytes of a vector on disk, before compression."""
-    return 2 * dim if store == "float16" else dim + 2 * groups_of(dim)
 
 
 def column_type(store: Store, vectors: int | None, dim: int) -> pa.DataType:

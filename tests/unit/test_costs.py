@@ -150,7 +150,8 @@ def test_the_papers_images_are_counted() -> None:
 def test_features_of_the_paper_have_their_size() -> None:
     works = {part.what: part for part in workload(paper()).all()}
     train = works["train images of coco2014 by rn101-448"]
-    assert train.size == 82_783 * (14 * 14 + 1) * 512 * 2  # float16: a global feature and 14 x 14 cells
+    # a global feature and 14 x 14 cells; 8 bits, and a scale of 16 for 32 numbers
+    assert train.size == 82_783 * (14 * 14 + 1) * (512 + 16 * 2)
     assert vision_of("RN50", 224).dim == 1024
     assert vision_of("models/RN101.pt", 448).gflops == pytest.approx(4 * vision_of("RN101", 224).gflops)
     assert vision_of("ViT-L/14", 224).cells == 256

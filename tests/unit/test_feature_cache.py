@@ -12,8 +12,9 @@ from tiny_clip import DIM, tiny_clip
 
 from t2ipal.errors import UserError
 from t2ipal.features.cache import load_global_features, load_image_features, load_text_features
-from t2ipal.features.encoding import GROUP, dequantised, quantised
+from t2ipal.features.encoding import dequantised, quantised
 from t2ipal.features.extract import extract_captions, extract_images, extract_texts
+from t2ipal.features.fields import GROUP
 from t2ipal.store import open_parquet, read_parquet, write_parquet
 
 CLIP = tiny_clip()

@@ -11,15 +11,27 @@ import yaml
 from configs import merged
 
 from t2ipal.config import Config, load_config
+from t2ipal.costs.estimate import Machine, StageCost, estimate, total
+from t2ipal.costs.page import bytes_text
+from t2ipal.costs.units import load_units
+from t2ipal.costs.workload import Workload
 from t2ipal.plan.make import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
+MACHINE = Machine("A100", 8, 64)
 
 
 @pytest.fixture(scope="module")
 def config() -> Config:
     files = [yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in ("config.yaml", "config/paper.yaml")]
     return load_config(merged(*files))
+
+
+@pytest.fixture(scope="module")
+def lite() -> Config:
+    names = ("config.yaml", "config/paper.yaml", "config/paper_lite.yaml")
+    default, paper, lite = (yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in names)
+    return load_config(merged(merged(default, paper), lite))
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +117,33 @@ def test_drawing_is_in_shards_of_10_to_60_gpu_minutes(config: Config) -> None:
         images = captions / config.pools[pool].shards
         for seconds in (13.55 / 16, 1 / 1.75, 1 / 3.0):  # A100, H100 one at a time, H100 in batches (estimate)
             assert 10 <= images * seconds / 60 <= 60, (pool, seconds)
+
+
+def test_the_lite_config_has_the_same_tables_at_a_tenth_of_the_cost(config: Config, plan: Plan, lite: Config) -> None:
+    small = make_plan(lite)
+    assert {run.clip for run in small.runs.values()} == {"rn101"}
+    assert set(small.tables) == set(plan.tables)
+    for name in plan.tables:
+        left_out = set(cells(plan, name)) - set(cells(small, name))
+        assert left_out == ({"zsclip_rn50", "tai_dpt_rn50", "t2i_pal_rn50"} if name == "table1" else set())
+        assert {column.key for column in small.tables[name].columns} == {c.key for c in plan.tables[name].columns}
+    full_cost, lite_cost = (total(stages_of(each)) for each in (config, lite))
+    assert lite_cost.gpu_hours < 0.105 * full_cost.gpu_hours
+    assert lite_cost.disk < 0.15 * full_cost.disk
+
+
+def test_the_page_prints_both_plans(config: Config, lite: Config) -> None:
+    """Hours to 20 %: they change whenever a unit cost does."""
+    page = (ROOT / "docs/paper.md").read_text(encoding="utf-8")
+    for full, small in zip(stages_of(config)[:-1], stages_of(lite)[:-1], strict=True):
+        (line,) = re.findall(rf"^\| {full.stage} \|(.*)\|$", page, re.MULTILINE)
+        printed = [cell.strip() for cell in line.split("|")]
+        for stage, part in ((full, printed[:4]), (small, printed[4:])):
+            assert [part[0], part[2]] == [f"{stage.jobs:,}", bytes_text(stage.disk)]
+            assert float(part[1]) == pytest.approx(stage.gpu_hours, rel=0.2)
+
+
+def stages_of(config: Config) -> list[StageCost]:
+    """What a config costs from nothing."""
+    units = load_units()
+    return estimate(Workload(config, make_plan(config), units.sizes, Path("nowhere"), 0).all(), units, MACHINE)
