@@ -170,7 +170,8 @@ def test_every_command_exists(page: Path) -> None:
 def check_snakemake(line: str, words: list[str]) -> None:
     previous = ""
     for word in words:
-        if previous in ("--configfile", "--workflow-profile") and word not in OWN:
+        overlay = previous.endswith(".yaml") and word.endswith(".yaml")
+        if (overlay or previous in ("--configfile", "--workflow-profile")) and word not in OWN:
             assert (ROOT / word).exists(), line
         elif previous not in WITH_VALUE and not word.startswith("-"):
             assert word in targets(), line
