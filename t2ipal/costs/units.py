@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from t2ipal.errors import UserError
 from t2ipal.resource_files import resource
@@ -79,6 +79,14 @@ class Units:
         return Cost(work, hardware, here.seconds / times, "derived", how, here.date)
 
 
+def _cost(work: str, name: str, cost: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> Cost:
+    """A row; one that has `times` instead of seconds is that many times the CPU's."""
+    about = dict(cost)
+    if "times" in about:
+        about["seconds"] = about.pop("times") * others[CPU]["seconds"]
+    return Cost(work, name, **about)
+
+
 def load_units(path: Path = TABLE) -> Units:
     """Read the table.
 
@@ -93,7 +101,7 @@ def load_units(path: Path = TABLE) -> Units:
         raise UserError(f"{path}: no readable table of unit costs: {str(error).splitlines()[0]}") from error
     try:
         costs = {
-            work: {name: Cost(work, name, **cost) for name, cost in entry["on"].items()}
+            work: {name: _cost(work, name, cost, entry["on"]) for name, cost in entry["on"].items()}
             for work, entry in data["works"].items()
         }
         what = {work: entry["what"] for work, entry in data["works"].items()}

@@ -115,6 +115,10 @@ def test_a_table_with_an_error_is_named(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(UserError, match=r"units.yaml: works.start.on: no CPU"):
         load_units(path)
+    data["works"]["start"]["on"] = {"CPU": {"seconds": 2.0, "kind": "measured", "source": "a test", "date": "2026-11"}}
+    data["works"]["start"]["on"][AMX] = {"times": 0.25, "kind": "derived", "source": "a test", "date": "2026-11"}
+    path.write_text(yaml.safe_dump(data))
+    assert load_units(path).of("start", AMX).seconds == 0.5
     path.write_text("works: {}")
     with pytest.raises(UserError, match=r"units.yaml: 'sizes'"):
         load_units(path)
