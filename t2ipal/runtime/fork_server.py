@@ -60,20 +60,26 @@ def serve(control: socket.socket) -> str:
     """Say so (0), then fork for each script that is asked for, until the asker is gone.
 
     A request is the path of a script, with a socket for the answers: the fork's process id, and its exit code. Where
-    there can be no fork, there is no answer.
+    there can be no fork, there is no answer. An ended fork stays, as a zombie, until the asker closes that socket:
+    Snakemake looks at the process after it has the id, however short the job.
 
     Returns:
         In a fork, the script that it has to run; elsewhere, it does not return.
     """
     running: dict[int, tuple[int, socket.socket]] = {}
+    ended: dict[int, tuple[int, socket.socket]] = {}
     _send(control, 0)
     while True:
-        ready, _, _ = select.select([control, *running], [], [])
-        for ended in running.keys() & set(ready):
-            pid, reply = running.pop(ended)
-            _send(reply, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        ready, _, _ = select.select([control, *running, *ended], [], [])
+        for number in running.keys() & set(ready):
+            pid, reply = running.pop(number)
+            _send(reply, _exit_code(number))
+            os.close(number)
+            ended[reply.fileno()] = pid, reply
+        for number in ended.keys() & set(ready):
+            pid, reply = ended.pop(number)
             reply.close()
-            os.close(ended)
+            os.waitpid(pid, 0)
         if control in ready:
             try:
                 request, files, _, _ = socket.recv_fds(control, 4096, 1)
@@ -90,8 +96,9 @@ def serve(control: socket.socket) -> str:
             reply.close()
             if pid == 0:
                 control.close()
-                for number, (_, other) in running.items():
+                for number in running:
                     os.close(number)
+                for _, other in [*running.values(), *ended.values()]:
                     other.close()
                 return script
 
@@ -140,6 +147,12 @@ def _fork(script: str) -> int | None:
     if "torch" in sys.modules:
         sys.modules["torch"].default_generator.seed()
     return 0
+
+
+def _exit_code(pidfd: int) -> int:
+    """The exit code of an ended process that stays a zombie; -9 after SIGKILL."""
+    end = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+    return end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
 
 
 def _rename(name: str) -> str:

@@ -181,6 +181,16 @@ def test_cpu_time_and_memory_are_those_of_the_job_alone(write, forks) -> None:
     assert fork.wait() == -9
 
 
+def test_an_ended_job_can_be_looked_at_until_its_end_is_known(write, forks) -> None:
+    fork = forks.Popen(write("pass"), **BASH, env=environment())
+    process = psutil.Process(fork.pid)
+    wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    time.sleep(0.1)
+    assert process.is_running()
+    assert fork.wait() == 0
+    wait_for(lambda: not psutil.pid_exists(fork.pid))
+
+
 def test_a_script_with_another_environment_folder_or_output_starts_as_ever(write, forks, folder, monkeypatch) -> None:
     command = write("pass")
     for change in ({"env": environment() | {"OMP_NUM_THREADS": "2"}}, {"stdout": subprocess.DEVNULL}):
