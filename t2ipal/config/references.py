@@ -42,7 +42,7 @@ def check_references(config: Config) -> None:
         raise unknown("use.clip", config.use.clip, config.clip, "CLIP model")
     for name, clip in config.clip.items():
         try:
-            backbones.split(clip.model)
+            backbones.location(clip.model)
         except UserError as error:
             raise UserError(f"config: clip.{name}.model: {error}") from error
         if patch := backbones.patch_of(clip.model):
