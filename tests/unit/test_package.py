@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,8 @@ def imported() -> set[str]:
 
 def test_every_package_imported_is_a_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    extras = [lines for name, lines in project["optional-dependencies"].items() if name != "dev"]
+    lines = [*project["dependencies"], *chain(*extras)]
     declared = {re.match(r"[\w-]+", line)[0] for line in lines}
     assert declared == {name.lower() for name in declared}
     distributions = packages_distributions()

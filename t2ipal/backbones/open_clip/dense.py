@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from t2ipal.backbones.frozen_block import Activation, BlockWeights
 from t2ipal.backbones.openai.dense import resize_positions
-from t2ipal.backbones.tower import Activation, BlockWeights, TextTower
+from t2ipal.backbones.tower import TextTower
 
 if TYPE_CHECKING:
     from torch import nn
