@@ -36,7 +36,10 @@ TESTS = {
     "nuswide openimages text_captions voc data_check",
 }
 """The unit tests of each package: `bootstrap` is tests/unit/test_bootstrap.py."""
-COPIED = ("t2ipal", "tests", "benchmarks", "resources", "config.yaml", "config", "pyproject.toml")
+COPIED = (
+    *("t2ipal", "tests", "benchmarks", "resources", "docs", "rules", "workflow_scripts", "config", "profiles", "envs"),
+    *("config.yaml", "Snakefile", "README.md", "CHANGELOG.md", "Makefile", "pyproject.toml"),
+)
 SETTINGS = """
 
 [tool.mutmut]

@@ -6,16 +6,48 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from configs import default
+from sklearn.metrics import average_precision_score
+from training_toy import NAMES, clip, settings, toy
 
+from t2ipal import methods
+from t2ipal.rows import TRAIN
 from t2ipal.store import write_parquet
-from t2ipal.training.search import main
+from t2ipal.training.search import grid, main, try_settings
+from t2ipal.training.train import fit
+
+
+def test_a_grid_is_every_choice() -> None:
+    assert grid({"lr": [1, 2], "loss": ["a", "b"]}) == [
+        {"lr": 1, "loss": "a"}, {"lr": 1, "loss": "b"}, {"lr": 2, "loss": "a"}, {"lr": 2, "loss": "b"},
+    ]  # fmt: skip
+
+
+def test_a_point_is_measured_on_validation_images() -> None:
+    data, name = toy(), "partial_bce"
+    images, labels = toy(seed=1)[TRAIN].images, toy(seed=1)[TRAIN].labels.numpy()
+    method, chosen = methods.get(name), settings(name, lr=0.01)
+    spec = {"method": name, "protocol": "partial", "level": 50, "seeds": [1, 2], "classes": list(NAMES), "clip": "x"}
+    (row,) = try_settings(method, chosen, {"lr": 0.01, "batch": 8}, clip(), spec, data, images, labels)
+    tensors, _ = fit(method, chosen, clip(), NAMES, data, [1, 2])
+    scores = method(chosen, NAMES).scores(tensors, images).numpy()
+    wanted = [average_precision_score(labels, seed, average="macro") for seed in scores]
+    assert row["mAP"] == pytest.approx(100 * sum(wanted) / 2, abs=1e-3)
+    assert (row["method"], row["protocol"], row["level"]) == (name, "partial", 50)
+    assert row["set"] == '{"batch": 8, "lr": 0.01}'
+    assert 0 < row["seconds"] < 60
+    assert set(row) == {"method", "protocol", "level", "set", "mAP", "seconds"}
 
 
 def test_all_that_was_tried_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"method": "coop", "protocol": "few_shot", "level": 4, "set": '{"lr": 0.01}', "mAP": 61.234, "seconds": 4.4}
-    write_parquet(pa.Table.from_pylist([row]), tmp_path / "coop.parquet")
-    assert main([str(tmp_path / "coop.parquet")]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "| `coop` | 4 shots | `lr` 0.01 | 61.23 | 4 |"
+    for protocol in ("few_shot", "partial", "novel"):
+        write_parquet(pa.Table.from_pylist([row | {"protocol": protocol}]), tmp_path / f"{protocol}.parquet")
+    assert main([str(tmp_path / f"{protocol}.parquet") for protocol in ("few_shot", "partial", "novel")]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| `coop` | 4 shots | `lr` 0.01 | 61.23 | 4 |",
+        "| `coop` | 4 % of the labels | `lr` 0.01 | 61.23 | 4 |",
+        "| `coop` | 4 shots, novel classes | `lr` 0.01 | 61.23 | 4 |",
+    ]
 
 
 def test_the_best_settings_of_the_page_are_those_of_the_config() -> None:
