@@ -53,7 +53,8 @@ class NounFilter:
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
         """Yield the labels of each text, in order."""
-        for words in self._tagger.tag(texts, self._may_name):
+        # a text without a word that starts a phrase names nothing: tagging it would be in vain
+        for words in self._tagger.tag(texts, self._terms.starts):
             yield self.label_words(words) if words else NOTHING
 
     def label_words(self, words: list[Word]) -> Labelled:
@@ -81,10 +82,6 @@ class NounFilter:
 
     def _phrase(self, text: str) -> Phrase:
         return Phrase.of(text, self._tagger.split(text))
-
-    def _may_name(self, words: list[str]) -> bool:
-        """Whether any word could start a phrase: if not, tagging would be in vain."""
-        return any(map(self._terms.starts, words))
 
     def _names(self, match: Match, words: list[Word]) -> bool:
         """Whether a match can name something: a single word must be a noun, an activity ("skiing") or a hint."""

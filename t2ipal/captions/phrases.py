@@ -62,7 +62,10 @@ class PhraseIndex:
             words: per word, the spellings it may be found under (as written, lemma).
         """
         count = len(words)
+        firsts = self._by_first.keys()
         for start, spellings in enumerate(words):
+            if firsts.isdisjoint(spellings):
+                continue
             seen: set[Phrase] = set()
             for spelling in spellings:
                 for phrase in self._by_first.get(spelling, ()):

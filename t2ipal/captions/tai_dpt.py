@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from t2ipal.captions.labels import NOTHING, Labelled, Span
@@ -43,7 +44,9 @@ class TaiDptFilter:
         # sorted() keeps the list's order among names of one length
         compounds = sorted((name for name in self._names if " " in name), key=len, reverse=True)
         singles = sorted((name for name in self._names if " " not in name), key=len, reverse=True)
-        self._passes = (*compounds, *singles)
+        self._passes: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        for place, name in enumerate((*compounds, *singles)):
+            self._passes[name.split(" ")[0]].append((place, name))
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
         """Yield the labels of each text, in order."""
@@ -57,7 +60,8 @@ class TaiDptFilter:
         owner = [at for at, word in enumerate(words) for _ in range(len(word) + 1)]
         owner.insert(0, 0)
         spans = []
-        for name in self._passes:
+        # names whose first word is there, in the order of passes
+        for _, name in sorted(chain.from_iterable(self._passes.get(word, ()) for word in set(line.split(" ")))):
             wanted = f" {name} "
             while (at := line.find(wanted)) >= 0:
                 held = owner[at + 1 : at + 1 + len(name)]

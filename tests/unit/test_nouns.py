@@ -10,7 +10,7 @@ import pytest
 from t2ipal.captions.audit import agreement, halves, read_samples
 from t2ipal.captions.labels import NO_NOUN, ONLY_UNKNOWN, Labelled
 from t2ipal.captions.nouns import NounFilter
-from t2ipal.captions.tagger import BATCH, Tagger, load_language
+from t2ipal.captions.tagger import BATCH
 from t2ipal.captions.tai_dpt import TaiDptFilter
 from t2ipal.classes import ClassEntry, ClassList, load_classes
 
@@ -192,22 +192,14 @@ def test_captions_stream() -> None:
             taken += 1
             yield "A dog and a cat"
 
-    assert len(list(islice(noun_filter("coco").label(endless()), 2 * BATCH))) == 2 * BATCH
-    assert taken <= 3 * BATCH
+    assert len(list(islice(noun_filter("coco").label(endless()), BATCH // 8))) == BATCH // 8
+    assert taken <= BATCH // 8 + BATCH // len("A dog and a cat")
 
 
 def test_own_classes_without_synonyms() -> None:
     labeller = NounFilter(ClassList("own", (ClassEntry("Unicycle"), ClassEntry("lava lamp"))))
     labels = list(labeller.label(["Three unicycles", "two Lava Lamps", "a lamp"]))
     assert [row.positive for row in labels] == [(0,), (1,), ()]
-
-
-def test_tags_are_the_pipelines() -> None:
-    """Lemmas are looked up once per word and tag; the pipeline looks at every place anew."""
-    texts = [text for text, _, _ in COCO if text.strip()]
-    for words, doc in zip(Tagger().tag(texts), load_language().pipe(texts), strict=True):
-        whole = {token.idx: (token.lower_, token.lemma_.lower(), token.pos_) for token in doc}
-        assert all(whole[word.start] == (word.text, word.lemma, word.pos) for word in words)
 
 
 def test_tai_dpt_rule() -> None:
