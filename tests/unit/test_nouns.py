@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from t2ipal.captions import tagger
 from t2ipal.captions.audit import agreement, halves, read_samples
 from t2ipal.captions.labels import NO_NOUN, ONLY_UNKNOWN, Labelled
 from t2ipal.captions.nouns import NounFilter
-from t2ipal.captions.tagger import BATCH
 from t2ipal.captions.tai_dpt import TaiDptFilter
 from t2ipal.classes import ClassEntry, ClassList, load_classes
 
@@ -183,7 +183,8 @@ def test_labels_do_not_depend_on_neighbours() -> None:
     assert list(labeller.label(reversed(texts)))[::-1] == alone
 
 
-def test_captions_stream() -> None:
+def test_captions_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagger, "BATCH", 320)  # characters: 20 captions
     taken = 0
 
     def endless() -> Iterator[str]:
@@ -192,8 +193,8 @@ def test_captions_stream() -> None:
             taken += 1
             yield "A dog and a cat"
 
-    assert len(list(islice(noun_filter("coco").label(endless()), BATCH // 8))) == BATCH // 8
-    assert taken <= BATCH // 8 + BATCH // len("A dog and a cat")
+    assert len(list(islice(noun_filter("coco").label(endless()), 50))) == 50
+    assert taken <= 60
 
 
 def test_own_classes_without_synonyms() -> None:
