@@ -159,14 +159,21 @@ def load_pipeline(settings: GenerationSettings, device: str = "auto") -> ImageGe
     pipe.scheduler = _solver(pipe, settings.solver)
     pipe.to(target)
     pipe.set_progress_bar_config(disable=True)
-    # Measured: channels_last speeds up GPUs and slows bfloat16 group norm on CPUs (360 against 520 passes/s).
-    layout = torch.channels_last if target.type == "cuda" else torch.contiguous_format
+    generator, compiled = ImageGenerator(pipe, settings, target, dtype), compiles(settings.compile, target)
+    by_hand = generator.split and target.type == "cpu" and dtype == torch.float32 and not compiled
+    # Measured: channels_last speeds up GPUs; on CPUs it slows diffusers' group norm by more than it speeds up
+    # convolutions (bfloat16: 360 against 520 passes/s), so there it needs layers of our own.
+    layout = torch.channels_last if target.type == "cuda" or by_hand else torch.contiguous_format
     if getattr(pipe, "unet", None) is not None:
         run_in(pipe.unet, dtype, layout)
-    generator = ImageGenerator(pipe, settings, target, dtype)
     if generator.split:
         pipe.vae.to(dtype=dtype, memory_format=layout)
-    if compiles(settings.compile, target):
+    if by_hand:
+        from t2ipal.images.cpu_layers import replace_layers
+
+        for part in (pipe.unet, pipe.vae.decoder):
+            replace_layers(part)
+    if compiled:
         for part in (getattr(pipe, "unet", None), pipe.vae.decoder if generator.split else None):
             if part is not None:
                 # one shape: batches are padded
