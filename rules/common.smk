@@ -34,7 +34,7 @@ from t2ipal.plan.runs import settings_of
 from t2ipal.prediction.photos import listing
 from t2ipal.resource_files import resource
 from t2ipal.results import results_folder
-from t2ipal.runtime.code_closure import code_of
+from t2ipal.runtime.code_lists import code_list
 from t2ipal.runtime.workflow_run import begin_run
 from t2ipal.validation import located
 
@@ -75,31 +75,26 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-# Code. It is an input, compared by content: an edit reruns the jobs that run it, a checkout reruns nothing.
+# Code. A list of it is an input, compared by content: an edit reruns the jobs that run it, a checkout reruns nothing.
 
 
-def get_code(script, *files):
-    """A script, further files of code, and all modules that they import."""
-    return code_of(ROOT, f"workflow_scripts/{script}.py", *files)
-
-
-def get_module_code(name):
-    """A module and all that it imports; of a module outside the package, its file alone."""
-    if name.startswith("t2ipal."):
-        return code_of(ROOT, f"{name.replace('.', '/')}.py")
-    return [os.path.relpath(importlib.util.find_spec(name).origin)]
+def get_code(script, *files, modules=()):
+    """The list of a script, further files and modules, and all that they import; of a module outside t2ipal, its file."""
+    ours = [f"{name.replace('.', '/')}.py" for name in modules if name.startswith("t2ipal.")]
+    theirs = [os.path.relpath(importlib.util.find_spec(name).origin) for name in modules if not name.startswith("t2ipal.")]
+    starts = (f"workflow_scripts/{script}.py", *files, *ours)
+    return code_list(ROOT, starts, tuple(theirs), workflow.is_main_process)
 
 
 def get_backbone_code(script, clip):
     """A script's code, and that of the kind of backbone that the job loads."""
-    return sorted({*get_code(script), *get_module_code(backbones.module_of(CONFIG.clip[clip].model))})
+    return get_code(script, modules=[backbones.module_of(CONFIG.clip[clip].model)])
 
 
 def get_method_code(script, method, clip=None):
     """A script's code, that of a method, and that of the backbone if the job loads one."""
     name = method.rpartition(".")[0] or f"t2ipal.methods.{method}"
-    code = get_code(script) if clip is None else get_backbone_code(script, clip)
-    return sorted({*code, *get_module_code(name)})
+    return get_code(script, modules=[name] if clip is None else [name, backbones.module_of(CONFIG.clip[clip].model)])
 
 
 def get_source_code(script, source):

@@ -10,7 +10,7 @@ Outputs:
 
 rule zoo:
     input:
-        code=code_of(ROOT, "t2ipal/micro/zoo/__main__.py"),
+        code=get_code("zoo", "t2ipal/micro/zoo/__main__.py"),
     output:
         manifest="results/zoo/weights/manifest.json",
     log:
