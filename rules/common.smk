@@ -81,7 +81,9 @@ wildcard_constraints:
 def get_code(script, *files, modules=()):
     """The list of a script, further files and modules, and all that they import; of a module outside t2ipal, its file."""
     ours = [f"{name.replace('.', '/')}.py" for name in modules if name.startswith("t2ipal.")]
-    theirs = [os.path.relpath(importlib.util.find_spec(name).origin) for name in modules if not name.startswith("t2ipal.")]
+    theirs = [
+        os.path.relpath(importlib.util.find_spec(name).origin) for name in modules if not name.startswith("t2ipal.")
+    ]
     starts = (f"workflow_scripts/{script}.py", *files, *ours)
     return code_list(ROOT, starts, tuple(theirs), workflow.is_main_process)
 
