@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 import warnings
@@ -11,6 +12,8 @@ from t2ipal.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -36,17 +39,25 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype `name`; "auto" is bfloat16 where the hardware computes in it, float32 elsewhere."""
+    """The dtype `name`; "auto" is bfloat16 where the hardware is fast in it, float32 elsewhere. The log has the choice.
+
+    A GPU is from compute capability 8.0 on, a CPU if it has AMX. With the bfloat16 of AVX512 alone, float32 was faster:
+    matrix products 130 against 78 GFLOP/s on a core, generation 15.3 against 11.6 images/s, a training step of the text
+    encoder 130 against 185 ms. The CPU's features decide, no timing: all jobs on a machine choose alike.
+    """
     import torch
 
-    if name != "auto":
-        return getattr(torch, name)
+    dtype = getattr(torch, name) if name != "auto" else torch.bfloat16 if _fast_bfloat16(device) else torch.float32
+    log.debug("dtype %s on %s: %s", name, device, dtype)
+    return dtype
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    import torch
+
     if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        features = torch.cpu.get_capabilities()
-        native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-    return torch.bfloat16 if native else torch.float32
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def peak_memory() -> float:

@@ -9,7 +9,7 @@ from t2ipal.runtime.progress import log, progress
 def main(snakemake: Any) -> None:
     from t2ipal import methods
     from t2ipal.backbones import load_backbone
-    from t2ipal.device import pick_device
+    from t2ipal.device import pick_device, pick_dtype
     from t2ipal.features.memory import MemoryBudget
     from t2ipal.methods.model_files import join_levels, write_model
     from t2ipal.protocols.known import KnownLabels
@@ -47,7 +47,9 @@ def main(snakemake: Any) -> None:
             history += [{"level": level, **row} for row in epochs]
     header = {name: spec[name] for name in ("seeds", "levels")} | {"classes": spec["novel"] or spec["classes"]}
     write_parquet(history_table(history), snakemake.output.history)
+    dtype = pick_dtype(getattr(settings, "dtype", "float32"), pick_device())
     about = {**header, "clip": backbone.name, "clip_sha256": backbone.sha256, "encoder": backbone.kind}
+    about["dtype"] = str(dtype)
     write_model(snakemake.output.model, join_levels(learned), spec["method"], spec["settings"], **about)
 
 

@@ -47,7 +47,9 @@ class GenerationSettings(Part):
     negative: str = Field("", description="negative prompt, used with guidance")
     width: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
     height: Pixels | None = Field(None, description="pixels, a multiple of 8; null: the model's own size")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 if fast here")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 on CPUs with AMX and on GPUs, else float32"
+    )
     batch: Count = Field(64, description="images generated together, a whole number >= 1")
     safety: Literal["off", "on"] = Field("off", description="'on': the model's safety checker flags images")
     retries: Annotated[int, Field(ge=0)] = Field(2, description="further seeds tried for a black, NaN or flagged image")

@@ -24,8 +24,8 @@ class ContextSettings(TrainingSettings):
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "float32",
-        description="Of the text encoder's products in training; auto: bfloat16 if fast here. Scores are of float32. "
-        "Paper: not stated; TaI-DPT float32.",
+        description="Of the text encoder's products in training; auto: bfloat16 on CPUs with AMX and on GPUs, else "
+        "float32. Scores are of float32. Paper: not stated; TaI-DPT float32.",
     )
     init_std: float = Field(0.02, gt=0, description="Std of the contexts' normal start. Paper: N(0, 0.02).")
 
