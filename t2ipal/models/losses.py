@@ -12,7 +12,8 @@ Form = Literal["signed", "paper_abs"]
 def ranking_loss(logits: Tensor, labels: Tensor, eta: float = 1.0, form: Form = "signed") -> Tensor:
     """Sum over pairs of a positive i and an absent j of max(0, eta - d(s_i, s_j)), for each row: [...].
 
-    Pairs are summed, not averaged; rows are for the caller to average (TaI-DPT: the mean over the batch).
+    Pairs are summed, not averaged; rows are for the caller to average (TaI-DPT: the mean over the batch). As few
+    classes are positive, each of them is compared with all classes, not each class with each.
 
     Args:
         logits: s, [..., C].
@@ -23,7 +24,10 @@ def ranking_loss(logits: Tensor, labels: Tensor, eta: float = 1.0, form: Form = 
     """
     if form not in ("signed", "paper_abs"):
         raise ValueError(f"form is {form!r}; expected 'signed' or 'paper_abs'")
-    difference = logits.unsqueeze(-1) - logits.unsqueeze(-2)
+    scores = logits.reshape(-1, logits.shape[-1])
+    labels = labels.expand_as(logits).reshape(scores.shape)
+    row, positive = (labels == 1).nonzero(as_tuple=True)
+    difference = scores[row, positive, None] - scores.index_select(0, row)
     hinge = (eta - (difference if form == "signed" else difference.abs())).clamp_min(0)
-    positive, absent = (labels == 1).to(logits.dtype), (labels == 0).to(logits.dtype)
-    return (positive * (hinge @ absent.unsqueeze(-1)).squeeze(-1)).sum(-1)
+    costs = (hinge * (labels == 0)[row]).sum(-1)
+    return scores.new_zeros(len(scores)).index_add(0, row, costs).view(logits.shape[:-1])
