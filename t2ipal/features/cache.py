@@ -103,16 +103,17 @@ class TextFeatures:
     clip_sha256: str
     encoder: str = "openai"
 
-    def padded(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Local features of the texts `index` [B] and which positions they fill: ([B, L, D], [B, L] bool).
+    def positions(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The positions of the texts `index` [B], one text after the other.
 
-        L is the length of the longest of them. Padding is zero.
+        Returns:
+            The number of the text in `index` and the place in it of each position, [T] twice, and the local features
+            [T, D].
         """
         start, length = self.offsets[index], (self.offsets[1:] - self.offsets[:-1])[index]
-        position = torch.arange(int(length.max()) if len(length) else 0)
-        mask = position < length[:, None]
-        local = self.local[(start[:, None] + position).clamp(max=len(self.local) - 1)]
-        return local.masked_fill_(~mask[..., None], 0), mask
+        text = torch.arange(len(index)).repeat_interleave(length)
+        place = torch.arange(len(text)) - (length.cumsum(0) - length)[text]
+        return text, place, self.local[start[text] + place]
 
 
 def image_schema(

@@ -148,14 +148,13 @@ def gather_texts(
     """
     import torch
 
-    gathered = [(here, texts.pooled[rows], *texts.padded(rows)) for here, texts, rows in parts if len(rows)]
-    dim, length = gathered[0][1].shape[-1], max(local.shape[1] for _, _, local, _ in gathered)
+    gathered = [(here, texts.pooled[rows], *texts.positions(rows)) for here, texts, rows in parts if len(rows)]
+    dim, length = gathered[0][1].shape[-1], 1 + max(int(place.max()) for _, _, _, place, _ in gathered)
     pooled = torch.empty(*shape, dim)
     local, mask = torch.zeros(*shape, length, dim), torch.zeros(*shape, length, dtype=torch.bool)
-    flat_local, flat_mask = local.flatten(0, 1), mask.flatten(0, 1)
-    for here, its_pooled, its_local, its_mask in gathered:
+    flat_local, flat_mask = local.view(-1, dim), mask.view(-1)
+    for here, its_pooled, text, place, its_local in gathered:
         pooled[here] = its_pooled.float()
-        flat = here.flatten().nonzero()[:, 0]
-        flat_local[flat, : its_local.shape[1]] = its_local.float()
-        flat_mask[flat, : its_mask.shape[1]] = its_mask
+        target = here.flatten().nonzero()[text, 0] * length + place
+        flat_local[target], flat_mask[target] = its_local.float(), True
     return pooled, local, mask

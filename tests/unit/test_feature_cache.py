@@ -111,12 +111,11 @@ def test_captions_are_ragged(tmp_path: Path, batch: int) -> None:
     assert lengths.tolist()[4] == 2
     torch.testing.assert_close(features.pooled.float(), pooled, atol=1e-3, rtol=1e-3)
     index = torch.tensor([2, 0, 2])
-    padded, mask = features.padded(index)
-    assert padded.shape == (3, int(lengths[2]), DIM)
-    assert mask.sum(1).tolist() == lengths[index].tolist()
-    for place, n in enumerate(index.tolist()):
-        torch.testing.assert_close(padded[place, mask[place]].float(), local[n, : lengths[n]], atol=1e-3, rtol=1e-3)
-        assert (padded[place, ~mask[place]] == 0).all()
+    text, place, found = features.positions(index)
+    assert text.bincount().tolist() == lengths[index].tolist()
+    for row, n in enumerate(index.tolist()):
+        assert place[text == row].tolist() == list(range(lengths[n]))
+        torch.testing.assert_close(found[text == row].float(), local[n, : lengths[n]], atol=1e-3, rtol=1e-3)
         start, stop = features.offsets[n : n + 2].tolist()
         assert features.tokens[start:stop].tolist() == tokens[n, : lengths[n]].tolist()
 
