@@ -19,6 +19,7 @@ from feature_files import NAMES, write_features
 from PIL import Image
 from tiny_clip import SIDE, tiny_clip
 from torch import Tensor
+from torchvision.transforms import v2
 
 from t2ipal import backbones, methods
 from t2ipal.backbones import load_backbone
@@ -235,6 +236,18 @@ def test_resizing_is_the_models_own_or_the_configs(letters: ImageTextEncoder) ->
     np.testing.assert_allclose(own.permute(1, 2, 0).numpy(), pixels, atol=1e-5)
     with pytest.raises(ValueError, match="crop is 'middle'; expected one of center, squash"):
         letters.preprocess(32, "middle")
+
+
+@pytest.mark.parametrize("size", [(64, 64), (41, 60), (97, 33)])
+@pytest.mark.parametrize("crop", ["center", "squash"])
+def test_input_equals_that_of_torchvisions_transforms(size: tuple[int, int], crop: str) -> None:
+    clip = CLIPS[0]
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8))
+    shape = (48, 48) if crop == "squash" else 48
+    resize = v2.Resize(shape, v2.InterpolationMode.BICUBIC, antialias=True)
+    to_float = [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(clip.mean, clip.std)]
+    expected = v2.Compose([resize, v2.CenterCrop(48), *to_float])(image)
+    assert torch.equal(clip.preprocess(48, crop)(image), expected)
 
 
 def test_metadata_names_what_made_the_features(letters: ImageTextEncoder, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from tiny_clip import DIM, SIDE, tiny_clip
 
-from t2ipal.backbones.openai.dense import resize_positions
+from t2ipal.backbones.openai.dense import folded, image_dense, resize_positions
 
 RESNET, VIT = tiny_clip(), tiny_clip(vision="vit")
 TEXTS = ["a dog", "two men riding a motor bike next to a parked car", "a cat."]
@@ -54,6 +54,15 @@ def test_resnet_local_and_unpositioned_features_written_out() -> None:
             heads.append(sum(w * pool.v_proj(t)[part] for w, t in zip(cosines.softmax(0), tokens, strict=True)))
         pooled = pool.c_proj(torch.cat(heads))
         torch.testing.assert_close(nopos[b], pooled / pooled.norm(), atol=1e-5, rtol=1e-5)
+
+
+def test_batch_norms_are_folded_in_a_copy() -> None:
+    visual = RESNET.model.visual
+    fast = folded(visual)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in visual.modules())
+    for ours, plain in zip(image_dense(fast, images(SIDE)), image_dense(visual, images(SIDE)), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-5)
 
 
 def test_vit_local_feature_of_a_single_patch_is_its_own() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from t2ipal.backbones.frozen_block import BlockWeights
 from t2ipal.backbones.tower import TextTower
@@ -15,18 +17,18 @@ if TYPE_CHECKING:
     from clip.model import CLIP, AttentionPool2d, ModifiedResNet, ResidualAttentionBlock, VisionTransformer
 
 
-def image_dense(model: CLIP, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def image_dense(visual: ModifiedResNet | VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Global features with and without positional embedding, and local ones: ([B, D], [B, D], [B, HW, D]).
 
     See `OpenAIEncoder.image_dense`.
     """
     from clip.model import ModifiedResNet
 
-    encode = _encode_resnet if isinstance(model.visual, ModifiedResNet) else _encode_vit
+    encode = _encode_resnet if isinstance(visual, ModifiedResNet) else _encode_vit
     # CPUs convolve half as fast again with the channels last; the weights follow the images
     layout = torch.channels_last if images.device.type == "cpu" else torch.preserve_format
     images = images.to(torch.float32, memory_format=layout)
-    return tuple(F.normalize(value, dim=-1) for value in encode(model.visual, images))
+    return tuple(F.normalize(value, dim=-1) for value in encode(visual, images))
 
 
 def text_states(model: CLIP, embeddings: Tensor) -> Tensor:
@@ -55,12 +57,33 @@ def _weights(block: ResidualAttentionBlock) -> BlockWeights:
     return BlockWeights(**weights, qkv_weight=block.attn.in_proj_weight, qkv_bias=block.attn.in_proj_bias)
 
 
+def folded(visual: ModifiedResNet) -> ModifiedResNet:
+    """A copy for encoding whose batch norms are part of the convolutions before them; equal up to rounding."""
+    result = copy.deepcopy(visual)
+    for module in list(result.modules()):
+        pairs = [(f"conv{i}", f"bn{i}") for i in (1, 2, 3)]
+        for convolution, norm in [*pairs, ("0", "1")]:  # the last pair: of a shortcut
+            if isinstance(getattr(module, norm, None), nn.BatchNorm2d):
+                both = getattr(module, convolution), getattr(module, norm)
+                setattr(module, convolution, fuse_conv_bn_eval(*both))
+                setattr(module, norm, nn.Identity())
+    return result
+
+
 def _encode_resnet(visual: ModifiedResNet, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    cells = _layer4(visual, images)
-    pool = visual.attnpool
+    """The attention pooling with and without positions, and its values alone.
+
+    Projections are linear: those of the positions are added to those of the cells, which are computed once.
+    """
+    cells, pool = _layer4(visual, images), visual.attnpool
     position = resize_positions(pool.positional_embedding, cells.shape[-2:])
-    local = pool.c_proj(pool.v_proj(cells.flatten(2).mT))
-    return _pool(pool, cells, position), _pool(pool, cells, torch.zeros_like(position)), local
+    cells = cells.flatten(2).mT
+    tokens = torch.cat([cells.mean(1, keepdim=True), cells], 1)
+    layers = pool.q_proj, pool.k_proj, pool.v_proj
+    plain = [layer(x) for layer, x in zip(layers, (tokens[:, :1], tokens, tokens), strict=True)]
+    moved = [F.linear(x, layer.weight) for layer, x in zip(layers, (position[:1], position, position), strict=True)]
+    pooled = _attend(pool, *(x + move for x, move in zip(plain, moved, strict=True)))
+    return pooled, _attend(pool, *plain), pool.c_proj(plain[2][:, 1:])
 
 
 def _layer4(visual: ModifiedResNet, x: Tensor) -> Tensor:
@@ -77,8 +100,10 @@ def _layer4(visual: ModifiedResNet, x: Tensor) -> Tensor:
     return x
 
 
-def _pool(pool: AttentionPool2d, cells: Tensor, position: Tensor) -> Tensor:
-    return torch.func.functional_call(pool, {"positional_embedding": position}, (cells,))
+def _attend(pool: AttentionPool2d, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """[B, D] of a query [B, 1, W] over keys and values [B, 1 + HW, W]."""
+    heads = (x.unflatten(2, (pool.num_heads, -1)).transpose(1, 2) for x in (query, keys, values))
+    return pool.c_proj(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(1))
 
 
 def _encode_vit(visual: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
