@@ -88,7 +88,7 @@ class SARB(DecoupledLearning):
         """K-means centres of the class features of known positives, for each seed."""
         import torch
 
-        from t2ipal.models.blending import Prototypes, cluster
+        from t2ipal.models.blending import cluster
 
         tensors, values, classes = self.fixed | learned, [], []
         rows = (self.labels == 1).any(1).nonzero()[:, 0]
@@ -99,11 +99,9 @@ class SARB(DecoupledLearning):
                 values.append(self.class_features(tensors, features)[:, class_index, row])
                 classes.append(class_index)
         values, classes = torch.cat(values, 1), torch.cat(classes).to(self.device)
-        parts = []
-        for seed, own in zip(self.seeds, values, strict=True):
-            starts = [seed_of("train", seed, "prototypes", self.epoch, c) for c in range(self.labels.shape[1])]
-            parts.append(cluster(own, classes, self.settings.prototypes, starts))
-        return Prototypes(*(torch.stack(part) for part in zip(*parts, strict=True)))
+        classes_here = range(self.labels.shape[1])
+        starts = [[seed_of("train", seed, "prototypes", self.epoch, c) for c in classes_here] for seed in self.seeds]
+        return cluster(values, classes, self.settings.prototypes, starts)
 
     def loss(self, learned: Tensors, batch: Batch) -> Tensors:
         import torch
@@ -114,12 +112,14 @@ class SARB(DecoupledLearning):
         branch, tensors = batch[TRAIN], self.fixed | learned
         features = self.class_features(tensors, self.scaled(tensors, branch.pooled, branch.local))
         blended = self._blend(tensors, features, branch.labels) if self.epoch >= self.settings.blend_from else []
-        inputs = [features, *(part.features for part in blended)]
-        logits = self.classify(tensors, torch.cat(inputs, 2)).chunk(len(inputs), 1)
-        cost = self.cost(logits[0], branch)
+        # a row without a blended class has the logits of its own features
+        parts, rows = zip((features, None), *(part.compact() for part in blended), strict=True)
+        logits, *others = self.classify(tensors, torch.cat(parts, 2)).split([part.shape[2] for part in parts], 1)
+        cost = self.cost(logits, branch)
         ramp = self.step / self.steps if self.epoch == 0 else 1.0
         total = cost + self.settings.contrastive * ramp * contrastive(features, branch.labels)
-        for logit, part in zip(logits[1:], blended, strict=True):
+        for part, own, at in zip(blended, others, rows[1:], strict=True):
+            logit = logits.scatter(1, at[..., None].expand_as(own), own)
             total = total + masked_bce(logit, part.targets, part.known * branch.weight[..., None])
         self.step += 1
         return {"loss": total, "loss_train": cost.detach()}

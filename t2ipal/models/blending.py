@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from t2ipal.models.k_means import k_means
 from t2ipal.models.label_losses import targets_of
 
 
@@ -24,11 +24,22 @@ class Blended(NamedTuple):
         features: [S, C, R, H].
         targets: [S, R, C] in [0, 1].
         known: [S, R, C], 1 where the target counts, else 0.
+        rows: [S, R], True where some class is blended.
     """
 
     features: Tensor
     targets: Tensor
     known: Tensor
+    rows: Tensor
+
+    def compact(self) -> tuple[Tensor, Tensor]:
+        """The class features [S, C, B, H] of the blended rows, and their numbers [S, B].
+
+        B is that of the seed with the most of them; another seed has some rows that are not blended behind its own.
+        """
+        most = int(self.rows.sum(1).max())
+        rows = self.rows.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+        return self.features.take_along_dim(rows[:, None, :, None], 2), rows
 
 
 class Prototypes(NamedTuple):
@@ -58,7 +69,7 @@ def blend_instances(features: Tensor, labels: Tensor, alpha: Tensor) -> Blended:
     blends = (labels < 0) & (labels.flip(1) == 1)
     taken = (1 - alpha)[:, None, None] * blends
     mixed = torch.lerp(features, features.flip(2), taken.mT[..., None])
-    return Blended(mixed, targets + taken, known + (taken > 0))
+    return Blended(mixed, targets + taken, known + (taken > 0), blends.any(-1))
 
 
 def blend_prototypes(
@@ -87,29 +98,28 @@ def blend_prototypes(
     blends = torch.zeros_like(eligible).scatter_(-1, chosen[..., None], True) & eligible
     taken = (1 - beta)[:, None, None] * blends
     mixed = torch.lerp(features, centre[:, None], taken.mT[..., None])
-    return Blended(mixed, targets + taken, known + (taken > 0))
+    return Blended(mixed, targets + taken, known + (taken > 0), blends.any(-1))
 
 
-def cluster(values: Tensor, classes: Tensor, count: int, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """K-means centres of one seed's class features: [C, count, H] and how many each class has, [C].
+def cluster(values: Tensor, classes: Tensor, count: int, seeds: Sequence[Sequence[int]]) -> Prototypes:
+    """K-means centres of the class features of known positives.
 
     A class with no more than `count` features has them as its centres.
 
     Args:
-        values: class features of known positives, [n, H].
+        values: class features of known positives, [S, n, H].
         classes: the class of each, [n].
         count: K.
-        seeds: seed of the k-means start of each class, [C].
+        seeds: of the k-means start of each seed's classes, [S, C].
     """
-    from sklearn.cluster import KMeans
-
-    centres, counts = torch.zeros(len(seeds), count, values.shape[1]), torch.zeros(len(seeds), dtype=torch.int64)
-    for c, seed in enumerate(seeds):
-        own = values[classes == c].cpu().numpy().astype(np.float32)
-        if len(own) > count:
-            own = KMeans(count, n_init=1, random_state=seed % 2**32).fit(own).cluster_centers_
-        centres[c, : len(own)], counts[c] = torch.from_numpy(own), len(own)
-    return centres.to(values), counts.to(values.device)
+    centres = values.new_zeros(len(seeds), len(seeds[0]), count, values.shape[-1])
+    counts = torch.zeros(centres.shape[:2], dtype=torch.int64, device=values.device)
+    for c, starts in enumerate(zip(*seeds, strict=True)):
+        own = values[:, classes == c]
+        if own.shape[1] > count:
+            own = k_means(own, count, [start % 2**32 for start in starts])
+        centres[:, c, : own.shape[1]], counts[:, c] = own, own.shape[1]
+    return Prototypes(centres, counts)
 
 
 def contrastive(features: Tensor, labels: Tensor) -> Tensor:
@@ -126,21 +136,29 @@ def contrastive(features: Tensor, labels: Tensor) -> Tensor:
     """
     unit = normalize(features, dim=-1)
     cosine = unit @ unit.mT
+    with torch.no_grad():
+        weight, number = _pair_weights(cosine, labels)
+    return ((weight * cosine).sum((1, 2, 3)) + weight.abs().sum((1, 2, 3))) / number.clamp_min(1)
+
+
+def _pair_weights(cosine: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """How much each pair of rows counts in `contrastive`, [S, C, R, R], and how many pairs count altogether, [S].
+
+    A weight is negative where the rows should be alike: weight * cosine + |weight| is the pair's part of the sum.
+    """
     positive, absent = (labels == 1).mT, (labels == 0).mT
     upper = torch.ones(cosine.shape[-2:], dtype=torch.bool, device=labels.device).triu(1)
     mixed = positive[..., :, None] & absent[..., None, :]
-    kinds = [mixed | mixed.mT, absent[..., :, None] & absent[..., None, :]]
     together = positive[..., :, None] & positive[..., None, :] & upper
-    number = together.sum((1, 2, 3))
-    total, pairs = ((1 - cosine) * together).sum((1, 2, 3)), number
-    for kind in kinds:
+    weight, number = -together.to(cosine.dtype).contiguous(), together.sum((1, 2, 3))
+    pairs = number
+    for kind in (mixed | mixed.mT, absent[..., :, None] & absent[..., None, :]):
         kind = kind & upper
         size = kind.sum((1, 2, 3))
         sampled, hard = torch.where(number > 0, size.minimum(2 * number), size), size.minimum(number)
-        values = 1 + cosine
-        mean = (values * kind).sum((1, 2, 3)) / size.clamp_min(1)
-        largest = values.masked_fill(~kind, -1).flatten(1).topk(int(hard.max()), -1).values
+        weight += kind * (sampled / size.clamp_min(1)).to(weight.dtype)[:, None, None, None]
+        largest = cosine.masked_fill(~kind, -torch.inf).flatten(1).topk(int(hard.max()), -1).indices
         counted = torch.arange(largest.shape[1], device=labels.device) < hard[:, None]
-        total = total + sampled * mean + (largest * counted).sum(-1)
+        weight.view(len(weight), -1).scatter_add_(1, largest, counted.to(weight.dtype))
         pairs = pairs + sampled + hard
-    return total / pairs.clamp_min(1)
+    return weight, pairs

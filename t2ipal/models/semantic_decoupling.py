@@ -55,7 +55,8 @@ class Attention(torch.autograd.Function):
     """v . tanh(u_p * q_c) of each position p and class c: [S, P, C] from u [S, I, P], q [S, I, C] and v [S, I].
 
     There are I numbers for each position and class (for COCO at 448 pixels some 2 million per image), so they are made
-    for a few positions at a time, and made again for the gradient instead of being kept.
+    for a few positions at a time, and made again for the gradient instead of being kept. tanh(x) is
+    2 sigmoid(2 x) - 1: torch's own takes thrice as long on a CPU.
     """
 
     @staticmethod
@@ -65,7 +66,7 @@ class Attention(torch.autograd.Function):
         logits = mapped.new_empty(mapped.shape[0], mapped.shape[2], query.shape[2])
         for columns, values in _activations(mapped, query, at_once):
             logits[:, columns] = (attention[:, None] @ values.flatten(2)).view_as(logits[:, columns])
-        return logits
+        return logits.mul_(2).sub_(attention.sum(-1)[:, None, None])
 
     @staticmethod
     @once_differentiable
@@ -75,17 +76,17 @@ class Attention(torch.autograd.Function):
         for columns, values in _activations(mapped, query, ctx.at_once):
             part = gradient[:, columns]
             to_attention += (values.flatten(2) @ part.flatten(1)[..., None])[..., 0]
-            # what reaches the product u q, but for the factor v: (1 - tanh^2) times the gradient
-            inside = values.square_().mul_(part[:, None]).neg_().add_(part[:, None])
+            # what reaches the product u q, but for the factor 4 v: s (1 - s) of the sigmoid s, times the gradient
+            inside = torch.addcmul(values, values, values, value=-1, out=values).mul_(part[:, None])
             to_mapped[:, :, columns] = (inside @ query[..., None])[..., 0]
             to_query += (mapped[:, :, None, columns] @ inside)[:, :, 0]
-        scale = attention[..., None]
-        return to_mapped * scale, to_query * scale, to_attention, None
+        scale = 4 * attention[..., None]
+        return to_mapped * scale, to_query * scale, 2 * to_attention - gradient.sum((1, 2))[:, None], None
 
 
 def _activations(mapped: Tensor, query: Tensor, at_once: int) -> Iterator[tuple[slice, Tensor]]:
-    """tanh(u_p * q_c), [S, I, p, C], of some positions p at a time."""
-    step = max(1, at_once // (mapped.shape[0] * query.shape[1] * query.shape[2]))
+    """sigmoid(2 u_p * q_c), [S, I, p, C], of some positions p at a time."""
+    step, twice = max(1, at_once // (mapped.shape[0] * query.shape[1] * query.shape[2])), 2 * query[:, :, None]
     for start in range(0, mapped.shape[2], step):
         columns = slice(start, start + step)
-        yield columns, (mapped[:, :, columns, None] * query[:, :, None]).tanh_()
+        yield columns, (mapped[:, :, columns, None] * twice).sigmoid_()

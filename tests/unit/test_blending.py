@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 from t2ipal.models.blending import Prototypes, blend_instances, blend_prototypes, cluster, contrastive
+from t2ipal.models.k_means import k_means, means
 
 S, R, C, H = 2, 5, 4, 3
 
@@ -110,13 +112,46 @@ def test_centres_are_those_of_the_clusters() -> None:
         [corners.repeat(20, 1) + 0.01 * torch.randn(60, 2, generator=generator), torch.tensor([[5.0, 5.0]])]
     )
     classes = torch.tensor([0] * 60 + [2])
-    centres, counts = cluster(values, classes, 3, [1, 2, 3])
+    found = cluster(values[None], classes, 3, [[1, 2, 3]])
+    centres, counts = found.centres[0], found.counts[0]
     assert counts.tolist() == [3, 0, 1]
     assert sorted(centres[0].round().abs().tolist()) == sorted(corners.tolist())
     assert centres[2].tolist() == [[5, 5], [0, 0], [0, 0]]
     assert centres[1].abs().sum() == 0
-    again, _ = cluster(values, classes, 3, [1, 2, 3])
-    assert torch.equal(centres, again)
+    both = cluster(torch.stack([values + 1, values]), classes, 3, [[4, 5, 6], [1, 2, 3]])
+    assert torch.allclose(both.centres[1], centres, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_clusters_are_those_of_scikit_learn(count: int) -> None:
+    """The same random numbers, the same steps, the same end; each seed on values of its own."""
+    generator = np.random.default_rng(count)
+    values = generator.standard_normal((3, 60, 5)).astype(np.float32) + 3
+    seeds = [7, 8, 2**32 - 1]
+    found = k_means(torch.from_numpy(values), count, seeds)
+    for seed, own, centres in zip(seeds, values, found.numpy(), strict=True):
+        expected = KMeans(count, n_init=1, random_state=seed).fit(own).cluster_centers_
+        np.testing.assert_allclose(centres, expected, atol=1e-5)
+
+
+def test_a_centre_without_values_takes_the_farthest_one() -> None:
+    x = torch.tensor([[[0.0], [1.0], [9.0]]])
+    centres = torch.tensor([[[0.0], [50.0]]])
+    assert means(x, torch.tensor([[0, 0, 0]]), centres).tolist() == [[[0.5], [9.0]]]
+
+
+def test_blended_rows_alone() -> None:
+    features, labels = example()
+    labels[:, [0, 3]] = 1  # nothing to borrow for
+    labels[1, 1:3] = 0
+    found = blend_instances(features, labels, torch.full((S,), 0.5, dtype=torch.float64))
+    part, rows = found.compact()
+    assert part.shape[2] == rows.shape[1] == int(found.rows.sum(1).max()) < R
+    for s in range(S):
+        assert set(found.rows[s].nonzero()[:, 0].tolist()) <= set(rows[s].tolist())
+        assert torch.equal(part[s], found.features[s][:, rows[s]])
+    changed = (found.features != features).any(-1).any(1)
+    assert torch.equal(changed, found.rows)
 
 
 def loop_contrastive(features: np.ndarray, labels: np.ndarray) -> float:
