@@ -31,7 +31,7 @@ class NovelLearning(Method):
         return frozenset({global_field(settings.global_feature)})
 
     def rows(self) -> RowRequest:
-        return RowRequest(self.kinds(self.settings), self.settings.global_feature)
+        return RowRequest(self.kinds(self.settings), self.settings.global_feature, batches=False)
 
     def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
         self.device = device

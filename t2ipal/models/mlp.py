@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from t2ipal.models.start import normal_start
 
@@ -14,6 +16,8 @@ SLOPE = 0.2
 """Of the leaky rectifiers: LaSO's code."""
 MOMENTUM = 0.1
 """Share of a batch in the running statistics of batch normalisation: PyTorch's default."""
+EPSILON = 1e-5
+"""Added to the variance by batch normalisation: PyTorch's default."""
 
 Parameters = dict[str, Tensor]
 
@@ -53,21 +57,45 @@ def batch_norm(parameters: Parameters, statistics: Parameters, name: str, x: Ten
     In training each call has the statistics of its own rows and moves the running ones in place, in the order of the
     calls; otherwise the running ones serve all.
     """
-    calls = x.reshape(len(x), -1, *x.shape[-2:])
-    flat = calls.permute(2, 0, 1, 3).flatten(1)  # seeds, calls and units side by side: each is a channel of its own
+    shape = (len(x), *[1] * (x.dim() - 2), x.shape[-1])
+    scale, shift = (parameters[f"{name}.{part}"].view(shape) for part in ("scale", "shift"))
+    running = {part: statistics[f"{name}.{part}"] for part in ("mean", "variance")}
+    if not training:
+        factor = scale * (running["variance"].view(shape) + EPSILON).rsqrt()
+        return torch.addcmul(shift - factor * running["mean"].view(shape), x, factor)
+    normalised, mean, variance = Normalisation.apply(x, scale, shift)
+    rows = x.shape[-2]
+    for value, found in ((running["mean"], mean), (running["variance"], variance * (rows / (rows - 1)))):
+        for call in found.view(len(x), -1, x.shape[-1]).unbind(1):
+            value.lerp_(call, MOMENTUM)
+    return normalised
 
-    def each_call(value: Tensor) -> Tensor:
-        return value[:, None].repeat(1, calls.shape[1], 1).flatten()
 
-    running = [statistics[f"{name}.{part}"] for part in ("mean", "variance")]
-    scale, shift = (each_call(parameters[f"{name}.{part}"]) for part in ("scale", "shift"))
-    own = [each_call(value) for value in running]
-    normalised = F.batch_norm(flat, *own, scale, shift, training, 1.0)  # in training, `own` becomes that of the rows
-    if training:
-        for value, found in zip(running, own, strict=True):
-            for call in found.view(len(x), -1, x.shape[-1]).unbind(1):
-                value.lerp_(call, MOMENTUM)
-    return normalised.unflatten(1, (len(x), -1, x.shape[-1])).permute(1, 2, 0, 3).reshape(x.shape)
+class Normalisation(torch.autograd.Function):
+    """x [..., R, width] with mean 0 and variance 1 over R, times a scale, plus a shift; and the mean and the variance.
+
+    torch's own wants all channels of all seeds side by side: to put them there and back takes as long as it does.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean = x.mean(-2, keepdim=True)
+        unit = x - mean
+        variance = unit.square().mean(-2, keepdim=True)
+        rate = (variance + EPSILON).rsqrt()
+        unit.mul_(rate)
+        ctx.save_for_backward(unit, rate, scale)
+        ctx.mark_non_differentiable(mean, variance)
+        return torch.addcmul(shift, unit, scale), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        unit, rate, scale = ctx.saved_tensors
+        to_shift, to_scale = gradient.mean(-2, keepdim=True), (gradient * unit).mean(-2, keepdim=True)
+        to_x = torch.addcmul(gradient - to_shift, unit, to_scale, value=-1).mul_(rate * scale)
+        sums = (value.mul_(unit.shape[-2]).sum_to_size(scale.shape) for value in (to_scale, to_shift))
+        return to_x, *sums
 
 
 def leaky(x: Tensor) -> Tensor:

@@ -72,13 +72,22 @@ def start_operations(seeds: Sequence[int], dim: int) -> tuple[Parameters, Parame
     return learned, statistics
 
 
-def operate(parameters: Parameters, statistics: Parameters, name: str, a: Tensor, b: Tensor, training: bool) -> Tensor:
+def operate(
+    parameters: Parameters,
+    statistics: Parameters,
+    name: str,
+    a: Tensor,
+    b: Tensor,
+    training: bool,
+    inner: Tensor | None = None,
+) -> Tensor:
     """One set operation on pairs of features [S, R, D] of length sqrt(D); so is the result.
 
     A residual block: the fixed operation is added to a hidden layer, and a last layer maps the sum. Features of
-    [S, K, R, D] are those of K calls, each normalised by itself (`batch_norm`).
+    [S, K, R, D] are those of K calls, each normalised by itself (`batch_norm`). `inner` is what the first layer makes
+    of [a, b], where it is known.
     """
-    x = linear(parameters, f"{name}.{INPUT}", torch.cat([a, b], -1))
+    x = linear(parameters, f"{name}.{INPUT}", torch.cat([a, b], -1)) if inner is None else inner
     x = leaky(batch_norm(parameters, statistics, f"{name}.{INPUT}", x, training))
     x = linear(parameters, f"{name}.{HIDDEN}", x)
     x = batch_norm(parameters, statistics, f"{name}.{HIDDEN}", x, training)
@@ -96,18 +105,38 @@ def all_operations(parameters: Parameters, statistics: Parameters, a: Tensor, b:
 
     As in the official code, each result and each order of the pairs is a call of its network with batch statistics of
     its own: 18 calls, of which each network makes its share in the official order. What needs no result of another
-    call is computed together.
+    call is computed together, and a network's first layer sees each input once: it maps the two sides apart and adds.
     """
     x, y = torch.stack([a, b], 1), torch.stack([b, a], 1)  # [S, 2, P, D]
+    sides = {name: parameters[f"{name}.{INPUT}.weight"].chunk(2, 1) for name in ANALYTIC}
 
-    def apply(name: str, *inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        left, right = (torch.cat(side, 1) for side in zip(*inputs, strict=True))
-        return operate(parameters, statistics, name, left, right, True).split(2, 1)
+    def left(name: str, value: Tensor) -> Tensor:
+        return (value.flatten(1, 2) @ sides[name][0]).view_as(value)
 
-    (subtract,), (union,), (intersect,) = (apply(name, (x, y)) for name in ("subtract", "union", "intersect"))
-    twice, swapped, both = apply("subtract", (subtract, y), (x, swap(intersect)), (x, intersect))
-    union_twice, again = apply("union", (union, y), (swapped, intersect))
-    (intersect_twice,) = apply("intersect", (intersect, y))
+    def right(name: str, value: Tensor) -> Tensor:
+        return (value.flatten(1, 2) @ sides[name][1]).view_as(value)
+
+    def apply(name: str, *calls: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        first, second, *parts = (torch.cat(values, 1) for values in zip(*calls, strict=True))
+        return operate(parameters, statistics, name, first, second, True, torch.add(*parts)).split(2, 1)
+
+    of_x, of_y = {name: left(name, x) for name in ANALYTIC}, {name: right(name, y) for name in ANALYTIC}
+    (subtract,), (union,), (intersect,) = (
+        apply(name, (x, y, of_x[name], of_y[name])) for name in ("subtract", "union", "intersect")
+    )
+    common = right("subtract", intersect)
+    twice, swapped, both = apply(
+        "subtract",
+        (subtract, y, left("subtract", subtract), of_y["subtract"]),
+        (x, swap(intersect), of_x["subtract"], swap(common)),
+        (x, intersect, of_x["subtract"], common),
+    )
+    union_twice, again = apply(
+        "union",
+        (union, y, left("union", union), of_y["union"]),
+        (swapped, intersect, left("union", swapped), right("union", intersect)),
+    )
+    (intersect_twice,) = apply("intersect", (intersect, y, left("intersect", intersect), of_y["intersect"]))
     results = (again, subtract, twice, both, swapped, union, union_twice, intersect, intersect_twice)
     return Results(*(result.flatten(1, 2) for result in results))
 

@@ -60,6 +60,7 @@ class RowRequest:
         image_sampling: "one" of a caption's images per epoch; "all" of them, each with the caption, in a longer epoch;
             "mean_loss" or "mean_feature" of all in each step.
         pairing: "paired" (a caption and its image share a batch) or "independent".
+        batches: False for a method that samples its rows by itself: its batches are empty, and only as many.
     """
 
     kinds: frozenset[str]
@@ -67,6 +68,7 @@ class RowRequest:
     templates: int = 0
     image_sampling: str = "one"
     pairing: str = "paired"
+    batches: bool = True
 
 
 @dataclass(frozen=True)

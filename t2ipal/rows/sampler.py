@@ -42,7 +42,7 @@ class Sampler:
         for kind in sorted(request.kinds):
             if kind not in data.rows:
                 raise UserError(f"training data: no {kind} rows; expected {', '.join(sorted(request.kinds))}")
-        self.data, self.seeds = data, tuple(seeds)
+        self.data, self.seeds, self.gathers = data, tuple(seeds), request.batches
         self.sources = {kind: data[kind].source(data, request, self.seeds) for kind in KINDS if kind in request.kinds}
         leader = next(iter(self.sources))
         self.order_of = {
@@ -54,6 +54,9 @@ class Sampler:
 
     def epoch(self, epoch: int, device: torch.device) -> Iterator[Batch]:
         """The batches of an epoch."""
+        if not self.gathers:
+            yield from ({} for _ in range(self.steps))
+            return
         random = EpochRandom(self.seeds, epoch)
         orders: dict[str, torch.Tensor] = {}
         for kind, source in self.sources.items():  # of kinds that share an order, the first decides the number of rows

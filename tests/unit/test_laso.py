@@ -118,7 +118,7 @@ def test_each_seed_drops_units_by_its_own_generator() -> None:
 def test_all_results_are_the_ones_they_are_named_for(monkeypatch: pytest.MonkeyPatch) -> None:
     factors = {"subtract": 0.5, "union": 2.0, "intersect": 3.0}
 
-    def fixed(parameters: object, statistics: object, name: str, a: Tensor, b: Tensor, training: bool) -> Tensor:
+    def fixed(parameters: object, statistics: object, name: str, a: Tensor, b: Tensor, *_: object) -> Tensor:
         return factors[name] * a - b.square() + factors[name]
 
     def s(a: Tensor, b: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def test_all_results_are_the_ones_they_are_named_for(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(set_operations, "operate", fixed)
     a, b = torch.rand(2, 4, 3), torch.rand(2, 4, 3)
-    found = set_operations.all_operations({}, {}, a, b)
+    found = set_operations.all_operations(set_operations.start_operations((1, 2), 3)[0], {}, a, b)
     for half, (x, y) in enumerate(((a, b), (b, a))):
         expected = Results(
             again=u(s(x, i(y, x)), i(x, y)),
