@@ -124,8 +124,9 @@ class LabelLearning(Method):
         import torch
 
         rows = torch.arange(len(images.ids))
+        at_once = max(1, 2 * chunk // len(tensors["classifier_bias"]))  # of many models, few rows fit a CPU's cache
         with torch.no_grad():
-            chunks = [self.logits(tensors, part).cpu() for part in self.scaled_rows(tensors, images, rows, chunk)]
+            chunks = [self.logits(tensors, part).cpu() for part in self.scaled_rows(tensors, images, rows, at_once)]
         return torch.cat(chunks, 1)
 
     def scaled_rows(self, tensors: Tensors, images: ImageFeatures, rows: Tensor, chunk: int = 256) -> Iterator[Tensor]:

@@ -96,9 +96,9 @@ def bootstrap_f1(predicted: np.ndarray, labels: ArrayLike, counts: np.ndarray) -
         counts: [B, N] of `resample_counts`.
     """
     positive = np.asarray(labels) == 1
-    parts = [part.astype(np.float32) for part in (predicted & positive, predicted, positive)]  # exact up to 2**24
-    weights = np.asarray(counts, dtype=np.float32)
-    hits, chosen, present = (np.asarray(weights @ part, dtype=np.float64) for part in parts)  # [B, C] each
+    parts = np.hstack([predicted & positive, predicted, positive]).astype(np.float32)  # exact up to 2**24
+    products = np.asarray(counts, dtype=np.float32) @ parts
+    hits, chosen, present = np.hsplit(products.astype(np.float64), 3)  # [B, C] each
     kept = (present > 0) | ~positive.any(0)
     number = np.maximum(kept.sum(1), 1)
     precision, recall = ((ratio(hits, whole) * kept).sum(1) / number for whole in (chosen, present))

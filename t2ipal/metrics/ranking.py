@@ -43,12 +43,18 @@ def rank(scores: np.ndarray, labels: np.ndarray) -> Ranking:
 
 def precision_of(ranking: Ranking, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average precision [B] (0 without a positive) and the weight [B] of the positives, for weights [N, B]."""
-    hits = np.add.reduceat(weights[ranking.hits], ranking.hit_starts, axis=0)
-    seen = np.cumsum(np.add.reduceat(weights[ranking.rows], ranking.starts, axis=0), axis=0)
-    hits_so_far = np.cumsum(hits, axis=0)
-    precision = np.divide(hits_so_far, np.maximum(seen, 1, out=seen), out=seen)
-    summed = np.multiply(hits, precision, out=precision).sum(0, dtype=np.float64)
-    return summed / np.maximum(hits_so_far[-1], 1), hits_so_far[-1]
+    import torch
+    from torch.nn.functional import embedding_bag
+
+    rows, starts, hit_rows, hit_starts = (torch.from_numpy(part) for part in ranking)
+    # torch sums rows by step in one pass; NumPy would gather them first, and add up column by column
+    each = torch.from_numpy(weights)
+    hits = embedding_bag(hit_rows, each, hit_starts, mode="sum")
+    seen = embedding_bag(rows, each, starts, mode="sum").cumsum_(0)
+    hits_so_far = hits.cumsum(0)
+    positives = hits_so_far[-1].clone().numpy()
+    summed = hits.mul_(hits_so_far.div_(seen.clamp_min_(1))).sum(0, dtype=torch.float64).numpy()
+    return summed / np.maximum(positives, 1), positives
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
