@@ -42,8 +42,8 @@ def propagate(states: Tensor, conditional: Tensor, weights: Mapping[str, Tensor]
 class Round(torch.autograd.Function):
     """One round of messages: new states from h [S, C R, H], [P, P^T] [S or 1, 2 C, C], W, U of z and r, U of n, b.
 
-    Autograd's own backward pass takes twice as long: it copies each part of what is cut or joined, and adds up gradients
-    of the states that a product can add to.
+    Autograd's own backward pass copies each part of what is cut or joined, and adds up gradients of the states that a
+    product can add to.
     """
 
     @staticmethod

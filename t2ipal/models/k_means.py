@@ -33,14 +33,14 @@ def k_means(values: Tensor, count: int, seeds: Sequence[int]) -> Tensor:
     centres, nearest = start(x, count, seeds), torch.full(x.shape[:2], -1, device=x.device)
     moving = torch.ones(len(x), dtype=torch.bool, device=x.device)
     for _ in range(ROUNDS):
-        found = (centres.square().sum(-1)[:, None] - 2 * x @ centres.mT).argmin(-1)
-        moved = means(x, found, centres)
+        assigned = (centres.square().sum(-1)[:, None] - 2 * x @ centres.mT).argmin(-1)
+        moved = means(x, assigned, centres)
         shift = (moved - centres).square().sum((1, 2))
         centres = torch.where(moving[:, None, None], moved, centres)
-        moving &= (found != nearest).any(1) & (shift > bound)
+        moving &= (assigned != nearest).any(1) & (shift > bound)
         if not moving.any():
             break
-        nearest = found
+        nearest = assigned
     return centres + mean
 
 
@@ -64,7 +64,7 @@ def start(x: Tensor, count: int, seeds: Sequence[int]) -> Tensor:
 
 
 def means(x: Tensor, nearest: Tensor, centres: Tensor) -> Tensor:
-    """The mean of the values nearest to each centre; a centre without any takes the value that is farthest from its own.
+    """The mean of the values nearest to each centre; one without any takes the value that is farthest from its own.
 
     Args:
         x: [S, n, H].

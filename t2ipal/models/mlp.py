@@ -65,8 +65,8 @@ def batch_norm(parameters: Parameters, statistics: Parameters, name: str, x: Ten
         return torch.addcmul(shift - factor * running["mean"].view(shape), x, factor)
     normalised, mean, variance = Normalisation.apply(x, scale, shift)
     rows = x.shape[-2]
-    for value, found in ((running["mean"], mean), (running["variance"], variance * (rows / (rows - 1)))):
-        for call in found.view(len(x), -1, x.shape[-1]).unbind(1):
+    for value, own in ((running["mean"], mean), (running["variance"], variance * (rows / (rows - 1)))):
+        for call in own.view(len(x), -1, x.shape[-1]).unbind(1):
             value.lerp_(call, MOMENTUM)
     return normalised
 
