@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2ipal.cli.options import nonempty_path
+from t2ipal.cli.options import add_configfile, config_of
 
 if TYPE_CHECKING:
     from t2ipal.config import Config
@@ -28,14 +28,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         description=ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    results.add_argument(
-        "--configfile",
-        nargs="+",
-        default=[],
-        type=nonempty_path,
-        metavar="FILE",
-        help="overlays on config.yaml, as Snakemake's",
-    )
+    add_configfile(results)
     what = results.add_mutually_exclusive_group()
     what.add_argument("--folder", action="store_true", help="print the path of its folder alone")
     what.add_argument("--stages", action="store_true", help="print what its jobs took, as Markdown, next to the plan")
@@ -45,11 +38,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """A summary of the results, their folder, or their removal."""
-    from t2ipal.config import load_config
-    from t2ipal.config.files import read_configs
     from t2ipal.results import remove_results, results_folder
 
-    config = load_config(read_configs([_default(), *options.configfile]))
+    config = config_of(options.configfile)
     folder = results_folder(config.results_dir, config.name, to_write=options.remove)
     if options.remove:
         for path in remove_results(folder, _inputs(config)):
@@ -59,14 +50,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(folder if options.folder else summary(Path(folder)))
     return 0
-
-
-def _default() -> Path:
-    """The config of this folder, or that of the checkout: Snakemake's --directory works in any folder."""
-    from t2ipal.resource_files import resources_folder
-
-    here, project = Path("config.yaml"), resources_folder().parent / "config.yaml"
-    return project if not here.exists() and project.exists() else here
 
 
 def stages(config: Config, folder: Path) -> str:

@@ -1,0 +1,1 @@
+"""Results that one can hand on, in the formats of others."""
