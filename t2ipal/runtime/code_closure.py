@@ -7,11 +7,17 @@ Declared as input, code decides re-runs by its content.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+TEMPLATES = re.compile(r'\bPackageLoader\("([\w.]+)"')
+"""How a module loads the templates of a package."""
 
 MACHINERY = (
     "t2ipal/runtime/",
@@ -52,9 +58,58 @@ def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
 def _imports(root: str, path: str) -> tuple[str, ...]:
     if not path.endswith(".py"):
         return ()
-    package = Path(path).parent.parts
+    names, packages = parsed.of(Path(root, path), Path(path).parent.parts)
+    modules = {file for name in names for file in _files(root, tuple(name))}
+    return tuple(sorted(modules | {file for package in packages for file in _templates(root, package)}))
+
+
+class Parsed:
+    """What Python files import, kept in a file: to parse them is a tenth of a dry run.
+
+    A file is parsed again when its size or one of its times changes; all are, when this module does.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {}
+        self.is_new = False
+
+    def load(self, memory: Path) -> None:
+        """Take over what is kept in a file, if it can be read."""
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            kept = json.loads(memory.read_text(encoding="utf-8"))
+            if kept["parser"] == _state(Path(__file__)):
+                self.known = kept["files"]
+
+    def save(self, memory: Path) -> None:
+        """Keep what is new since `load`."""
+        if self.is_new:
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            part = memory.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps({"parser": _state(Path(__file__)), "files": self.known}), encoding="utf-8")
+            part.replace(memory)
+            self.is_new = False
+
+    def of(self, file: Path, package: Sequence[str]) -> tuple[Sequence[Sequence[str]], Sequence[str]]:
+        """The dotted names that a file in a package imports, in parts, and the packages whose templates it loads."""
+        state = _state(file)
+        known = self.known.get(str(file))
+        if known is None or known[0] != state:
+            self.is_new = True
+            text = file.read_text(encoding="utf-8")
+            known = self.known[str(file)] = [state, _names(text, tuple(package)), TEMPLATES.findall(text)]
+        return known[1], known[2]
+
+
+parsed = Parsed()
+
+
+def _state(file: Path) -> list[int]:
+    about = file.stat()
+    return [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+
+
+def _names(text: str, package: tuple[str, ...]) -> list[tuple[str, ...]]:
     names: set[tuple[str, ...]] = set()
-    text = Path(root, path).read_text(encoding="utf-8")
     for node in _import_statements(ast.parse(text).body):
         if isinstance(node, ast.Import):
             names |= {tuple(alias.name.split(".")) for alias in node.names}
@@ -62,15 +117,13 @@ def _imports(root: str, path: str) -> tuple[str, ...]:
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = (*base, *(node.module or "").split(".")) if node.module else base
             names |= {module, *((*module, alias.name) for alias in node.names)}
-    modules = {file for name in names for file in _files(root, name)}
-    return tuple(sorted(modules | set(_templates(root, text))))
+    return sorted(names)
 
 
-def _templates(root: str, text: str) -> Iterator[str]:
-    """The templates that a module loads."""
-    for name in re.findall(r'\bPackageLoader\("([\w.]+)"', text):
-        folder = Path(root, *name.split("."), "templates")
-        yield from (os.path.relpath(file, root) for file in folder.rglob("*") if file.is_file())
+def _templates(root: str, package: str) -> Iterator[str]:
+    """The templates of a package."""
+    folder = Path(root, *package.split("."), "templates")
+    yield from (os.path.relpath(file, root) for file in folder.rglob("*") if file.is_file())
 
 
 def _import_statements(block: list[ast.stmt]) -> Iterator[ast.stmt]:

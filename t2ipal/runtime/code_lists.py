@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from t2ipal.runtime.code_closure import code_of
+from t2ipal.runtime.code_closure import code_of, parsed
 
 FOLDER = Path(".snakemake/code")
+MEMORY = FOLDER / "imports.json"
 
 
 @cache
@@ -30,8 +31,15 @@ def code_list(root: str, starts: Sequence[str], alone: Sequence[str] = (), is_ma
     key = hashlib.sha256("\n".join([*starts, "", *alone]).encode()).hexdigest()[:16]
     path = FOLDER / f"{Path(starts[0]).stem}-{key}.txt"
     if is_main:
+        _recall()
         _write(path, sorted({*code_of(root, *starts), *alone}), root)
+        parsed.save(MEMORY)
     return str(path)
+
+
+@cache
+def _recall() -> None:
+    parsed.load(MEMORY)
 
 
 def _write(path: Path, files: list[str], root: str) -> None:

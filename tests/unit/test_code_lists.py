@@ -31,7 +31,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def listed(tree: Path, **options: bool) -> Path:
     """The list as a new process finds or writes it."""
-    for cached in (code_list, code_lists._checksum, *vars(code_closure).values()):
+    code_lists.parsed.known.clear()
+    for cached in (code_list, code_lists._checksum, code_lists._recall, *vars(code_closure).values()):
         getattr(cached, "cache_clear", int)()
     return Path(code_list(str(tree), ("scripts/one.py",), ("own.py",), **options))
 
@@ -72,5 +73,25 @@ def test_the_snakemake_of_a_cluster_job_writes_nothing(tree: Path) -> None:
 
 def test_other_files_have_another_list(tree: Path) -> None:
     assert {code_list(str(tree), ("scripts/one.py",)), code_list(str(tree), ("scripts/one.py", "own.py"))} == {
-        str(path) for path in Path(".snakemake/code").iterdir()
+        str(path) for path in Path(".snakemake/code").glob("*.txt")
     }
+
+
+def test_imports_are_kept_until_their_file_or_the_parser_changes(tree: Path) -> None:
+    listed(tree)
+    file, memory = tree / "scripts/one.py", tree / ".snakemake/code/imports.json"
+    fresh = code_closure.Parsed()
+    fresh.load(memory)
+    state, names, _ = fresh.known[str(file)]
+    assert names == [["lib", "a"]]
+    fresh.known[str(file)] = [state, [["kept"]], []]
+    assert fresh.of(file, ["scripts"]) == ([["kept"]], [])
+    assert not fresh.is_new
+    file.write_text("import lib.b")
+    assert fresh.of(file, ["scripts"]) == ([("lib", "b")], [])
+    memory.write_text(memory.read_text().replace('"parser": [', '"parser": [1, '))
+    other = code_closure.Parsed()
+    for text in (memory.read_text(), "[]", "{", ""):
+        memory.write_text(text)
+        other.load(memory)
+        assert not other.known
