@@ -150,11 +150,12 @@ def _pair_weights(cosine: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     upper = torch.ones(cosine.shape[-2:], dtype=torch.bool, device=labels.device).triu(1)
     mixed = positive[..., :, None] & absent[..., None, :]
     together = positive[..., :, None] & positive[..., None, :] & upper
-    weight, number = -together.to(cosine.dtype).contiguous(), together.sum((1, 2, 3))
-    pairs = number
-    for kind in (mixed | mixed.mT, absent[..., :, None] & absent[..., None, :]):
+    p, a = positive.sum(-1), absent.sum(-1)
+    number, *sizes = ((count // 2).sum(-1) for count in (p * (p - 1), 2 * p * a, a * (a - 1)))
+    weight, pairs = -together.to(cosine.dtype).contiguous(), number
+    kinds = mixed | mixed.mT, absent[..., :, None] & absent[..., None, :]
+    for kind, size in zip(kinds, sizes, strict=True):
         kind = kind & upper
-        size = kind.sum((1, 2, 3))
         sampled, hard = torch.where(number > 0, size.minimum(2 * number), size), size.minimum(number)
         weight += kind * (sampled / size.clamp_min(1)).to(weight.dtype)[:, None, None, None]
         largest = cosine.masked_fill(~kind, -torch.inf).flatten(1).topk(int(hard.max()), -1).indices

@@ -101,5 +101,5 @@ def classify(states: Tensor, features: Tensor, weights: Mapping[str, Tensor]) ->
     inner = torch.baddbmm(2 * weights["output_bias"][:, None], states.flatten(1, 2), of_states)
     output = inner.baddbmm_(features.flatten(1, 2), of_features).sigmoid()
     classifier = weights["classifier"]
-    logits = output.view(*states.shape[:3], -1) @ (2 * classifier)[..., None]
-    return logits[..., 0].mT + (weights["classifier_bias"] - classifier.sum(-1))[:, None]
+    logits = (2 * classifier)[..., None, :] @ output.view(*states.shape[:3], -1).mT
+    return logits[..., 0, :].mT + (weights["classifier_bias"] - classifier.sum(-1))[:, None]

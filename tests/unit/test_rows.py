@@ -45,6 +45,13 @@ def test_inputs_follow_kinds_and_settings() -> None:
     assert LOSSES == ("loss", "loss_text", "loss_image", "loss_train", "loss_shots")
 
 
+def test_a_method_that_samples_by_itself_gets_empty_batches() -> None:
+    data, kinds = toy(), frozenset({CAPTIONS})
+    some, none = (Sampler(data, RowRequest(kinds, batches=batches), (1, 2), 4, True) for batches in (True, False))
+    assert list(none.epoch(0, CPU)) == [{}] * some.steps
+    assert len(list(some.epoch(0, CPU))) == some.steps > 1
+
+
 def test_files_are_lists_by_name_and_samples_of_shards() -> None:
     files = TrainingFiles({"one": "a.parquet", "path": Path("b.parquet"), "images": ["0-0", "0-1", "1-0", "1-1"]}, 2)
     assert (files["one"], files["path"], files["none"]) == (["a.parquet"], ["b.parquet"], [])
