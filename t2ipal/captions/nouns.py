@@ -26,6 +26,14 @@ NOUNS = frozenset({"NOUN", "PROPN"})
 NAMING = NOUNS | {"PRON"}  # "someone"
 # words allowed between a trigger ("no", "statue of") and the noun it holds for
 CHUNK = frozenset({"DET", "ADJ", "NUM", "NOUN", "PROPN", "PRON", "PART", "ADV"})
+# what a denial, a depiction or a likeness begins with
+TRIGGERS = (
+    english.NEGATIONS
+    | english.ABSENCES
+    | english.DEPICTIONS
+    | english.PICTURES
+    | {first for first, _ in english.LIKENESS}
+)
 PREMODIFIER = frozenset({"ADJ", "NOUN", "PROPN", "NUM", "VERB"})
 
 
@@ -146,6 +154,8 @@ def not_there(words: list[Word]) -> set[int]:
     """Words that a denial, a depiction or a likeness holds for."""
     held: set[int] = set()
     for at, word in enumerate(words):
+        if word.text not in TRIGGERS and word.lemma not in TRIGGERS:
+            continue
         after = words[at + 1].text if at + 1 < len(words) else ""
         if word.text in english.NEGATIONS or (word.lemma in english.ABSENCES and after in ("of", "from")):
             held |= _chunk(words, at + 1 + (after in ("of", "from")), coordinated=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BATCH = 32_768
 """Characters of the captions tagged together, about 600 captions of COCO or 40 narratives."""
-KNOWN = 50_000
+KNOWN = 20_000
 """Different words kept in memory; text beyond them is split a little more slowly."""
 HYPHENS = frozenset({"-", "\N{EN DASH}"})
 # By rule and table from a word and its tag, so once for both and not at every place.

@@ -21,8 +21,9 @@ ARGUMENTS = {
     "bootstrap": "--images 50 --classes 3 --replicates 5",
     "clip_features": "--model clip.safetensors --side 40 --stored 32 --image-size 32 --images 3 --batch 2 --threads 1",
     "generation": "--model pipeline --images 2 --steps 1 --batch 2",
+    "growth": "--captions 100 --times 1 --plot growth.png",
     "intervals": "--repeats 1 --images 100",
-    "noun_filter": "captions.jsonl --terms 1 --timed 4",
+    "noun_filter": "captions.jsonl --terms 1 --timed 4 --long long.jsonl",
     "streaming": "--captions 200 --times 1 --wide --extract 1 --ways scratch --steps 2 --folder .",
     "training_step": "--width 64 --layers 1 --classes voc2007 --rounds 1 --repeats 1 --threads 1",
 }
@@ -30,8 +31,9 @@ ROWS = {
     "bootstrap": "50 3 5",
     "clip_features": "jpeg 32",
     "generation": "ours, as the default: 8 steps, auto",
+    "growth": "100 ",
     "intervals": "| 100 | mAP |",
-    "noun_filter": "tai_dpt report",
+    "noun_filter": "loaded in",
     "streaming": "extraction 1,200",
     "training_step": "20 ",
 }
@@ -47,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = ("A dog beside a bus.", "Two cats", "A man on a horse.", "a hot dog on a plate")
     rows = [{"image_id": str(row), "caption": text, "labels": ["dog", "bus"]} for row, text in enumerate(texts)]
     (path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (path / "long.jsonl").write_text(json.dumps({"text": "In this image there is a dog. " * 9}) + "\n")
     return path
 
 
