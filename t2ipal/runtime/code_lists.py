@@ -29,7 +29,8 @@ def code_list(root: str, starts: Sequence[str], alone: Sequence[str] = (), is_ma
         is_main: not for the Snakemake inside a cluster's job, which gets the list of the one that submitted it.
     """
     key = hashlib.sha256("\n".join([*starts, "", *alone]).encode()).hexdigest()[:16]
-    path = FOLDER / f"{Path(starts[0]).stem}-{key}.txt"
+    # In a folder of its own: of a folder that Snakemake has looked into, it takes a file that comes later for missing.
+    path = FOLDER / f"{Path(starts[0]).stem}-{key}" / "sha256.txt"
     if is_main:
         _recall()
         _write(path, sorted({*code_of(root, *starts), *alone}), root)
