@@ -205,7 +205,7 @@ def sample_scene(rng: np.random.Generator, domain: Domain) -> Scene:
     usual = rng.random() < domain.habit
     return Scene(
         things,
-        setting=str(rng.choice(USUAL[largest.name] if usual else domain.settings)),
+        setting=_one_of(rng, USUAL[largest.name] if usual else domain.settings),
         horizon=float(rng.uniform(0.5, 0.68)),
         tints=(_jitter(rng), _jitter(rng)),
         clutter=tuple(_shape(rng) for _ in range(int(rng.integers(domain.clutter + 1)))),
@@ -238,11 +238,11 @@ def _thing(cls: int, domain: Domain, sharers: int, rng: np.random.Generator) -> 
     top = float(rng.uniform(max(size, 0.5), 1.0)) - size
     if name in FLYING:
         top *= float(rng.uniform(0.2, 1.0))
-    kind = str(rng.choice(list(HAIR))) if name == "person" else ""
+    kind = _one_of(rng, list(HAIR)) if name == "person" else ""
     typical = rng.random() < domain.typical
     return Thing(
         cls=cls,
-        colour=TYPICAL[name] if typical else str(rng.choice(PALETTE.get(name, BRIGHT))),
+        colour=TYPICAL[name] if typical else _one_of(rng, PALETTE.get(name, BRIGHT)),
         kind=kind,
         x=float(rng.uniform(0, 1 - size)),
         y=top,
@@ -257,7 +257,12 @@ def _shape(rng: np.random.Generator) -> Shape:
     x, y = rng.uniform(0, 1, 2)
     width, height = rng.uniform(0.06, 0.2, 2)
     colour: Colour = tuple(int(v) for v in rng.integers(40, 230, 3))  # type: ignore[assignment]
-    return Shape(str(rng.choice(FORMS)), float(x), float(y), float(width), float(height), colour)
+    return Shape(_one_of(rng, FORMS), float(x), float(y), float(width), float(height), colour)
+
+
+def _one_of(rng: np.random.Generator, values: Sequence[str]) -> str:
+    """What `rng.choice(values)` gives, which makes an array of the values first."""
+    return values[int(rng.integers(len(values)))]
 
 
 def _jitter(rng: np.random.Generator) -> tuple[int, int, int]:
