@@ -99,18 +99,18 @@ class FrozenBlock(nn.Module):
 
     def project(self, normed: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [L, N, W], keys and values [P + L, N, W] of `normed` [L, N, W] and `shared` [P, W]."""
-        products, sums = self.qkv_weight.dtype, normed.dtype
-        rows, shared = normed.flatten(0, 1).to(products), shared.to(products)
-        parts = []
-        for weight, bias, first in zip(
-            self.qkv_weight.chunk(3), self.qkv_bias.chunk(3), (0, len(shared), len(shared)), strict=True
-        ):
-            part = rows.new_empty(first + len(normed), *normed.shape[1:])
-            torch.addmm(bias, rows, weight.T, out=part[first:].view_as(rows))
-            part[:first] = F.linear(shared[:first], weight, bias)[:, None]
-            # CPUs are slow at small products in bfloat16
-            parts.append(part.to(sums) if part.device.type == "cpu" else part)
-        return tuple(parts)
+        products, sums, width, count = self.qkv_weight.dtype, normed.dtype, self.width, len(shared)
+        rows, sizes = normed.flatten(0, 1).to(products), (count + len(normed), *normed.shape[1:])
+        weights, biases = self.qkv_weight.chunk(3), self.qkv_bias.chunk(3)
+        parts = [F.linear(rows, weights[0], biases[0]).view_as(normed)]
+        same = F.linear(shared.to(products), self.qkv_weight[width:], self.qkv_bias[width:]).chunk(2, -1)
+        for weight, bias, first in zip(weights[1:], biases[1:], same, strict=True):
+            part = rows.new_empty(sizes)
+            part[:count] = first[:, None]
+            torch.addmm(bias, rows, weight.T, out=part[count:].view_as(rows))
+            parts.append(part)
+        # CPUs are slow at small products in bfloat16
+        return tuple(part.to(sums) if part.device.type == "cpu" else part for part in parts)
 
     def by_head(self, x: Tensor) -> Tensor:
         """A view [N heads, L, W / heads] of `x` [L, N, W]."""
