@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help writable env reproduce check test lint format lock clean
+.PHONY: help writable env reproduce check test lint format lock clean bench check-gpu
 
 PYTHON ?= python3
 CORES ?= all
@@ -24,7 +24,7 @@ writable:
 	@[ -w . ] || { echo "error: $(CURDIR): no permission to write (expected a checkout of one's own)" >&2; exit 1; }
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 reproduce: writable $(STAMP) ## captions to Table 1, figures and report.html on the micro world; repeated: only what changed
 	@$(SNAKEMAKE)
@@ -39,6 +39,12 @@ check: lint ## lint and unit tests: a minute or so, after every edit
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+bench: $(STAMP) ## docs/performance.md: this project next to what one would use instead, on the CPU; 10 minutes
+	@$(BIN)/python benchmarks/performance.py
+
+check-gpu: $(STAMP) ## docs/gpu.md: speed, memory and promises on one GPU of 24 GB or more, random weights; 10 minutes
+	@$(BIN)/python benchmarks/check_gpu.py
 
 lint: $(STAMP) ## style of Python and Snakemake files
 	@$(BIN)/ruff check .

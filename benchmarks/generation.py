@@ -17,8 +17,12 @@ import argparse
 import io
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from t2ipal.resource_files import resource
+
+if TYPE_CHECKING:
+    from t2ipal.images.settings import GenerationSettings
 
 
 def main() -> None:
@@ -43,7 +47,6 @@ def main() -> None:
 def _measure(options: argparse.Namespace) -> None:
     import torch
 
-    from t2ipal.images.generate import generate
     from t2ipal.images.pipeline import load_pipeline
     from t2ipal.images.settings import GenerationSettings
 
@@ -67,14 +70,9 @@ def _measure(options: argparse.Namespace) -> None:
     if torch.cuda.is_available():
         ways[f"ours, {steps} steps, auto, compiled"] = base.model_copy(update={"dtype": "auto", "compile": "on"})
     for name, settings in ways.items():
-        generator = load_pipeline(settings)
-        start = time.perf_counter()
-        list(generate(generator, captions[: settings.batch], 0, 0))
+        first, rate = rates(settings, captions)
         if settings.compile == "on":
-            print(f"first batch, with compilation: {time.perf_counter() - start:.0f} s")
-        start = time.perf_counter()
-        rows = sum(1 for _ in generate(generator, captions, 0, 0))
-        rate = rows / (time.perf_counter() - start)
+            print(f"first batch, with compilation: {first:.0f} s")
         print(f"{name:<44}{rate:>10.2f}{rate / plain:>7.1f}x", flush=True)
 
     texts, seeds = [text for _, text in captions[:batch]], list(range(batch))
@@ -84,6 +82,16 @@ def _measure(options: argparse.Namespace) -> None:
         for work in (lambda: generator.generate(texts, seeds)[0].cpu(), lambda: generator._encode(texts).cpu())
     )
     print(f"prompts: {1e3 * prompts:.1f} of {1e3 * drawing:.0f} ms of a batch, 1/{drawing / prompts:.0f}")
+
+
+def rates(settings: GenerationSettings, captions: list[tuple[str, str]]) -> tuple[float, float]:
+    """Seconds of the first batch, and images per second after it."""
+    from t2ipal.images.generate import generate
+    from t2ipal.images.pipeline import load_pipeline
+
+    generator = load_pipeline(settings)
+    first = _seconds(lambda: list(generate(generator, captions[: settings.batch], 0, 0)))
+    return first, len(captions) / _seconds(lambda: list(generate(generator, captions, 0, 0)))
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -120,12 +128,12 @@ def _count_operations() -> None:
         print(f"    a prompt is 1/{2 * steps * step / prompt:.0f} of a draw of {steps} steps with guidance")
 
 
-def _plain(settings: object, captions: list[tuple[str, str]]) -> float:
+def _plain(settings: GenerationSettings, captions: list[tuple[str, str]], dtype: str = "float32") -> float:
     """Seconds of the call a reader of the diffusers documentation would write."""
     import torch
     from diffusers import DiffusionPipeline
 
-    options = {"dtype": torch.float32, "safety_checker": None, "requires_safety_checker": False}
+    options = {"dtype": getattr(torch, dtype), "safety_checker": None, "requires_safety_checker": False}
     pipe = DiffusionPipeline.from_pretrained(settings.model, **options)
     pipe.set_progress_bar_config(disable=True)
     pipe.to("cuda" if torch.cuda.is_available() else "cpu")

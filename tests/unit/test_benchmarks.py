@@ -19,21 +19,25 @@ from t2ipal.store import write_tensors
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = {
     "bootstrap": "--images 50 --classes 3 --replicates 5",
+    "check_gpu": "--tiny --out gpu.md --folder .",
     "clip_features": "--model clip.safetensors --side 40 --stored 32 --image-size 32 --images 3 --batch 2 --threads 1",
     "generation": "--model pipeline --images 2 --steps 1 --batch 2",
     "growth": "--captions 100 --times 1 --plot growth.png",
     "intervals": "--repeats 1 --images 100",
     "noun_filter": "captions.jsonl --terms 1 --timed 4 --long long.jsonl",
+    "performance": "--tiny --out performance.md",
     "streaming": "--captions 200 --times 1 --wide --extract 1 --ways scratch --steps 2 --folder .",
     "training_step": "--width 64 --layers 1 --classes voc2007 --rounds 1 --repeats 1 --threads 1",
 }
 ROWS = {
     "bootstrap": "50 3 5",
+    "check_gpu": "micro Table 1, t2i_pal: difference on the GPU",
     "clip_features": "jpeg 32",
     "generation": "ours, as the default: 8 steps, auto",
     "growth": "100 ",
     "intervals": "| 100 | mAP |",
     "noun_filter": "loaded in",
+    "performance": "mAP | torchmetrics in a loop",
     "streaming": "extraction 1,200",
     "training_step": "20 ",
 }
@@ -75,3 +79,28 @@ def test_the_script_prints_its_table(
     runpy.run_path(str(path), run_name="__main__")
     printed = capsys.readouterr().out
     assert any(" ".join(line.split()).startswith(ROWS[script]) for line in printed.splitlines()), printed
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_the_check_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROOT / "benchmarks/check_gpu.py"
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    with pytest.raises(SystemExit, match="1"):
+        runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().err == "error: no GPU that torch can use; expected one with 24 GB of memory or more\n"
+
+
+def test_a_broken_promise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import check_gpu
+    import performance
+
+    assert [check_gpu.Finding("x", value, "", least=1, most=2).kept for value in (0.9, 1, 2, 2.1)] == [
+        False, True, True, False
+    ]  # fmt: skip
+    assert check_gpu.Finding("x", 3, "GB", most=2).cells() == ["x", "3 GB", "<= 2", "broken"]
+    slow = performance.Comparison("a", "b", "c", 2.0, 1.0, "same", 3)
+    assert (slow.ratio, slow.kept) == (2, False)
+    assert performance.page([slow], 1, 60).count("| a | b | c | 2e+03 | 1e+03 | 2x | 3x | same |") == 1

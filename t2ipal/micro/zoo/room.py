@@ -67,18 +67,18 @@ def texts(backbone: ImageTextEncoder, sentences: Sequence[str], ids: Sequence[st
     )
 
 
-def training_data(backbone: ImageTextEncoder, captions: int, scenes: int) -> TrainingData:
-    """Captions with the noun filter's labels, templates, and real renders with true labels."""
+def training_data(backbone: ImageTextEncoder, captions: int, scenes: int, patterns: int = 89) -> TrainingData:
+    """Captions with the noun filter's labels, so many templates of each class, and real renders with true labels."""
     sentences = [captions_of("captions", index, n=1)[0].text for index in range(captions)]
     labelled = list(NounFilter(CLASSES).label(sentences))
     labels = label_matrix([row.positive for row in labelled], [row.unknown for row in labelled], len(CLASSES.names))
     kept = (labels == 1).any(1)
-    rows = templates(CLASSES.names)
+    rows = [row for row in templates(CLASSES.names) if int(row.template_id.split("-")[1]) < patterns]
     rendered, true_labels = images(backbone, "train", scenes)
     captions = CaptionRows(texts(backbone, sentences), kept.nonzero()[:, 0], labels[kept])
-    patterns = texts(backbone, [row.text for row in rows], [row.template_id for row in rows])
+    encoded = texts(backbone, [row.text for row in rows], [row.template_id for row in rows])
     return TrainingData().with_rows(
-        captions.with_templates(patterns, len(CLASSES.names)), TrainRows(rendered, true_labels)
+        captions.with_templates(encoded, len(CLASSES.names)), TrainRows(rendered, true_labels)
     )
 
 
