@@ -71,8 +71,7 @@ def main() -> None:
     }
     for name, label in ways.items():
         print(f"{name:30}" + "".join(f"{rate(label, texts):12.0f}" for texts in sets.values()), flush=True)
-    for name, texts in sets.items():
-        print(memory(name, texts))
+    print(memory(*list(sets.items())[-1]))
 
 
 def quality(samples: Sequence[Sample], classes: ClassList, terms: int) -> None:
