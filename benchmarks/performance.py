@@ -43,8 +43,6 @@ from t2ipal.cpu import this_cpu
 from t2ipal.version import VERSION
 
 if TYPE_CHECKING:
-    from clip.model import CLIP
-
     from t2ipal.backbones.base import ImageTextEncoder
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/performance.md"
@@ -205,32 +203,18 @@ def compare_features(
     return [seconds / len(files) for seconds in times], float((own - expected[:4]).abs().max())
 
 
-def transformers_clip(module: CLIP, sizes: Any) -> torch.nn.Module:
+def transformers_clip(module: torch.nn.Module, sizes: Any) -> torch.nn.Module:
     """transformers' vision model with the weights of OpenAI's module of a ViT."""
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    from t2ipal.backbones.transformers.from_openai import from_openai
 
     about = {"hidden_size": sizes.width, "intermediate_size": 4 * sizes.width, "projection_dim": sizes.dim}
     about |= {"num_hidden_layers": sizes.layers, "num_attention_heads": sizes.heads, "patch_size": sizes.patch}
     config = CLIPVisionConfig(**about, image_size=sizes.resolution, hidden_act="quick_gelu")
-    model, old = CLIPVisionModelWithProjection(config).eval(), module.visual.state_dict()
-    state = {
-        "vision_model.embeddings.class_embedding": old["class_embedding"],
-        "vision_model.embeddings.patch_embedding.weight": old["conv1.weight"],
-        "vision_model.embeddings.position_embedding.weight": old["positional_embedding"],
-        "visual_projection.weight": old["proj"].T.contiguous(),
-    }
-    ends = {"ln_pre": "pre_layrnorm", "ln_post": "post_layernorm"}
-    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj"}
-    names |= {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    for kind in ("weight", "bias"):
-        state |= {f"vision_model.{to}.{kind}": old[f"{name}.{kind}"] for name, to in ends.items()}
-        for layer in range(sizes.layers):
-            before, after = f"transformer.resblocks.{layer}.", f"vision_model.encoder.layers.{layer}."
-            state |= {f"{after}{to}.{kind}": old[f"{before}{name}.{kind}"] for name, to in names.items()}
-            parts = zip("qkv", old[f"{before}attn.in_proj_{kind}"].chunk(3), strict=True)
-            state |= {f"{after}self_attn.{letter}_proj.{kind}": part for letter, part in parts}
-    known = model.state_dict()
-    model.load_state_dict({**{name: known[name] for name in known if name.endswith("position_ids")}, **state})
+    model = CLIPVisionModelWithProjection(config).eval()
+    known, state = model.state_dict(), from_openai(module.state_dict())
+    model.load_state_dict(known | {name: state[name] for name in known if name in state})
     return model
 
 

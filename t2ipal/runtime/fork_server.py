@@ -38,6 +38,9 @@ HARMLESS = {"jemalloc_bg_thd"}
 
 PR_SET_PDEATHSIG = 1
 
+INTERRUPT = signal.getsignal(signal.SIGINT)
+"""What Ctrl-C does to a new Python here: nothing, where a shell started it in the background."""
+
 
 def modules() -> tuple[str, ...]:
     """What the server of this machine imports."""
@@ -140,7 +143,7 @@ def _fork(script: str) -> int | None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:
         os._exit(1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, INTERRUPT)
     gc.enable()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()

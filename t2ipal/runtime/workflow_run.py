@@ -38,6 +38,6 @@ def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
     quieten()
     if not is_main:
         return None
-    fork_jobs(sys.modules["snakemake.shell"])
+    fork_jobs(sys.modules.get("snakemake.shell"))
     LOGGER.addHandler(RunWatch(is_dry))
     return share_folder()

@@ -9,6 +9,8 @@ import torch
 from tiny_clip import DIM, SIDE, WIDTH, tiny_clip
 from torch import Tensor
 
+from t2ipal.backbones.transformers.from_openai import from_openai
+
 SIGLIP_CONTEXT = 16
 WORDS = ("a", "dog", "cat", "car", "potted", "plant", "photo", "of", "and", "more", "it", "two", "men", ".")
 
@@ -33,7 +35,7 @@ def save_clip(folder: Path, state: dict[str, Tensor] | None = None) -> Path:
         projection_dim=DIM,
     )  # fmt: skip
     model = CLIPModel(config)
-    model.load_state_dict(renamed(state), strict=False)
+    model.load_state_dict(from_openai(state), strict=False)
     model.save_pretrained(folder)
     tables = byte_pairs()
     (folder / "vocab.json").write_text(json.dumps(tables.ids))
@@ -43,34 +45,6 @@ def save_clip(folder: Path, state: dict[str, Tensor] | None = None) -> Path:
     tokenizer.save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
     return folder
-
-
-def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """OpenAI's tensors of a ViT by the names that transformers has for them."""
-    names = {
-        "logit_scale": "logit_scale",
-        "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
-        "positional_embedding": "text_model.embeddings.position_embedding.weight",
-        "visual.class_embedding": "vision_model.embeddings.class_embedding",
-        "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
-        "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
-    }
-    norms = {"ln_final": "text_model.final_layer_norm", "visual.ln_pre": "vision_model.pre_layrnorm"}
-    norms["visual.ln_post"] = "vision_model.post_layernorm"
-    out = {names[name]: value for name, value in state.items() if name in names}
-    out["text_projection.weight"], out["visual_projection.weight"] = state["text_projection"].T, state["visual.proj"].T
-    for old, new in norms.items():
-        out |= {f"{new}.{kind}": state[f"{old}.{kind}"] for kind in ("weight", "bias")}
-    parts = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj"}
-    parts |= {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    for tower, new, layers in (("transformer", "text_model", 3), ("visual.transformer", "vision_model", 2)):
-        for layer in range(layers):
-            old, to = f"{tower}.resblocks.{layer}", f"{new}.encoder.layers.{layer}"
-            for kind in ("weight", "bias"):
-                out |= {f"{to}.{there}.{kind}": state[f"{old}.{here}.{kind}"] for here, there in parts.items()}
-                three = state[f"{old}.attn.in_proj_{kind}"].chunk(3)
-                out |= {f"{to}.self_attn.{n}_proj.{kind}": part for n, part in zip("qkv", three, strict=True)}
-    return out
 
 
 def save_siglip(folder: Path, pad: str = "<pad>") -> Path:

@@ -141,9 +141,11 @@ def test_a_run_that_took_twice_the_plan_says_so_by_stage_and_item(tmp_path: Path
     jobs = jobs_of(tmp_path)
     page = measured_page(jobs, works, UNITS, PLAIN, "This CPU.")
     ratios = [line.split(" | ")[-1] for line in page.splitlines() if line.startswith("| ") and line.count("|") == 5]
-    assert set(ratios[2:]) == {"2.00 |"}
+    # jobs write hundredths of a second
+    assert [float(ratio.rstrip(" |")) for ratio in ratios[2:]] == pytest.approx([2] * len(ratios[2:]), abs=0.03)
     factors = {line.split(" | ")[0]: line.split(" | ")[3] for line in page.splitlines() if line.startswith("| `")}
-    assert factors["| `start`"] == factors["| `micro_pass`"] == factors["| `micro_own_prompt`"] == "2.00"
+    for item in ("start", "micro_pass", "micro_own_prompt"):
+        assert float(factors[f"| `{item}`"]) == pytest.approx(2, abs=0.03)
 
 
 def test_products_take_time_by_the_speed_of_this_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
