@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from feature_files import NAMES, write_features
-from tiny_clip import DIM, SIDE, WIDTH, tiny_clip
+from tiny_clip import DIM, FACTS, SIDE, WIDTH, tiny_clip
 from torch import Tensor
 
 from t2ipal import backbones, methods
@@ -52,21 +52,7 @@ def pictures(side: int) -> Tensor:
 @pytest.mark.parametrize("vision", VISION)
 def test_it_is_the_library_and_openais_module(vision: str, models: dict[str, str]) -> None:
     backbone, openai = load_backbone(models[vision]), tiny_clip(vision=vision)
-    for name in [
-        "dim",
-        "width",
-        "context",
-        "causal",
-        "pool",
-        "start_ids",
-        "end_id",
-        "image_size",
-        "patch",
-        "resize",
-        "link",
-        "mean",
-        "std",
-    ]:
+    for name in (*FACTS, "mean", "std"):
         assert getattr(backbone, name) == getattr(openai, name), name
     ids, lengths = backbone.tokenize(TEXTS)
     with torch.no_grad():

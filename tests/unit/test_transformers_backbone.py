@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from feature_files import NAMES, write_features
 from saved_models import SIGLIP_CONTEXT, save_clip, save_siglip
-from tiny_clip import DIM, SIDE, tiny_clip
+from tiny_clip import DIM, FACTS, SIDE, tiny_clip
 from torch import Tensor
 
 from t2ipal import backbones, methods
@@ -119,20 +119,7 @@ def test_the_padding_matters_to_siglip_alone(
 
 def test_it_is_openais_module_by_other_names(clip: ImageTextEncoder) -> None:
     openai = tiny_clip(vision="vit")
-    facts = (
-        "dim",
-        "width",
-        "context",
-        "causal",
-        "pool",
-        "start_ids",
-        "end_id",
-        "image_size",
-        "patch",
-        "resize",
-        "link",
-    )
-    assert [getattr(clip, name) for name in facts] == [getattr(openai, name) for name in facts]
+    assert [getattr(clip, name) for name in FACTS] == [getattr(openai, name) for name in FACTS]
     np.testing.assert_allclose([clip.mean, clip.std], [openai.mean, openai.std], atol=1e-6)
     assert clip.logit_scale == pytest.approx(openai.logit_scale)
     (ids, lengths), (theirs, their_lengths) = clip.tokenize(TEXTS), openai.tokenize(TEXTS)

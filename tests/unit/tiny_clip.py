@@ -7,6 +7,11 @@ import torch
 from t2ipal.backbones.openai.encoder import OpenAIEncoder
 
 SIDE, DIM, WIDTH = 64, 24, 128
+FACTS = (
+    *("dim", "width", "context", "causal", "pool", "start_ids", "end_id"),
+    *("image_size", "patch", "resize", "link"),
+)
+"""What every kind of backbone says alike of one CLIP."""
 
 
 def tiny_clip(seed: int = 0, vision: str = "resnet") -> OpenAIEncoder:
