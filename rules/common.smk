@@ -200,6 +200,20 @@ def get_run(wildcards):
     return PLAN.runs[wildcards.dataset, wildcards.method, wildcards.variant]
 
 
+def get_sources(wildcards, name):
+    """A file of each run that a run combines: scores, or of a run that reads features its source's model."""
+    run = get_run(wildcards)
+    read = "model.safetensors" if run.fields else "scores.parquet"
+    return [f"{RESULTS}/runs/{PLAN.runs[key].path}/{name}" for key in run.sources if name == read]
+
+
+def get_scored_features(wildcards, part):
+    """The features of test or validation images that a run scores, if it reads features and there are any."""
+    run = get_run(wildcards)
+    there = run.fields and (part == "test" or CONFIG.datasets[run.dataset].validation)
+    return [f"{RESULTS}/features/{run.clip}/{part}/{run.dataset}.parquet"] if there else []
+
+
 def get_labelled_data(wildcards):
     """The data set of a path captions/{pool}/{labels}: the first with these labels."""
     return CONFIG.datasets[queries.labels_owner(CONFIG, PLAN, wildcards.pool, wildcards.labels)]

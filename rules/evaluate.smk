@@ -14,9 +14,9 @@ rule evaluate:
     input:
         model="<results>/runs/{dataset}/{method}/{variant}/model.safetensors",
         history="<results>/runs/{dataset}/{method}/{variant}/history.parquet",
-        test=lambda w: [f"{RESULTS}/features/{get_run(w).clip}/test/{w.dataset}.parquet"],
+        test=lambda w: get_scored_features(w, "test"),
         test_images="<results>/images/test/{dataset}.parquet",
-        validation=lambda w: get_validation(w.dataset, f"features/{get_run(w).clip}"),
+        validation=lambda w: get_scored_features(w, "validation"),
         validation_images=lambda w: get_validation(w.dataset, "images"),
         code=lambda w: get_method_code("evaluate", w.method),
     output:
@@ -55,10 +55,15 @@ rule evaluate:
 
 rule combine:
     input:
-        scores=lambda w: [f"{RESULTS}/runs/{PLAN.runs[key].path}/scores.parquet" for key in get_run(w).sources],
+        scores=lambda w: get_sources(w, "scores.parquet"),
+        model=lambda w: get_sources(w, "model.safetensors"),
+        test=lambda w: get_scored_features(w, "test"),
+        validation=lambda w: get_scored_features(w, "validation"),
         test_images="<results>/images/test/{dataset}.parquet",
         validation_images=lambda w: get_validation(w.dataset, "images"),
-        code=get_code("combine"),
+        code=lambda w: (
+            get_method_code("combine", w.method.partition("+")[0]) if get_run(w).fields else get_code("combine")
+        ),
     output:
         scores="<results>/runs/{dataset}/{method}/{variant}/scores.parquet",
         metrics="<results>/runs/{dataset}/{method}/{variant}/metrics.parquet",
@@ -78,7 +83,12 @@ rule combine:
     params:
         made=lambda w: get_metrics_made([get_run(w)])[0],
         holds=lambda w: {
-            "scores": [get_scores_made(PLAN.runs[key]) for key in get_run(w).sources],
+            **(
+                {"model": [get_model_made(PLAN.runs[key]) for key in get_run(w).sources]}
+                if get_run(w).fields
+                else {"scores": [get_scores_made(PLAN.runs[key]) for key in get_run(w).sources]}
+            ),
+            **dict.fromkeys(("test", "validation"), {"clip": get_clip_made(get_run(w).clip)}),
             **dict.fromkeys(("test_images", "validation_images"), {"classes": get_class_names(w.dataset)}),
         },
         spec=lambda w: {
@@ -86,6 +96,7 @@ rule combine:
             "bootstrap": CONFIG.bootstrap,
             "seed": CONFIG.seed,
             "combine": plain_of(get_run(w).combine),
+            "fields": sorted(get_run(w).fields),
         },
     message:
         "Combine the scores of {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"

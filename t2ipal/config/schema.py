@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from t2ipal.features.fields import Store
 from t2ipal.images.settings import GenerationSettings
+from t2ipal.metrics.combinations import RuleName
 from t2ipal.metrics.registry import DEFAULT
 from t2ipal.names import LONGEST, shown, title
 from t2ipal.sources.folder import FolderImages
@@ -171,7 +172,12 @@ class Variation(Part):
     method: str = Field(description="a method")
     set: dict[str, Any] = Field({}, description="settings that differ from the base run's")
     use: UseInstead = Field(UseInstead(), description="models or captions that differ from those of `use`")
-    scores: Literal["own", "sparc"] = Field("own", description="'sparc': standardised as SPARC does")
+    scores: Literal["own", RuleName] = Field(
+        "own", description="'own', or a score rule: 'mean', 'softmax', 'cells' or 'sparc' (docs/score_rules.md)"
+    )
+    score_scale: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="factor before the softmax of scores: softmax and cells; null: by rule"
+    )
     labels: Percent | None = Field(None, description="percent of known labels, for a method of `partial`")
     group: Shown = Field("", description="heading above the rows of one group")
     against: list[str] = Field([], description="rows of the same table whose difference to this one is shown")

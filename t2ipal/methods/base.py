@@ -61,6 +61,9 @@ class Method(ABC):
         uses: kinds of training rows, keys of `t2ipal.rows.KINDS`; empty for a method that trains nothing.
         in_paper: False for a row the paper does not have.
         own_metric: the metric of its own publication, a key of `t2ipal.metrics.original.PUBLISHED`; "" for ordinary AP.
+        has_logits: True where scores are CLIP's logits: a softmax over them needs no further scale.
+        has_cells: True where it learns class embeddings `class_global` and perhaps `class_local`, and has a setting
+            `global_feature`: the score rule `cells` compares them with the image.
         own_schedule: True for a method whose training settings are its own: the config's `training` is not for it.
         Settings: its settings.
     """
@@ -71,6 +74,8 @@ class Method(ABC):
     uses: ClassVar[frozenset[str]] = frozenset()
     in_paper: ClassVar[bool] = True
     own_metric: ClassVar[str] = ""
+    has_logits: ClassVar[bool] = False
+    has_cells: ClassVar[bool] = False
     own_schedule: ClassVar[bool] = False
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
 

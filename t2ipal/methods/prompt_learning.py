@@ -122,6 +122,7 @@ class PromptLearning(ContextLearning):
 
     settings: PromptSettings
     parts = ("global", "local")
+    has_cells = True
 
     @classmethod
     def weights(cls, settings: PromptSettings) -> Mapping[str, float]:

@@ -46,6 +46,8 @@ class ZSCLIP(Method):
     name = "zsclip"
     title = "ZSCLIP"
     source = "Radford et al., ICML 2021; github.com/openai/CLIP"
+    has_logits = True
+    has_cells = True
     Settings = Settings
 
     @classmethod

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -23,11 +21,35 @@ class Fusion:
     norm: str
 
 
-@dataclass(frozen=True)
-class Standardisation:
-    """One run's scores, standardised as SPARC does."""
+RuleName = Literal["mean", "softmax", "cells", "sparc"]
+"""A rule of `t2ipal.metrics.score_rules`; its functions need NumPy, which the plan does not."""
+RULE_TITLES: Mapping[RuleName, str] = {
+    "mean": "mean over classes off",
+    "softmax": "softmax over classes",
+    "cells": "softmax over classes in each cell",
+    "sparc": "SPARC's normalisation",
+}
+SCALED = ("softmax", "cells")
+"""The rules that have a scale."""
 
-    kind: ClassVar[str] = "sparc"
+
+@dataclass(frozen=True)
+class ScoreRule:
+    """One run's scores by a rule.
+
+    Attributes:
+        rule: which.
+        scale: factor before its softmax; None: `t2ipal.metrics.score_rules.scale_of` validation images.
+    """
+
+    kind: ClassVar[str] = "rule"
+    rule: RuleName
+    scale: float | None = None
+
+    @property
+    def scaled(self) -> bool:
+        """Whether it has a softmax, and so a scale."""
+        return self.rule in SCALED
 
 
 @dataclass(frozen=True)
@@ -42,7 +64,7 @@ class Selection:
     classes: tuple[str, ...]
 
 
-Combination = Fusion | Standardisation | Selection
+Combination = Fusion | ScoreRule | Selection
 
 
 def plain_of(combination: Combination) -> dict[str, Any]:
@@ -57,6 +79,6 @@ def combination_of(plain: Mapping[str, Any]) -> Combination:
     Raises:
         KeyError: no such kind.
     """
-    kinds = {kind.kind: kind for kind in (Fusion, Standardisation, Selection)}
+    kinds = {kind.kind: kind for kind in (Fusion, ScoreRule, Selection)}
     data = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != "kind"}
     return kinds[plain["kind"]](**data)

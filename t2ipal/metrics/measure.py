@@ -12,8 +12,10 @@ import numpy as np
 from t2ipal.backbones import DEFAULT
 from t2ipal.errors import UserError
 from t2ipal.methods.model_files import read_model
-from t2ipal.metrics.combinations import Combination, Selection, Standardisation
+from t2ipal.metrics.cell_scores import cell_scores
+from t2ipal.metrics.combinations import Combination, ScoreRule, Selection
 from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
+from t2ipal.metrics.score_rules import apply, scale_of
 from t2ipal.rows.join import read_image_labels
 
 if TYPE_CHECKING:
@@ -23,9 +25,15 @@ Metrics = dict[str, Any]
 
 
 def score(
-    model: str | Path, features: Mapping[str, ImageFeatures], device: str = "auto"
+    model: str | Path, features: Mapping[str, ImageFeatures], device: str = "auto", cells: ScoreRule | None = None
 ) -> tuple[Scores, dict[str, Any]]:
     """The scores of a saved model on image sets by name ("test", "validation"), and the model's header.
+
+    Args:
+        model: the file.
+        features: by part.
+        device: where to compute.
+        cells: the rule `cells`, instead of the method's own scores; the header then has its scales as "k".
 
     Raises:
         UserError: the model was trained on features of another backbone.
@@ -35,7 +43,6 @@ def score(
     method, tensors, header = read_model(model)
     chosen = pick_device(device)
     tensors = {name: value.to(chosen) for name, value in tensors.items()}
-    values = {}
     for part, images in features.items():
         if header["clip_sha256"] != images.clip_sha256:
             own, other = header["clip_sha256"][:12], images.clip_sha256[:12]
@@ -46,7 +53,12 @@ def score(
                 f"{model}: trained with a backbone of kind {kind}, but the {part} images' features are of "
                 f"kind {images.encoder}"
             )
-        values[part] = method.scores(tensors, images).cpu().numpy().astype(np.float32)
+    if cells is None:
+        values = {part: method.scores(tensors, images).cpu().numpy() for part, images in features.items()}
+        values = {part: scores.astype(np.float32) for part, scores in values.items()}
+    else:
+        values, scale = cell_scores(method, tensors, features, cells.scale)
+        header = {**header, "k": scale.tolist()}
     members = tuple((level, seed) for level in header["levels"] for seed in header["seeds"])
     ids = {part: images.ids for part, images in features.items()}
     return Scores(members, tuple(header["classes"]), ids, values), header
@@ -68,26 +80,37 @@ def combined(sources: Sequence[Scores], how: Combination) -> Scores:
 
     Args:
         sources: of the runs to combine; the first gives levels and seeds.
-        how: a fusion of two runs, a standardisation or a selection of one.
+        how: a fusion of two runs, a score rule or a selection of one.
 
     Raises:
         UserError: the runs differ in images, classes or seeds.
     """
-    from t2ipal.metrics.score_fusion import fuse, standardise
+    from t2ipal.metrics.score_fusion import fuse
 
     first = sources[0]
     if isinstance(how, Selection):
         columns = [first.classes.index(name) for name in how.classes]
         values = {part: scores[..., columns] for part, scores in first.values.items()}
         return replace(first, classes=how.classes, values=values)
-    if isinstance(how, Standardisation):
-        return replace(first, values={part: standardise(scores) for part, scores in first.values.items()})
+    if isinstance(how, ScoreRule):
+        scale = scales(first, how)
+        return replace(first, values={part: apply(how.rule, values, scale) for part, values in first.values.items()})
     members = max((source.members for source in sources), key=len)
     base, partner = (align(source, members, "fusion") for source in sources)
     if (base.classes, base.ids) != (partner.classes, partner.ids):
         raise UserError("fusion: the two runs differ in images or classes; expected scores of the same")
     values = {part: fuse(partner.values[part], scores, how.weight, how.norm) for part, scores in base.values.items()}
     return replace(base, values=values)
+
+
+def scales(scores: Scores, how: ScoreRule) -> np.ndarray:
+    """k of a score rule for each model [M]: the rule's own, else that of the validation images' scores.
+
+    Without validation images it is that of the test images: one number that they share, and no label.
+    """
+    if how.scale is not None or not how.scaled:
+        return np.full(len(scores.members), how.scale or 1.0)
+    return scale_of(scores.values.get(VALIDATION, scores.values[TEST]))
 
 
 def measure(

@@ -28,7 +28,7 @@ def generated_fields(config: Config, plan: Plan, clip: str, pool: str, t2i: str)
 
 def labelled_fields(config: Config, plan: Plan, clip: str, part: str, dataset: str) -> frozenset[str]:
     """The fields of a data set's labelled images that runs, searches and pages read; all of what nobody reads."""
-    runs = [run for run in plan.runs.values() if run.trains and (run.clip, run.dataset) == (clip, dataset)]
+    runs = [run for run in plan.runs.values() if (run.clip, run.dataset) == (clip, dataset)]
     wanted = [run.fields for run in runs if part != "train" or run.reads("train")]
     if part != "test":
         wanted += _searched(config, clip, dataset)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -19,8 +19,9 @@ from t2ipal.classes import load_classes
 from t2ipal.config import Config
 from t2ipal.config.schema import SAMPLES, Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
+from t2ipal.features.fields import LOCAL
 from t2ipal.methods.prompt_learning import PromptSettings
-from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation, plain_of
+from t2ipal.metrics.combinations import SCALED, Combination, Fusion, RuleName, ScoreRule, Selection, plain_of
 from t2ipal.names import key as name_key
 from t2ipal.plan.specs import RunKey
 from t2ipal.protocols import PROTOCOLS
@@ -49,7 +50,7 @@ class Run:
         pool, clip, t2i: keys of the config's caption pools and models.
         samples: synthetic images per caption; 0 for a run that uses none.
         settings: every setting of the method, defaults included.
-        fields: features of images that training and scores read; none for a run that combines scores.
+        fields: features of images that training and scores read; none where scores are made from scores alone.
         protocol: which labels are known: "" (all), "partial", "few_shot" or "novel".
         levels: percent of known labels, or shots; (0,) without a protocol.
         sources: the runs whose scores this one combines; empty for one that trains.
@@ -255,9 +256,33 @@ class Planner:
         """Scores of `base` and `partner`, both on one scale, added by weight."""
         return self._combined(base, partner.method, [base, partner], Fusion(fuse.weight, fuse.norm))
 
-    def standardised(self, run: Run) -> Run:
-        """SPARC's normalisation of a run's scores."""
-        return self._combined(run, "sparc", [run], Standardisation())
+    def by_rule(self, run: Run, rule: RuleName | Literal["own"], scale: float | None = None, asked_by: str = "") -> Run:
+        """A run's scores by a score rule; the run itself for its own scores.
+
+        Args:
+            run: one that trains.
+            rule: a name of `t2ipal.metrics.score_rules`, or "own".
+            scale: factor before the rule's softmax; None: 1 for a softmax over CLIP's logits, else from the scores.
+            asked_by: key of the config that asks, for messages.
+
+        Raises:
+            UserError: a rule that its method does not allow, or a scale for a rule without one.
+        """
+        method = method_of(run.method)
+        if scale is not None and rule not in SCALED:
+            expected = f"scores: {' or '.join(SCALED)}"
+            raise UserError(f"config: {asked_by}.score_scale: {scale:g} with scores: {rule} (expected {expected})")
+        if rule == "own":
+            return run
+        if rule == "cells" and not method.has_cells:
+            raise UserError(
+                f"config: {asked_by}.scores: 'cells' with {run.method}, which compares no class embeddings with local "
+                "maps (expected another rule, or a method that does: zsclip, clip_dpt, tai_dpt, t2i_pal, oracle)"
+            )
+        if rule == "softmax" and method.has_logits and scale is None:
+            scale = 1.0
+        fields = run.fields | {LOCAL} if rule == "cells" else frozenset()
+        return self._combined(run, rule, [run], ScoreRule(rule, scale), fields)
 
     def novel(self, run: Run) -> Run:
         """The scores of a run for the novel classes alone."""
@@ -292,9 +317,16 @@ class Planner:
             )
         return tuple(name for name in names if name_key(name) in chosen)
 
-    def _combined(self, base: Run, what: str, sources: Sequence[Run], combine: Combination) -> Run:
+    def _combined(
+        self,
+        base: Run,
+        what: str,
+        sources: Sequence[Run],
+        combine: Combination,
+        fields: frozenset[str] = frozenset(),
+    ) -> Run:
         run = {**vars(base), "method": f"{base.method}+{what}", "kinds": frozenset(), "samples": 0, "settings": {}}
-        run |= {"fields": frozenset()}
+        run |= {"fields": fields}
         run |= {"seeds": max((source.seeds for source in sources), key=len)}
         return self._add(Run(**{**run, "sources": tuple(source.key for source in sources), "combine": combine}))
 

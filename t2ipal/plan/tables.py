@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from t2ipal.config import Config
 from t2ipal.config.schema import Ablation, Dataset, UseInstead, Variation
 from t2ipal.errors import UserError
+from t2ipal.metrics.combinations import RULE_TITLES
 from t2ipal.metrics.registry import DEFAULT, METRICS
 from t2ipal.plan.runs import (
     Planner,
@@ -327,10 +328,10 @@ def _varied(
             use = UseInstead(**{**planner.config.partial.use.model_dump(), **row.use.model_dump(exclude_none=True)})
         variation = asked_by != "extra"
         run = planner.run(data, row.method, row.set, use, protocol, levels, f"{asked_by}.{key}", variation)
-        run = planner.standardised(run) if row.scores == "sparc" else run
+        run = planner.by_rule(run, row.scores, row.score_scale, f"{asked_by}.{key}")
         printed = _paper(code, dataset.paper, *row.paper) if row.paper else None
         cells[data] = _cell(run, row.labels or 0, printed)
-    title = row.title or method.title + (" with SPARC's normalisation" if row.scores == "sparc" else "")
+    title = (row.title or method.title) + (f" ({RULE_TITLES[row.scores]})" if row.scores != "own" else "")
     in_paper = row.in_paper and row.scores == "own" and asked_by != "extra"
     return _row(row.method, cells, key=key, title=title, against=row.against, in_paper=in_paper)
 

@@ -237,6 +237,13 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("sweeps.fig4.datasets", ["micro", "micro"], ["config: sweeps.fig4.datasets: ", "holds one twice"]),
         ("extra.zsclip_sparc.against", ["zsclip", "zsclip"], ["config: extra.zsclip_sparc.against: ", "one twice"]),
         ("extra.zsclip_sparc.against", ["zsclip_sparc"], ["config: extra.zsclip_sparc.against: the row itself"]),
+        ("extra.zsclip_sparc.scores", "raw", ["config: extra.zsclip_sparc.scores: ", "'raw'"]),
+        (
+            "extra.zsclip_sparc.score_scale",
+            3,
+            ["score_scale: 3 with scores: sparc (expected scores: "],
+        ),
+        ("extra.new", {"method": "comc", "scores": "cells"}, ["config: extra.new.scores: 'cells' with comc"]),
         ("partial.fuse.partners", ["tai_dpt", "tai_dpt"], ["config: partial.fuse.partners: ", "holds one twice"]),
         ("novel.zero_shot", ["tai_dpt", "tai_dpt"], ["config: novel.zero_shot: ", "holds one twice"]),
         ("search.ssgrl", {"level": 10, "grid": {"lrr": [1]}}, ["config: search.ssgrl.grid: unknown setting", "'lr'"]),

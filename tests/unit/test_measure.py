@@ -8,18 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from t2ipal.errors import UserError
 from t2ipal.methods.base import Method
 from t2ipal.methods.model_files import write_model
 from t2ipal.metrics import measure
 from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
-from t2ipal.metrics.combinations import Fusion, Selection, Standardisation
+from t2ipal.metrics.cell_scores import cell_scores
+from t2ipal.metrics.combinations import Fusion, ScoreRule, Selection
 from t2ipal.metrics.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
 from t2ipal.metrics.original import voc2012_average_precision
 from t2ipal.metrics.registry import METRICS
 from t2ipal.metrics.score_files import Scores
 from t2ipal.metrics.score_fusion import fuse, standardise
+from t2ipal.metrics.score_rules import apply, scale_of
 from t2ipal.store import write_parquet
 
 CLASSES = ("a", "b", "c", "d", "e")
@@ -143,9 +146,72 @@ def test_novel_classes_are_a_choice_of_columns() -> None:
 
 def test_sparc_standardises_each_part() -> None:
     made = scores(labels())
-    found = measure.combined([made], Standardisation())
+    found = measure.combined([made], ScoreRule("sparc"))
     assert (found.members, found.ids, found.classes) == (made.members, made.ids, made.classes)
     assert all(np.array_equal(found.values[part], standardise(made.values[part])) for part in made.values)
+
+
+@pytest.mark.parametrize("scale", [None, 3.0])
+def test_the_scale_of_a_softmax_is_that_of_validation_images(scale: float | None) -> None:
+    made, how = scores(labels()), ScoreRule("softmax", scale)
+    k = scale_of(made.values["validation"]) if scale is None else np.full(3, scale)
+    found = measure.combined([made], how)
+    np.testing.assert_array_equal(measure.scales(made, how), k)
+    assert all(np.array_equal(found.values[part], apply("softmax", made.values[part], k)) for part in made.values)
+    test_alone = Scores(made.members, made.classes, {"test": made.ids["test"]}, {"test": made.values["test"]})
+    expected = scale_of(made.values["test"]) if scale is None else k
+    np.testing.assert_array_equal(measure.scales(test_alone, how), expected)
+
+
+def test_a_rule_is_over_all_classes_of_training_before_novel_ones_are_chosen() -> None:
+    made = scores(labels())
+    whole = measure.combined([made], ScoreRule("softmax"))
+    chosen = measure.combined([whole], Selection(("d", "a")))
+    alone = measure.combined([measure.combined([made], Selection(("d", "a")))], ScoreRule("softmax"))
+    np.testing.assert_array_equal(chosen.values["test"], whole.values["test"][..., [3, 0]])
+    assert not np.allclose(chosen.values["test"], alone.values["test"])
+
+
+class WithCells(Method):
+    """A method whose class embeddings the rule `cells` may use."""
+
+    name = title = source = "with_cells"
+    has_cells = True
+
+    def prepare(self, backbone, device):
+        raise AssertionError("scoring needs no CLIP")
+
+    def finish(self, learned):
+        raise AssertionError("scoring finishes no training")
+
+    def scores(self, tensors, images, chunk=256):
+        raise AssertionError("the rule needs no scores of the method")
+
+
+@pytest.mark.parametrize("parts", [("test", "validation"), ("test",)])
+@pytest.mark.parametrize("own_local", [True, False])
+def test_cells_compare_class_embeddings_with_global_and_local_features(parts: tuple[str], own_local: bool) -> None:
+    random = torch.Generator().manual_seed(0)
+    names = ("class_global", "class_local") if own_local else ("class_global",)
+    tensors = {name: normalize(torch.randn(2, 4, 8, generator=random), dim=-1) for name in names}
+    images = {
+        part: SimpleNamespace(
+            global_nopos=normalize(torch.randn(size, 8, generator=random), dim=-1).half(),
+            local=normalize(torch.randn(size, 6, 8, generator=random), dim=-1).half(),
+        )
+        for part, size in zip(parts, (300, 70), strict=False)
+    }
+    found, k = cell_scores(WithCells(SimpleNamespace(global_feature="nopos"), "abcd"), tensors, images)
+    of_global, of_local = (tensors[name].double().numpy() for name in (names[0], names[-1]))
+    cosines = {part: np.einsum("nd,scd->snc", each.global_nopos.double(), of_global) for part, each in images.items()}
+    np.testing.assert_allclose(k, scale_of(cosines[parts[-1]]), rtol=1e-5)
+    for part, each in images.items():
+        local = np.einsum("njd,scd->snjc", each.local.double(), of_local)
+        np.testing.assert_allclose(found[part], apply("cells", cosines[part], k, local), atol=1e-4)
+    fixed, scale = cell_scores(WithCells(SimpleNamespace(global_feature="nopos"), "abcd"), tensors, images, 7.0)
+    local = np.einsum("njd,scd->snjc", images["test"].local.double(), of_local)
+    np.testing.assert_allclose(fixed["test"], apply("cells", cosines["test"], 7.0, local), atol=1e-4)
+    assert scale.tolist() == [7.0, 7.0]
 
 
 @pytest.mark.parametrize("weight", [0.2, 0.9])

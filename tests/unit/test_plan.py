@@ -9,8 +9,9 @@ from configs import default
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.metrics.combinations import Selection
+from t2ipal.metrics.combinations import ScoreRule, Selection
 from t2ipal.plan import queries
+from t2ipal.plan.image_fields import labelled_fields
 from t2ipal.plan.make import Plan, make_plan
 from t2ipal.plan.specs import RowSpec
 
@@ -154,6 +155,38 @@ def test_another_number_of_seeds_changes_what_variations_alone_have() -> None:
     changed = {key[1:] for key, run in few.runs.items() if run.made() != all_seeds.runs[key].made()}
     assert changed == {("t2i_pal", "lr=0.1"), ("t2i_pal", "gamma=0"), ("t2i_pal+sparc", "gamma=0")}
     assert few.tables["table1"].plain() == all_seeds.tables["table1"].plain()
+
+
+RULES = {
+    "zs": {"method": "zsclip", "scores": "softmax"},
+    "zs_10": {"method": "zsclip", "scores": "softmax", "score_scale": 10.0},
+    "tai": {"method": "tai_dpt", "scores": "softmax", "title": "TaI"},
+    "cells": {"method": "zsclip", "scores": "cells"},
+    "mean": {"method": "tai_dpt", "scores": "mean"},
+}
+
+
+def test_a_score_rule_is_a_run_of_its_own_with_a_scale_by_rule_and_a_title_that_names_it() -> None:
+    plan = plan_of(extra=RULES)
+    rows = rows_of(plan, "table1")
+    runs = {key: plan.runs[rows[key].cells["micro"].run] for key in RULES}
+    assert {key: run.combine for key, run in runs.items()} == {
+        "zs": ScoreRule("softmax", 1.0),  # CLIP's logits have its own scale
+        "zs_10": ScoreRule("softmax", 10.0),
+        "tai": ScoreRule("softmax"),
+        "cells": ScoreRule("cells"),
+        "mean": ScoreRule("mean"),
+    }
+    assert [rows[key].title for key in ("zs", "tai")] == ["ZSCLIP (softmax over classes)", "TaI (softmax over classes)"]
+    assert [runs[key].method for key in ("cells", "mean")] == ["zsclip+cells", "tai_dpt+mean"]
+    assert {key: set(run.fields) for key, run in runs.items() if run.fields} == {"cells": {"global_pos", "local"}}
+    assert not any(run.trains for run in runs.values())
+
+
+def test_local_maps_of_test_images_are_stored_for_cells() -> None:
+    changes = {**BARE, "methods": ["zsclip"], "sweeps": {}, "extra": {"cells": RULES["cells"]}}
+    config = load_config({**default(), **changes})
+    assert labelled_fields(config, make_plan(config), "micro", "validation", "micro") == {"global_pos", "local"}
 
 
 def test_the_default_run_trains_164_seeds_of_runs() -> None:
