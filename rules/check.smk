@@ -17,13 +17,15 @@ rule check_data:
     conda:
         ENV
     params:
-        # models as [kind, key, path or name, revision], sources by key, labels as [key, part, source, class list]
+        # models as [kind, key, path or name, revision], sources by key, existing images as [key, source, pool, its source],
+        # labels as [key, part, source, class list]
         spec={
             "models": [
                 *(["clip", f"clip.{name}.model", clip.model] for name, clip in CONFIG.clip.items()),
                 *(
                     ["text_to_image", f"text_to_image.{name}.model", t2i.model, t2i.revision]
                     for name, t2i in CONFIG.text_to_image.items()
+                    if t2i.source == "diffusers"
                 ),
             ],
             "sources": {
@@ -36,7 +38,18 @@ rule check_data:
                     f"datasets.{name}.photos": located(CONFIG.datasets[name].photos.images, CONFIG.data_dir).spec()
                     for name in queries.photo_datasets(CONFIG)
                 },
+                **{
+                    f"text_to_image.{name}": get_existing_images(name).spec()
+                    for name in get_image_names(existing=True)
+                },
             },
+            "existing": [
+                [f"text_to_image.{t2i}", get_existing_images(t2i).spec(), pool, get_pool(pool).spec()]
+                for pool in queries.pools(CONFIG, PLAN)
+                for t2i, _ in queries.images_to_generate(PLAN, pool)
+                if t2i in get_image_names(existing=True)
+            ],
+            "seed": CONFIG.seed,
             "labels": [
                 [f"datasets.{name}.{part}", part, get_source(name, part).spec(), CONFIG.datasets[name].classes]
                 for part, name in needs_each_class(CONFIG, PLAN)

@@ -19,6 +19,7 @@ from t2ipal.classes import class_files, load_classes
 from t2ipal.config import load_config
 from t2ipal.config.command_line import with_entries
 from t2ipal.config.plausible import unused_pools
+from t2ipal.config.schema import SAMPLES
 from t2ipal.errors import UserError
 from t2ipal.images.settings import COMPILE, model_files
 from t2ipal.label_check import check_labels, needs_each_class
@@ -137,6 +138,21 @@ def get_backbone(clip):
 def get_state(*paths):
     """What changes when one of these files, or one in these folders, does; looked up once in a run."""
     return state_of(paths)
+
+
+def get_image_names(existing):
+    """The names in text_to_image of images that exist already, or of models that generate them."""
+    return [name for name, t2i in CONFIG.text_to_image.items() if (t2i.source != "diffusers") == existing]
+
+
+def get_one_of(names):
+    """A wildcard's constraint to some names, of which there may be none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def get_existing_images(t2i):
+    """The source of images that exist already, its paths as seen from the working directory."""
+    return located(CONFIG.text_to_image[t2i], CONFIG.data_dir)
 
 
 @cache

@@ -1,12 +1,12 @@
-"""Generate images from captions by a text-to-image model, and read labelled images (paper, section 3.1).
+"""Generate images from captions by a text-to-image model, or take those that exist; read labelled images (section 3.1).
 
 Inputs:
     captions/{pool}/selected.parquet                            captions to generate
-    a diffusers pipeline, as the config's `text_to_image` names it
+    a diffusers pipeline, or images that exist already, as the config's `text_to_image` names them
     the labelled images of a data set, as the config's `datasets` name them; none for the micro world
 Outputs:
     images/{pool}/{t2i}/sample{k}/shard-{i}.parquet             image k of each caption of shard i
-    images/{pool}/{t2i}/sample{k}/shard-{i}-flagged.parquet     images that are black, NaN or flagged; not used
+    images/{pool}/{t2i}/sample{k}/shard-{i}-flagged.parquet     black, NaN, flagged, missing or broken: not used
     images/{test,train,validation}/{dataset}.parquet            labelled images, as bytes or as paths
     images/{test,train,validation}/{dataset}-rejects.parquet    rejected files, with the reason
 """
@@ -24,6 +24,8 @@ rule generate:
         "<results>/logs/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
     benchmark:
         "<results>/benchmarks/generate/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
+    wildcard_constraints:
+        t2i=get_one_of(get_image_names(existing=False)),
     priority: lambda w: priorities.of_images(CONFIG, w.pool, w.t2i, int(w.sample))
     conda:
         ENV
@@ -46,6 +48,40 @@ rule generate:
         "Generate images: sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
     script:
         "../workflow_scripts/generate.py"
+
+
+rule existing_images:
+    input:
+        captions="<results>/captions/{pool}/selected.parquet",
+        files=lambda w: get_source_files(get_existing_images(w.t2i), f"text_to_image.{w.t2i}"),
+        code=lambda w: get_source_code("existing_images", CONFIG.text_to_image[w.t2i]),
+    output:
+        images="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}.parquet",
+        flagged="<results>/images/{pool}/{t2i}/sample{sample}/shard-{shard}-flagged.parquet",
+    log:
+        "<results>/logs/existing_images/{pool}/{t2i}/sample{sample}/shard-{shard}.log",
+    benchmark:
+        "<results>/benchmarks/existing_images/{pool}/{t2i}/sample{sample}/shard-{shard}.jsonl"
+    wildcard_constraints:
+        t2i=get_one_of(get_image_names(existing=True)),
+    priority: lambda w: priorities.of_images(CONFIG, w.pool, w.t2i, int(w.sample))
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        made=lambda w: get_images_made(w.pool, w.t2i),
+        spec=lambda w: {
+            "source": {**get_existing_images(w.t2i).spec(), "samples": SAMPLES},
+            "state": get_state(*get_existing_images(w.t2i).reads()),
+            "shards": CONFIG.pools[w.pool].shards,
+        },
+    message:
+        "Read images of {wildcards.t2i}: sample {wildcards.sample} of pool {wildcards.pool} (shard {wildcards.shard})"
+    script:
+        "../workflow_scripts/existing_images.py"
 
 
 rule labelled_images:

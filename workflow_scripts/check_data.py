@@ -15,6 +15,10 @@ def main(snakemake: Any) -> None:
     spec = snakemake.params.spec
     findings = [check_model(*model) for model in spec["models"]]
     findings += [found for key, source in spec["sources"].items() for found in source_of(source).check(key)]
+    unreadable = {found.key for found in findings if found.missing}
+    for key, source, pool, captions in spec["existing"]:
+        if not any(name.startswith((f"{key}.", f"pools.{pool}.")) for name in unreadable):
+            findings.append(source_of(source).check_pool(key, pool, source_of(captions), spec["seed"]))
     for key, part, source, classes in spec["labels"]:
         findings += find_classes(key, part, source_of(source), classes)
     for line in report(findings, load_downloads()).splitlines():

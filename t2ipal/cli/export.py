@@ -81,11 +81,12 @@ def _about(config: Config, dataset: str, license_name: str) -> dict[str, Any]:
     from t2ipal.version import VERSION
 
     model = config.text_to_image[config.use.text_to_image]
+    made_here = model.source == "diffusers"
     shown = ("steps", "guidance", "solver", "negative", "width", "height", "store_size", "encoding")
     return {
         "title": config.datasets[dataset].title,
-        "model": model.model,
-        "settings": {key: value for key in shown if (value := getattr(model, key)) not in (None, "")},
+        "model": model.model if made_here else "not known here: the images existed",
+        "settings": {key: value for key in shown if (value := getattr(model, key, None)) not in (None, "")},
         "seed": config.seed,
         "filter": config.datasets[dataset].filter,
         "version": VERSION,

@@ -79,7 +79,12 @@ def _inputs(config: Config) -> list[Path]:
     paths = [dataset.classes for dataset in config.datasets.values()]
     for dataset in config.datasets.values():
         sources += [dataset.train, dataset.validation, dataset.test, dataset.photos]
-    paths += [model.model for models in (config.clip, config.text_to_image) for model in models.values()]
+    paths += [clip.model for clip in config.clip.values()]
+    for images in config.text_to_image.values():
+        if images.source == "diffusers":
+            paths.append(images.model)
+        else:
+            sources.append(images)
     data = [Path(config.data_dir, path) for source in sources if source for path in data_paths(source).values()]
     return [*map(Path, paths), *data]
 

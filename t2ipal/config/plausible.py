@@ -14,8 +14,9 @@ from t2ipal.validation import data_paths
 RULES = frozenset(
     {
         *("all", "captions", "captions_label", "captions_page", "captions_read", "captions_selected", "check_data"),
-        *("claims", "class_words", "combine", "contact_sheet", "evaluate", "features", "features_captions"),
-        *("features_generated", "features_labelled", "features_templates", "generate", "heat_maps", "images"),
+        *("claims", "class_words", "combine", "contact_sheet", "evaluate", "existing_images"),
+        *("features", "features_captions", "features_generated", "features_labelled", "features_templates"),
+        *("generate", "heat_maps", "images"),
         *("labelled_images", "levels", "modality_gap", "per_class", "plan", "predict", "predictions", "protocol"),
         *("recogniser", "report", "search", "search_settings", "sweep", "table", "train", "training_curves", "zoo"),
     }
@@ -45,7 +46,11 @@ def check_plausible(config: Config) -> None:
                 "(expected at most that: raise both)"
             )
     for name, model in config.text_to_image.items():
-        if model.store_size and model.store_size > min(model.width or 4096, model.height or 4096):
+        if (
+            model.source == "diffusers"
+            and model.store_size
+            and model.store_size > min(model.width or 4096, model.height or 4096)
+        ):
             raise UserError(
                 f"config: text_to_image.{name}.store_size: {model.store_size} is more than the images' shorter side "
                 "(expected at most that)"

@@ -30,7 +30,7 @@ PAGES = (
 """The rules of tables, figures and pages."""
 RULES: Mapping[str, Sequence[str]] = {
     STAGES[0]: ("captions_read", "captions_label", "captions_selected"),
-    STAGES[1]: ("generate", "labelled_images"),
+    STAGES[1]: ("generate", "existing_images", "labelled_images"),
     STAGES[2]: ("features_captions", "features_templates", "features_generated", "features_labelled"),
     STAGES[3]: ("protocol", "train"),
     STAGES[4]: ("evaluate", "combine", "recogniser", "predict"),

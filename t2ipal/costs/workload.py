@@ -137,6 +137,11 @@ class Workload:
             for t2i, samples in queries.images_to_generate(self.plan, pool):
                 model, shards = self.config.text_to_image[t2i], self.config.pools[pool].shards
                 images = self._selected(pool) / shards
+                if model.source != "diffusers":
+                    items, size = {"start_light": 1, "list_image": images}, images * self.sizes["png"]
+                    what, at = f"read images of {pool} from {t2i}", f"existing_images/{pool}/{t2i}"
+                    yield Work(STAGES[1], what, samples * shards, {}, items, size, at=at)
+                    continue
                 passes = model.steps * (2 if model.guidance > 1 else 1)
                 if is_micro(model.model):  # any other counts as Stable Diffusion 1.5
                     items, size = {"micro_pass": images * passes}, self.sizes["micro_image"]
@@ -187,10 +192,12 @@ class Workload:
         for clip, pool, t2i in sorted(image_sets):
             most = max(run.samples for run in trained if (run.clip, run.pool, run.t2i) == (clip, pool, t2i))
             shards = self.config.pools[pool].shards
-            micro = is_micro(self.config.text_to_image[t2i].model)
+            model = self.config.text_to_image[t2i]
+            micro = model.source == "diffusers" and is_micro(model.model)
             what = f"generated images of {pool} ({t2i}) by {clip}"
             fields = generated_fields(self.config, self.plan, clip, pool, t2i)
-            work = self._encode(what, most * shards, clip, self._selected(pool) / shards, False, fields)
+            images, existing = self._selected(pool) / shards, model.source != "diffusers"
+            work = self._encode(what, most * shards, clip, images, existing, fields)
             work = replace(work, at=f"features_generated/{clip}/{pool}/{t2i}")
             yield work if not micro else _without_reading(work)
         for clip, part, dataset in sorted(self._labelled(trained)):

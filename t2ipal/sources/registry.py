@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Annotated, Any, Union, get_args
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from t2ipal.sources.base import CaptionSource, ImageSource, Source
-from t2ipal.validation import unknown, validated
+from t2ipal.validation import Part, unknown, validated
 
 CAPTION_SOURCES = (
     "t2ipal.sources.micro.captions.MicroCaptions",
     "t2ipal.sources.coco.captions.CocoCaptions",
     "t2ipal.sources.openimages.OpenImagesCaptions",
     "t2ipal.sources.text.TextCaptions",
+    "t2ipal.sources.huggingface.captions.HubCaptions",
+    "t2ipal.sources.webdataset.WebDatasetCaptions",
 )
 IMAGE_SOURCES = (
     "t2ipal.sources.micro.images.MicroImages",
@@ -23,12 +25,30 @@ IMAGE_SOURCES = (
     "t2ipal.sources.voc.VocImages",
     "t2ipal.sources.nuswide.NusWideImages",
     "t2ipal.sources.folder.FolderImages",
+    "t2ipal.sources.huggingface.images.HubImages",
+    "t2ipal.sources.webdataset.WebDatasetImages",
+)
+
+EXISTING_IMAGES = (
+    "t2ipal.sources.existing.folder.ExistingFolder",
+    "t2ipal.sources.existing.hub.ExistingHubImages",
 )
 
 
-def union_of(paths: Iterable[str]) -> Any:
-    """The type of a block of the config that is any of the sources, distinguished by its `source`."""
-    return Annotated[Union[tuple(_classes(paths).values())], Field(discriminator="source")]  # noqa: UP007
+def union_of(paths: Iterable[str], default: type[Part] | None = None) -> Any:
+    """The type of a block of the config that is any of the sources, distinguished by its `source`.
+
+    `default`: what a block without a `source` is, which has a default for it.
+    """
+    if default is None:
+        return Annotated[Union[tuple(_classes(paths).values())], Field(discriminator="source")]  # noqa: UP007
+    kinds = {default.model_fields["source"].default: default, **_classes(paths)}
+    tagged = tuple(Annotated[kind, Tag(name)] for name, kind in kinds.items())
+    return Annotated[Union[tagged], Discriminator(lambda block: _source_name(block, next(iter(kinds))))]  # noqa: UP007
+
+
+def _source_name(block: Any, default: str) -> str:
+    return str(block.get("source", default) if isinstance(block, dict) else getattr(block, "source", default))
 
 
 def caption_source(settings: Mapping[str, Any]) -> CaptionSource:

@@ -40,19 +40,19 @@ def test_every_image_is_counted_once(tmp_path: Path) -> None:
     ]
     rows = tally(shards, 3)
     assert rows == [
-        {"sample": 0, "images": 5, "retried": 3, "black": 1, "nan": 0, "flagged": 1},
-        {"sample": 1, "images": 2, "retried": 1, "black": 0, "nan": 1, "flagged": 0},
+        {"sample": 0, "images": 5, "retried": 3, "black": 1, "nan": 0, "flagged": 1, "missing": 0, "broken": 0},
+        {"sample": 1, "images": 2, "retried": 1, "black": 0, "nan": 1, "flagged": 0, "missing": 0, "broken": 0},
     ]
     text = tally_csv(rows)
-    assert text.splitlines()[0] == "sample,images,retried,black,nan,flagged"
+    assert text.splitlines()[0] == "sample,images,retried,black,nan,flagged,missing,broken"
     assert tally_line(text) == (
-        "7 images generated, 4 of them again with another seed; left out: 3 (1 black, 1 nan, 1 flagged)"
+        "7 images, 4 of them generated again with another seed; left out: 3 (1 black, 1 nan, 1 flagged)"
     )
 
 
 def test_nothing_left_out(tmp_path: Path) -> None:
     line = tally_line(tally_csv(tally([shard(tmp_path / "a", [("a", 0, 0, "")])], 3)))
-    assert line == "1 images generated, 0 of them again with another seed; left out: 0"
+    assert line == "1 images, 0 of them generated again with another seed; left out: 0"
 
 
 def test_what_training_leaves_out_are_the_bad_images_and_no_good_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Image files on disk: decoded once in full, so that a damaged one is detected here and not in the middle of a job."""
+"""Image files: decoded once in full, so that a damaged one is detected here and not in the middle of a job."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SIDE = 224
 
 NOT_UTF8 = "its name is not UTF-8"
 
-Listed = tuple[str, Path, "tuple[int, ...] | None"]
-"""(image_id, file, labels)"""
+Listed = tuple[str, "Path | bytes | RejectedImage", "tuple[int, ...] | None"]
+"""(image_id, file or its bytes, labels); one that is rejected already passes."""
 
 
 def checked_images(listed: Iterable[Listed]) -> Iterator[ImageRow | RejectedImage]:
@@ -35,11 +35,14 @@ def checked_images(listed: Iterable[Listed]) -> Iterator[ImageRow | RejectedImag
 
 def checked_image(listed: Listed) -> ImageRow | RejectedImage:
     """Open and fully decode one file. Grey-scale, CMYK and palette images are accepted: `mode` records them."""
-    image_id, path, labels = listed
-    if writable(str(path)) != str(path):
-        return RejectedImage(writable(image_id), writable(str(path)), NOT_UTF8)
+    image_id, content, labels = listed
+    if isinstance(content, RejectedImage):
+        return content
+    data, path = (content, None) if isinstance(content, bytes) else (None, str(content))
+    if path is not None and writable(path) != path:
+        return RejectedImage(writable(image_id), writable(path), NOT_UTF8)
     try:
-        picture = read_picture(path, SIDE)
+        picture = read_picture(content, SIDE)
     except UserError as error:
-        return RejectedImage(image_id, str(path), str(error))
-    return ImageRow(image_id, None, str(path), picture.width, picture.height, picture.mode, labels)
+        return RejectedImage(image_id, path or "", str(error))
+    return ImageRow(image_id, data, path, picture.width, picture.height, picture.mode, labels)
