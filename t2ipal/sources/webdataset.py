@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from t2ipal.errors import UserError
 from t2ipal.sources.base import CaptionSource, Counted, ImageSource
 from t2ipal.sources.caption_rows import TWICE, Caption, RejectedCaption, checked, rejected
 from t2ipal.sources.image_rows import NEGATIVE, POSITIVE, ImageRow, RejectedImage
@@ -101,16 +100,16 @@ class WebDatasetImages(ImageSource):
     def _names(self, sample: Sample, classes: ClassList) -> list[str]:
         content = _json_of(sample)
         keys = (self.labels,) if self.labels else LABELS
-        found = next((content[key] for key in keys if content.get(key) is not None), None)
-        if found is None and not self.labels and "cls" in sample.members:
-            found = _decoded(sample.members["cls"].read(), ".cls").strip()
-            if found.isascii() and found.isdigit():
-                if int(found) >= len(classes.names):
-                    raise ValueError(f"class {found}; expected a number from 0 to {len(classes.names) - 1}")
-                found = classes.names[int(found)]
-        names = [found] if isinstance(found, str) else found
+        labels = next((content[key] for key in keys if content.get(key) is not None), None)
+        if labels is None and not self.labels and "cls" in sample.members:
+            labels = _decoded(sample.members["cls"].read(), ".cls").strip()
+            if labels.isascii() and labels.isdigit():
+                if int(labels) >= len(classes.names):
+                    raise ValueError(f"class {labels}; expected a number from 0 to {len(classes.names) - 1}")
+                labels = classes.names[int(labels)]
+        names = [labels] if isinstance(labels, str) else labels
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError(NO_LABELS if found is None else f"labels {str(found)[:60]!r}; expected names")
+            raise ValueError(NO_LABELS if labels is None else f"labels {str(labels)[:60]!r}; expected names")
         return names
 
     def all_positives(self, classes: ClassList) -> tuple[int, ...] | None:

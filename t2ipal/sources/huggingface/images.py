@@ -10,7 +10,7 @@ from pydantic import Field
 from t2ipal.errors import UserError
 from t2ipal.findings import Finding
 from t2ipal.sources.base import Counted, ImageSource
-from t2ipal.sources.huggingface.labels import LABELS, NoLabels, label_reader
+from t2ipal.sources.huggingface.labels import NoLabels, label_reader
 from t2ipal.sources.huggingface.rows import HubBlock, HubRows, check_block, count_rows, ids_of, picture_of
 from t2ipal.sources.image_rows import POSITIVE, ImageRow, RejectedImage
 from t2ipal.sources.reading.image_files import checked_images
@@ -52,7 +52,6 @@ class HubImages(HubBlock, ImageSource):
                 f"{data.where}: rows are not sorted by {key!r}; expected streaming: false, which sorts them"
             )
         numbers = order or range(len(ids)) if ids is not None else None
-        rejects: list[RejectedImage] = []
 
         def listed() -> Iterator[tuple[str, object, tuple[int, ...] | None]]:
             rows = data.read([image, *reader.columns], order)
