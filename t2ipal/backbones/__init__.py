@@ -87,9 +87,10 @@ def files(model: str) -> tuple[Path, ...]:
     return kind.files(rest)
 
 
-def named(kind: str, path: str | Path) -> str:
-    """How a config names the model of a kind at `path`."""
-    return str(path) if kind == DEFAULT else f"{kind}:{path}"
+def named(kind: str, path: str | Path, model: str = "") -> str:
+    """How a config names the model of a kind at `path`; `model` is how it named it where it was."""
+    rest = split(f"{kind}:{path}")[0].named_at(path, model.removeprefix(f"{kind}:"))
+    return rest if kind == DEFAULT else f"{kind}:{rest}"
 
 
 def module_of(model: str) -> str:

@@ -152,6 +152,11 @@ class ImageTextEncoder(ABC):
         return Path(model)
 
     @classmethod
+    def named_at(cls, path: str | Path, model: str = "") -> str:
+        """The name of `model` when its file or folder is at `path`."""
+        return str(path)
+
+    @classmethod
     def check(cls, key: str, model: str) -> Finding:
         """Whether `model` is present and equals its manifest, if it has one; `key` is the key that names it."""
         path = cls.location(model)

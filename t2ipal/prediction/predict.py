@@ -1,8 +1,8 @@
 """Predictions for photos, without Snakemake:
 
-    from t2ipal.prediction.predict import Recogniser
+    import t2ipal
 
-    recogniser = Recogniser.load("recogniser.safetensors")
+    recogniser = t2ipal.Recogniser.load("recogniser.safetensors")
     for photo in recogniser.predict("photos"):
         print(photo.path, photo.top(3))
 
@@ -24,6 +24,7 @@ import numpy as np
 from t2ipal.errors import UserError
 from t2ipal.images.decoding import read_picture
 from t2ipal.prediction.files import prediction_table
+from t2ipal.prediction.hub import pretrained
 from t2ipal.prediction.photos import find_photos
 from t2ipal.prediction.prediction import Prediction, highest
 from t2ipal.prediction.recogniser import Loaded, load_recogniser, mean_scores
@@ -57,6 +58,22 @@ class Recogniser:
     ) -> Recogniser:
         """Read a recogniser's file; arguments and errors as `t2ipal.prediction.recogniser.load_recogniser`."""
         return cls(load_recogniser(path, clip, device, trust_method))
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, revision: str | None = None, device: str = "auto", trust_method: bool = False
+    ) -> Recogniser:
+        """Read a folder of `t2ipal export model`.
+
+        Args:
+            name: the folder, or OWNER/NAME on the Hugging Face hub.
+            revision: of a name on the hub: a branch, tag or commit.
+            device, trust_method: see `load`.
+
+        Raises:
+            UserError: there is no such folder, or it is damaged.
+        """
+        return cls.load(pretrained(name, revision), device=device, trust_method=trust_method)
 
     def predict(
         self,

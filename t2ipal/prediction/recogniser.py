@@ -121,7 +121,7 @@ def load_recogniser(
         )
     target = pick_device(device)
     method = _method(path, header)
-    model = backbones.load_backbone(_find_clip(path, header["clip"], clip), target)
+    model = backbones.load_backbone(find_clip(path, header["clip"], clip), target)
     if model.sha256 != header["clip_sha256"]:
         loaded, learned = model.sha256[:12], header["clip_sha256"][:12]
         name = clip or header["clip"]["path"] or header["clip"]["name"]
@@ -139,24 +139,34 @@ def _method(path: str | Path, header: Mapping[str, Any]) -> Method:
     return kind(validated(kind.Settings, header["settings"], "header.settings", path), header["classes"])
 
 
-def _find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | None = None) -> str:
-    """The CLIP: `moved` if given; else at its recorded path, at that path relative to the recogniser, or, if it is one
-    of the zoo's, among the installed files; or its name.
+def find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | None = None) -> str:
+    """How a config would name the CLIP of a recogniser: `moved` if given; else at its recorded path, at that path
+    relative to the recogniser, or, if it is one of the zoo's, among the installed files; or its name.
+
+    Args:
+        path: of the recogniser.
+        about: `clip` of its header.
+        moved: where its CLIP is.
+
+    Raises:
+        UserError: it is in none of these places.
     """
     kind = about.get("kind", backbones.DEFAULT)
     if moved is not None:
         if os.path.exists(moved) and not (os.path.isfile(moved) or os.path.isdir(moved)):
             raise UserError(f"{moved}: not a file or folder (expected a CLIP)")
-        return backbones.named(kind, moved)
+        return backbones.named(kind, moved, about["name"])
     if about["path"] is None:
         return str(about["name"])
-    paths = [Path(about["path"]), Path(path).resolve().parent / (about["relative"] or about["path"])]
+    recorded, relative = Path(about["path"]), about["relative"] or about["path"]
+    paths = [recorded] if recorded.is_absolute() else []
+    paths += [Path(path).absolute().parent / relative, Path(path).resolve().parent / relative]
     folder, _, name = backbones.split(about["name"])[1].partition("/")
     if folder == "resources":
         paths.append(resource(name))
     for file in paths:
         if os.path.isfile(file) or os.path.isdir(file):  # a name that no file can have is none
-            return backbones.named(kind, file)
+            return backbones.named(kind, file, about["name"])
     raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
 
 

@@ -115,4 +115,4 @@ def test_the_command_names_what_is_missing(tmp_path: Path, capsys: pytest.Captur
     assert code == 1
     assert re.match(r"error: .*labelled.parquet: no such file", capsys.readouterr().err)
     assert main(["export", "images", "--to", str(tmp_path / "x"), "--dataset", "y", "--configfile", str(overlay)]) == 1
-    assert "error: --dataset: no data set 'y' (expected one of micro)" in capsys.readouterr().err
+    assert "error: --dataset: 'y' is not in the config (expected one of micro)" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def _resnet(visual: Any, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _vit(visual: Any, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     patches = visual.conv1(images)
     position = resize_positions(visual.positional_embedding, patches.shape[-2:])
-    token = visual.class_embedding.expand(len(images), 1, -1)
+    token = visual.class_embedding.expand(images.shape[0], 1, -1)
     x = visual.ln_pre(torch.cat([token, patches.flatten(2).mT], 1) + position)
     *blocks, last = visual.transformer.resblocks
     for block in blocks:

@@ -72,6 +72,11 @@ class OpenClipEncoder(ImageTextEncoder):
         return architectures.weights_file(architectures.split(model)[1])
 
     @classmethod
+    def named_at(cls, path: str | Path, model: str = "") -> str:
+        """A file does not tell its architecture."""
+        return f"{architectures.split(model)[0]}/{path}" if model else str(path)
+
+    @classmethod
     def check(cls, key: str, model: str) -> Finding:
         """As for every kind; the architecture is one that open_clip has and this project can read."""
         try:

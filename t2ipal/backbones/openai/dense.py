@@ -108,7 +108,7 @@ def _attend(pool: AttentionPool2d, query: Tensor, keys: Tensor, values: Tensor) 
 def _encode_vit(visual: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     patches, grid = _patches(visual.conv1, images)
     position = resize_positions(visual.positional_embedding, grid)
-    token = visual.class_embedding.expand(len(images), 1, -1)
+    token = visual.class_embedding.expand(images.shape[0], 1, -1)
     x = visual.ln_pre(torch.cat([token, patches], 1) + position).transpose(0, 1)
     *blocks, last = visual.transformer.resblocks
     for block in blocks:
