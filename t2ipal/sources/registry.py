@@ -18,6 +18,7 @@ CAPTION_SOURCES = (
     "t2ipal.sources.text.TextCaptions",
     "t2ipal.sources.huggingface.captions.HubCaptions",
     "t2ipal.sources.webdataset.WebDatasetCaptions",
+    "t2ipal.composed.names.NamesCaptions",
 )
 IMAGE_SOURCES = (
     "t2ipal.sources.micro.images.MicroImages",

@@ -18,7 +18,7 @@ FLOORS = (
     "images",
     "micro",
     "sources",
-    "own_example captions",
+    "own_example captions composed",
     "backbones",
     "features",
     "rows",
