@@ -1,4 +1,4 @@
-"""Captions composed from the names of a class list: what remains where there are no captions at all."""
+"""Captions composed from the names of a class list, for those who have no captions."""
 
 from __future__ import annotations
 

@@ -6,12 +6,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
+from configs import ROOT, default, merged
 
 from t2ipal.captions.nouns import NounFilter
 from t2ipal.classes import load_classes
 from t2ipal.composed.asked import OTHER, Asked, implied
 from t2ipal.composed.names import NEVER_NAMED, NamesCaptions, weights_of
+from t2ipal.config import load_config
 from t2ipal.errors import UserError
+from t2ipal.plan.make import make_plan
 from t2ipal.sources.base import source_of
 from t2ipal.sources.caption_rows import Caption
 from t2ipal.sources.registry import caption_source
@@ -96,3 +100,12 @@ def test_classes_that_cannot_be_named_are_listed(tmp_path: Path) -> None:
     assert reasons.keys() <= {NEVER_NAMED, OTHER}
     assert len(rows) == SIZE + 1
     assert {"Dog", "dog", "Cat", "cat"} & set(" ".join(names(rows)).replace(".", "").split())
+
+
+def test_the_comparison_with_the_grammar_adds_its_own_runs_to_the_default_ones() -> None:
+    overlay = yaml.safe_load((ROOT / "config/names.yaml").read_text(encoding="utf-8"))
+    alone, both = (make_plan(load_config(merged(default(), over))).runs for over in ({}, overlay))
+    assert alone.keys() <= both.keys()
+    assert {(run.method, run.pool, run.samples) for key, run in both.items() if key not in alone} == {
+        ("tai_dpt", "names", 0), ("t2i_pal", "names", 1)
+    }  # fmt: skip
