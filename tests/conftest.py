@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cpu_times import CpuTimes
 from warm import start_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,8 +16,15 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the CPU time of a test run goes."""
+    parser.addoption("--cpu-times", action="store_true", help="CPU-seconds of each file and of the costliest tests")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """One warm Python for all workers of pytest -n; it imports nothing before it is asked."""
+    if config.getoption("--cpu-times"):
+        config.pluginmanager.register(CpuTimes())
     if not hasattr(config, "workerinput"):
         folder = tempfile.TemporaryDirectory(prefix="t2ipal-")
         config.add_cleanup(folder.cleanup)

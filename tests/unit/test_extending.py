@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from docs_pages import ROOT, blocks, section
+from warm import run_python
 
 from t2ipal.config import load_config
 from t2ipal.plan.make import make_plan
@@ -86,9 +85,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", USES)
 def test_an_extension_of_the_page_works(name: str, extended: Path) -> None:
     lines = [line[8:] for line in USES[name].splitlines()]
-    used = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], cwd=extended, capture_output=True, text=True, check=False
-    )
+    used = run_python(["-c", "\n".join(lines)], extended)
     assert used.returncode == 0, used.stderr
 
 

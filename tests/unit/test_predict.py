@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from own_toy import CLIP, NAMES, picture, write_clip, write_photos, write_recogniser, write_run
 from PIL import Image
+from warm import run_python
 
 from t2ipal.classes import ClassEntry, ClassList
 from t2ipal.errors import UserError
@@ -285,9 +285,9 @@ def test_a_photo_of_100_megapixels_is_predicted(loaded: Recogniser, tmp_path: Pa
 
 
 def command(*arguments: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """What `python -m t2ipal ARGUMENTS` does; test_package starts it as users do."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-    line = [sys.executable, "-m", "t2ipal", *map(str, arguments)]
-    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    return run_python(["-m", "t2ipal", *map(str, arguments)], folder, environment)
 
 
 def test_without_arguments_the_commands_are_listed() -> None:

@@ -7,7 +7,7 @@ project is imported before the fork: a command uses the code of the folder that 
     python warm.py serve SOCKET     imports and forks until its standard input ends
     python warm.py run SOCKET THREADS SCRIPT     runs a script in a fork, as `python SCRIPT`
 
-Tests call `run_snakemake`.
+Tests call `run_snakemake` and `run_python`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if __name__ != "__main__" or sys.argv[1] == "serve":  # the one that runs a script for Snakemake starts without
     import contextlib
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 HEAD = struct.Struct("!i")
 SERVER = "T2IPAL_WARM_PYTHON"
 """The variable that names the server's socket."""
+ASKS_FOR_TIME = HEAD.pack(0)
+"""A request without a body: how many CPU-seconds have the server and its ended forks taken?"""
 
 
 def send(path: str, request: dict[str, Any], outputs: tuple[int, int]) -> socket.socket:
@@ -55,24 +57,48 @@ def number(connection: socket.socket) -> int:
     return HEAD.unpack(head)[0]
 
 
+def server_seconds() -> float:
+    """CPU-seconds of the server, and of those of its forks that have ended."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(os.environ[SERVER])
+        connection.sendall(ASKS_FOR_TIME)
+        return number(connection) / 1000
+
+
 def run_snakemake(
     arguments: list[str], folder: Path, environment: dict[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
     """What `python -m snakemake` with these arguments does in a folder; standard output and standard error together."""
-    server = os.environ[SERVER]
-    request = {"argv": ["snakemake", *arguments], "cwd": str(folder), "environment": environment, "server": server}
+    request = {"argv": ["snakemake", *arguments], "cwd": str(folder), "environment": environment}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        with send(server, request, (output.fileno(), output.fileno())) as connection:
-            process = number(connection)
-            connection.settimeout(timeout)
-            try:
-                code = number(connection)
-            except TimeoutError:
-                os.killpg(process, signal.SIGKILL)
-                output.seek(0)
-                raise subprocess.TimeoutExpired(request["argv"], timeout, output.read()) from None
-        output.seek(0)
-        return subprocess.CompletedProcess(request["argv"], code, output.read())
+        return answered(request, output, output, timeout)
+
+
+def run_python(
+    arguments: list[str], folder: Path, environment: dict[str, str] | None = None, timeout: float = 600
+) -> subprocess.CompletedProcess[str]:
+    """What `python -c TEXT ARGUMENTS` or `python -m MODULE ARGUMENTS` does in a folder, with much imported already."""
+    request = {"argv": arguments, "cwd": str(folder), "environment": environment or dict(os.environ)}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
+        return answered(request, out, err, timeout)
+
+
+def answered(request: dict[str, Any], out: TextIO, err: TextIO, timeout: float) -> subprocess.CompletedProcess[str]:
+    """Have a command run by the server, to its end; what it printed is read from the files."""
+    server = os.environ[SERVER]
+    with send(server, {**request, "server": server}, (out.fileno(), err.fileno())) as connection:
+        process = number(connection)
+        connection.settimeout(timeout)
+        try:
+            code = number(connection)
+        except TimeoutError:
+            os.killpg(process, signal.SIGKILL)
+            code = None
+    for file in (out, err):
+        file.seek(0)
+    if code is None:
+        raise subprocess.TimeoutExpired(request["argv"], timeout, out.read())
+    return subprocess.CompletedProcess(request["argv"], code, out.read(), err.read())
 
 
 def start_server(folder: Path) -> subprocess.Popen[bytes]:
@@ -102,6 +128,10 @@ def serve(path: str) -> None:
             os._exit(0)  # what libraries say of objects that outlive them is no news to anyone
         if listener in ready:
             connection, _ = listener.accept()
+            if connection.recv(HEAD.size, socket.MSG_PEEK) == ASKS_FOR_TIME:
+                connection.sendall(HEAD.pack(int(1000 * sum(os.times()[:4]))))
+                connection.close()
+                continue
             if not is_warm:
                 warm_up()
                 is_warm = True
@@ -173,6 +203,12 @@ def begin(request: dict[str, Any], out: int, err: int) -> NoReturn:
     try:
         if script:
             runpy.run_path(script, run_name="__main__")
+        elif sys.argv[0] == "-m":
+            sys.argv = sys.argv[1:]
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        elif sys.argv[0] == "-c":
+            text = sys.argv.pop(1)
+            exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})
         else:
             forking(request["server"])
             from snakemake.cli import main
