@@ -34,7 +34,7 @@ TESTS = {
     "metrics": "bootstrap combinations evaluate intervals measure modality_gap original_metrics records registry "
     "score_files score_fusion",
     "rows": "rows memory tally coop dualcoop laso ml_fsl methods comc clip_dpt train",
-    "protocols": "protocols rows ml_fsl",
+    "protocols": "balance masks protocols rows ml_fsl",
     "training": "train search methods rows memory",
     "models": "asymmetric_loss blending graph_models label_graph label_losses losses methods prompts similarity "
     "word_vectors label_methods laso ml_fsl",

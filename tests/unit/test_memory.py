@@ -1,4 +1,4 @@
-"""Where features lie changes no number: memory, a scratch file or a device."""
+"""Files of a training are read with what belongs to them; memory, a scratch file or a device: the same numbers."""
 
 import dataclasses
 import errno
@@ -23,7 +23,7 @@ from t2ipal.features.cache import (
 )
 from t2ipal.features.memory import DEVICE_SHARE, MEMORY_SHARE, MemoryBudget
 from t2ipal.rows import CAPTIONS, SYNTHETIC
-from t2ipal.rows.base import RowRequest
+from t2ipal.rows.base import SHOTS, TRAIN, RowRequest
 from t2ipal.rows.data import TrainingFiles, read_training_data
 from t2ipal.rows.sampler import Sampler, ahead
 from t2ipal.store import parquet_writer, write_parquet
@@ -101,6 +101,34 @@ def test_a_scratch_file_gives_the_same_batches_as_memory(
     text = int(mapped[CAPTIONS].features.local.numel()) + COUNT * DIM
     assert budget.mapped == 2 * (text + 2 * COUNT * DIM * (2 + CELLS))
     assert all(map(torch.equal, batches(plain), batches(mapped)))
+
+
+@pytest.mark.parametrize("kind", [TRAIN, SHOTS])
+def test_labelled_images_are_read_with_their_labels(tmp_path: Path, kind: str) -> None:
+    ids = ["x", "y", "z"]
+    labels = {"x": [1, 0], "y": [0, 1], "z": [1, 1]}
+    write_images(tmp_path / "train.parquet", ids, 0)
+    rows = pa.table({"image_id": ids[::-1], "labels": [labels[name] for name in ids[::-1]]})
+    write_parquet(rows, tmp_path / "labels.parquet")
+    paths = {"train": tmp_path / "train.parquet", "train_images": tmp_path / "labels.parquet"}
+    read = read_training_data(TrainingFiles(paths), frozenset({kind}), 2)[TRAIN]
+    assert tuple(read.images.ids) == tuple(ids)
+    assert read.labels.tolist() == list(labels.values())
+
+
+def test_only_the_fields_that_a_method_reads_are_read(files: TrainingFiles) -> None:
+    few = dataclasses.replace(files, fields=("global_pos",))
+    for sample in read_training_data(few, BOTH, 3)[SYNTHETIC].samples:
+        for name in ("global_nopos", "local"):
+            with pytest.raises(UserError, match=f"no {name}"):
+                getattr(sample, name)
+        assert sample.global_pos.shape == (COUNT, DIM)
+
+
+def test_a_caption_without_features_is_named(files: TrainingFiles, tmp_path: Path) -> None:
+    write_texts(tmp_path / "captions.parquet", [f"c{row:03d}" for row in range(1, COUNT)])
+    with pytest.raises(UserError, match=r"^caption features: no row 'c000'; 1 of the 50 expected ids"):
+        read_training_data(files, BOTH, 3)
 
 
 def test_shards_that_lie_between_each_other_are_sorted_by_id(files: TrainingFiles) -> None:

@@ -144,6 +144,8 @@ def test_novel_classes_are_told_by_shots_alone(tmp_path: Path) -> None:
     assert torch.equal(revealed[SHOTS].labels[:, [1, 3]], labels[:, [1, 3]])
     assert revealed[TRAIN].chosen.tolist() == [row for row in range(40) if (labels[row, [0, 2]] == 1).any()]
     assert revealed[SHOTS].per_epoch == 3 * 2
+    expected = [sample_few_shot(labels.numpy(), 3, seed, [1, 3]).rows for seed in (1, 2)]
+    assert all(np.array_equal(a, b) for a, b in zip(revealed[SHOTS].chosen, expected, strict=True))
 
 
 def test_partial_labels_hide_what_is_not_known(tmp_path: Path) -> None:
