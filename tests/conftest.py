@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cpu_times import CpuTimes
-from warm import start_server
+from warm import start_server, worker
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
         server = start_server(Path(folder.name))
         config.add_cleanup(lambda: (server.stdin.close(), server.wait()))
+        workers = getattr(config.option, "tx", None) or []
+        config.option.tx = [f"popen//python={worker()}" for _ in workers]
 
 
 LONGEST = {"test_slurm.py", "test_reruns.py"}

@@ -6,8 +6,9 @@ project is imported before the fork: a command uses the code of the folder that 
 
     python warm.py serve SOCKET     imports and forks until its standard input ends
     python warm.py run SOCKET THREADS SCRIPT     runs a script in a fork, as `python SCRIPT`
+    python warm.py python SOCKET -c TEXT     runs a text in a fork, which reads what this process gets to read
 
-Tests call `run_snakemake` and `run_python`.
+Tests call `run_snakemake` and `run_python`. The workers of pytest -n are forks too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 if __name__ != "__main__" or sys.argv[1] == "serve":  # the one that runs a script for Snakemake starts without
     import contextlib
     import select
+    import shlex
     import signal
     import subprocess
     import tempfile
@@ -38,13 +40,12 @@ ASKS_FOR_TIME = HEAD.pack(0)
 """A request without a body: how many CPU-seconds have the server and its ended forks taken?"""
 
 
-def send(path: str, request: dict[str, Any], outputs: tuple[int, int]) -> socket.socket:
-    """Give a command, and where its output goes, to the server; the answer can be read from what is returned."""
+def send(path: str, request: dict[str, Any], files: tuple[int, int, int]) -> socket.socket:
+    """Give a command, and its standard streams, to the server; the answer can be read from what is returned."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(path)
     body = json.dumps(request).encode()
-    files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", outputs))]
-    connection.sendmsg([HEAD.pack(len(body))], files)
+    connection.sendmsg([HEAD.pack(len(body))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
     connection.sendall(body)
     return connection
 
@@ -86,7 +87,10 @@ def run_python(
 def answered(request: dict[str, Any], out: TextIO, err: TextIO, timeout: float) -> subprocess.CompletedProcess[str]:
     """Have a command run by the server, to its end; what it printed is read from the files."""
     server = os.environ[SERVER]
-    with send(server, {**request, "server": server}, (out.fileno(), err.fileno())) as connection:
+    with (
+        open(os.devnull) as nothing,
+        send(server, {**request, "server": server}, (nothing.fileno(), out.fileno(), err.fileno())) as connection,
+    ):
         process = number(connection)
         connection.settimeout(timeout)
         try:
@@ -160,32 +164,36 @@ IMPORTED = (
     *("snakemake.cli", "snakemake.executors.local", "snakemake.script", "smart_open", "pandas", "pyarrow.parquet"),
     *("pydantic", "torch", "safetensors.torch", "clip", "matplotlib.pyplot", "spacy"),
     "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+    # and tests
+    *("scipy.stats", "sklearn.cluster", "sklearn.metrics", "torchvision.transforms.v2", "hypothesis.strategies"),
 )
 
 
 def answer(connection: socket.socket) -> NoReturn:
     """Read one command, run it in a fork of its own, and send its process id and its exit code."""
-    head, files, _, _ = socket.recv_fds(connection, HEAD.size, 2)
+    head, files, _, _ = socket.recv_fds(connection, HEAD.size, 3)
     request = json.loads(connection.recv(HEAD.unpack(head)[0], socket.MSG_WAITALL))
     child = os.fork()
     if not child:
         connection.close()
-        begin(request, *files)
+        begin(request, files)
     connection.sendall(HEAD.pack(child))
     _, status = os.waitpid(child, 0)
     connection.sendall(HEAD.pack(os.waitstatus_to_exitcode(status)))
     os._exit(0)
 
 
-def begin(request: dict[str, Any], out: int, err: int) -> NoReturn:
+def begin(request: dict[str, Any], files: list[int]) -> NoReturn:
     """Be the process that the command would have started."""
     import random
     import runpy
+    from types import ModuleType
 
     os.setpgid(0, 0)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
     os.chdir(request["cwd"])
     os.environ.clear()
@@ -207,8 +215,8 @@ def begin(request: dict[str, Any], out: int, err: int) -> NoReturn:
             sys.argv = sys.argv[1:]
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         elif sys.argv[0] == "-c":
-            text = sys.argv.pop(1)
-            exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})
+            sys.modules["__main__"] = ModuleType("__main__")  # processes that it spawns do not look for a file
+            exec(sys.argv.pop(1), sys.modules["__main__"].__dict__)
         else:
             forking(request["server"])
             from snakemake.cli import main
@@ -240,12 +248,21 @@ def forking(server: str) -> None:
     PythonScript.execute_script = execute_script
 
 
+def worker() -> str:
+    """The command that starts a worker of pytest -n in a fork."""
+    return shlex.join([sys.executable, "-ISE", os.path.abspath(__file__), "python", os.environ[SERVER]])
+
+
 SEARCH = sys.path[1:]
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2])
+    what, server, *argv = sys.argv[1:]
+    if what == "serve":
+        serve(server)
+    request = {"cwd": os.getcwd(), "environment": dict(os.environ), "server": server}
+    if what == "run":
+        request |= {"threads": int(argv[0]), "argv": argv[1:], "script": argv[1]}
     else:
-        request = {"cwd": os.getcwd(), "environment": dict(os.environ), "argv": sys.argv[4:], "script": sys.argv[4]}
-        connection = send(sys.argv[2], {**request, "threads": int(sys.argv[3])}, (1, 2))
-        number(connection)
-        sys.exit(number(connection))
+        request["argv"] = argv[argv.index("-c") :]
+    connection = send(server, request, (0, 1, 2))
+    number(connection)
+    sys.exit(number(connection))
