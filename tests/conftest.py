@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import pickle
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _outside(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or ROOT.parent / "shared" / default).resolve()
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of torch.multiprocessing are forks, which have torch imported; where there is a GPU, that is no way."""
+    import torch
+    from torch import multiprocessing as processes
+
+    if torch.cuda.is_available():
+        return
+    context, start = processes.get_context("fork"), processes.start_processes
+
+    def fork(function: Callable, arguments: tuple, *others: object, **options: object) -> object:
+        pickle.dumps((function, [each for each in arguments if not hasattr(each, "put")]))  # else no process gets it
+        return start(function, arguments, *others, **options | {"start_method": "fork"})
+
+    monkeypatch.setattr(processes, "start_processes", fork)
+    monkeypatch.setattr(processes, "spawn", fork)
+    monkeypatch.setattr(processes, "get_context", lambda method: context)
 
 
 @pytest.fixture

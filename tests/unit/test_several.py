@@ -38,7 +38,7 @@ def test_shares_are_whole_batches_in_order(count: int, batch: int, processes: in
     assert all(len(part) % batch == 0 for part in filled[:-1])
 
 
-def test_two_processes_write_the_file_of_one(settings: GenerationSettings, tmp_path: Path) -> None:
+def test_two_processes_write_the_file_of_one(settings: GenerationSettings, tmp_path: Path, forks: None) -> None:
     captions, seen = CAPTIONS, []
     one = generate_shard(load_pipeline(settings, "cpu"), captions, tmp_path / "one.parquet", sample=1, seed=5)
     two = generate_on_several(
@@ -52,7 +52,9 @@ def test_two_processes_write_the_file_of_one(settings: GenerationSettings, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "two.parquet"]
 
 
-def test_a_mistake_in_a_process_is_one_line_and_leaves_nothing(settings: GenerationSettings, tmp_path: Path) -> None:
+def test_a_mistake_in_a_process_is_one_line_and_leaves_nothing(
+    settings: GenerationSettings, tmp_path: Path, forks: None
+) -> None:
     wrong = settings.model_copy(update={"solver": "no such solver"})
     with pytest.raises(UserError, match=r"text_to_image.solver: 'no such solver'"):
         generate_on_several(wrong, CAPTIONS, tmp_path / "a.parquet", processes=2, sample=0, seed=0, cpu=True)

@@ -47,6 +47,11 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, message: s
     assert "\n" not in str(error.value)
 
 
+def test_a_name_without_any_of_its_words_names_them_all(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no vector for class 'hair drier'; expected a line for hair or drier$"):
+        read_word_vectors(write(tmp_path, "dog 1 2\n"), ["hair drier"])
+
+
 def test_no_file_a_folder_and_a_binary_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"glove.txt: no such file of word vectors"):
         read_word_vectors(tmp_path / "glove.txt", ["dog"])

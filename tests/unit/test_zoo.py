@@ -1,7 +1,5 @@
 """The zoo: tokenizer and text encoder say what CLIP's do, training resumes, files are those of the manifest."""
 
-import pickle
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,6 @@ import torch
 import yaml
 from diffusers import UniPCMultistepScheduler
 from torch import nn
-from torch.multiprocessing import start_processes
 from zoo_line import Line
 
 from t2ipal import store
@@ -270,10 +267,7 @@ def test_interrupted_training_gives_the_same_weights(tmp_path: Path):
     assert abs(float(whole.model.weight.detach()) - 3) < 0.2
 
 
-def test_two_processes_learn_the_same_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    if not torch.cuda.is_available():  # forks have torch imported already
-        monkeypatch.setattr(torch.multiprocessing, "spawn", partial(start_processes, start_method="fork"))
-    assert pickle.loads(pickle.dumps(Line(Recipe(1, 1, 1)))) == Line(Recipe(1, 1, 1)), "it is sent to processes"
+def test_two_processes_learn_the_same_line(tmp_path: Path, forks: None):
     result = train(Line(Recipe(steps=60, batch=16, lr=0.1, warmup=5)), tmp_path / "two", 2)
     assert abs(float(result.model.weight.detach()) - 3) < 0.3
     assert result.record["processes"] == 2
