@@ -1,7 +1,7 @@
 """Predict the classes of unlabelled photos by a trained recogniser (not in the paper).
 
 Inputs:
-    runs/{dataset}/{method}/base/model.safetensors, and labelled validation images, if any, for a threshold
+    runs/{dataset}/{method}/base/model.safetensors, and labelled validation images, if any, for probabilities
     the folder of photos that the config's `datasets` name as `photos`
     captions/{pool}/{labels}/labelled.parquet
 Outputs:

@@ -23,7 +23,8 @@ def main(snakemake: Any) -> None:
         predictions = recogniser.predict(
             photos, workers=snakemake.threads, thumbnails=SIDE, maps=spec["top"], on_progress=report
         )
-        for prediction in written(predictions, recogniser.classes, spec["top"], output.parquet, output.csv):
+        files = {"parquet": output.parquet, "table": output.csv, "calibrated": recogniser.calibrated}
+        for prediction in written(predictions, recogniser.classes, spec["top"], **files):
             counts.add(prediction)
             gallery.add(prediction)
         gallery.write()

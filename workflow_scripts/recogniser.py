@@ -7,15 +7,20 @@ from t2ipal.runtime.progress import log
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.prediction.recogniser import threshold_of, write_recogniser
+    from t2ipal.prediction.calibrate import calibrated, validation_scores
+    from t2ipal.prediction.recogniser import write_recogniser
     from t2ipal.version import VERSION
 
     spec, files = snakemake.params.spec, snakemake.input
-    threshold = None
+    measured = None
     if files.validation:
-        threshold = threshold_of(files.model, files.validation[0], files.validation_images[0])
-        log.info("threshold of the best OF1 on validation images: %.4g", threshold)
-    write_recogniser(snakemake.output.model, files.model, spec["clip"], threshold, VERSION)
+        measured = calibrated(validation_scores(files.model, files.validation[0], files.validation_images[0]))
+        about = measured["calibration"]
+        log.info(
+            "calibrated on %d images: class-wise ECE %.2f %% (floor %.2f %%)",
+            *(about["fitted_on"]["images"], about["ece"]["class_wise"], about["floor"]["class_wise"]),
+        )
+    write_recogniser(snakemake.output.model, files.model, spec["clip"], measured, VERSION)
 
 
 if __name__ == "__main__":

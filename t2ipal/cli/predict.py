@@ -21,7 +21,8 @@ is. Photos may be of any size and any format that Pillow reads; they are
 turned upright by their EXIF orientation, and read and scored a batch at a
 time. What cannot be read is listed with its reason and does not stop the rest.
 Without an output option, the highest-scored labels go to standard output, a
-line per photo.
+line per photo, with their probabilities if the recogniser is calibrated and else
+their scores.
 """
 
 MORE = """\
@@ -55,7 +56,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     out = predict.add_argument_group("outputs")
     out.add_argument(
-        "--csv", type=nonempty_path, metavar="FILE", help="a table: photo, problem, top, labels, a score per class"
+        "--csv", type=nonempty_path, metavar="FILE", help="a table: photo, problem, top, labels, probabilities, scores"
     )
     out.add_argument("--parquet", type=nonempty_path, metavar="FILE", help="the same for programs (docs/outputs.md)")
     out.add_argument(
@@ -99,12 +100,13 @@ def run(options: argparse.Namespace) -> int:
         bar = stack.enter_context(_bar(options.quiet or to_screen))
         task = bar.add_task("photos", total=len(photos))
         predictions = recogniser.predict(photos, on_progress=lambda done, _: bar.update(task, completed=done), **how)
-        for prediction in written(predictions, recogniser.classes, options.top, options.parquet, options.csv):
+        files = {"parquet": options.parquet, "table": options.csv, "calibrated": recogniser.calibrated}
+        for prediction in written(predictions, recogniser.classes, options.top, **files):
             counts.add(prediction)
             if gallery:
                 gallery.add(prediction)
             if to_screen and not prediction.problem:
-                labels = ", ".join(f"{name} {score:.3f}" for name, score in prediction.top(options.top))
+                labels = ", ".join(f"{name} {value:.3f}" for name, value in prediction.top(options.top))
                 print(printable(f"{prediction.path}: {labels}"), flush=True)
         if gallery:
             gallery.write()

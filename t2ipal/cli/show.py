@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from t2ipal.cli.options import nonempty_path
+
+ERRORS = {"class_wise": "class-wise ECE", "pooled": "pooled ECE", "brier": "Brier score"}
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -24,12 +28,12 @@ def run(options: argparse.Namespace) -> int:
     from t2ipal.prediction.recogniser import read_header
 
     header = read_header(options.model)
-    clip, threshold = header["clip"], header["threshold"]
+    clip = header["clip"]
     about = {
         "method": header["method"],
         "classes": f"{len(header['classes'])}: {', '.join(header['classes'])}",
         "seeds": f"{', '.join(map(str, header['seeds']))} (a score is the {header['scores']})",
-        "threshold": "none (no labelled validation images)" if threshold is None else f"{threshold:.4g}",
+        "labels": _labels(header),
         "CLIP": f"{clip['name']}, {clip['image_size']} pixels, crop {clip['crop']}",
         "sha256": header["clip_sha256"],
         "settings": ", ".join(f"{key}={value}" for key, value in sorted(header["settings"].items())),
@@ -38,3 +42,14 @@ def run(options: argparse.Namespace) -> int:
     for name, value in about.items():
         print(textwrap.fill(f"{name + ':':<11}{value}", 110, subsequent_indent=" " * 11, break_long_words=False))
     return 0
+
+
+def _labels(header: Mapping[str, Any]) -> str:
+    """What its probabilities and labels rest on."""
+    from t2ipal.prediction.calibrate import rests_on
+
+    fit = header["calibration"]
+    if fit is None:
+        return "none: scores are no probabilities" if header["threshold"] is None else f"from {header['threshold']:.4g}"
+    off = ", ".join(f"{name} {fit['ece'][key]:.2f} % (floor {fit['floor'][key]:.2f} %)" for key, name in ERRORS.items())
+    return f"probabilities, from {rests_on(fit['fitted_on'])}; {off}"

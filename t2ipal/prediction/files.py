@@ -51,8 +51,8 @@ def prediction_schema(classes: Sequence[str]) -> pa.Schema:
 
     columns = [("photo", pa.string()), ("problem", pa.string()), ("width", pa.int32()), ("height", pa.int32())]
     names = [(name, pa.list_(pa.string())) for name in ("top", "labels")]
-    scores = ("scores", pa.list_(pa.float32(), len(classes)))
-    return pa.schema([*columns, *names, scores], metadata={"classes": "\n".join(classes)})
+    numbers = [(name, pa.list_(pa.float32(), len(classes))) for name in ("probabilities", "scores")]
+    return pa.schema([*columns, *names, *numbers], metadata={"classes": "\n".join(classes)})
 
 
 def prediction_table(predictions: Sequence[Prediction], classes: Sequence[str], top: int) -> pa.Table:
@@ -72,6 +72,7 @@ def _row(prediction: Prediction, top: int) -> dict[str, Any]:
         "height": prediction.height,
         "top": [name for name, _ in prediction.top(top)] if read else None,
         "labels": prediction.labels,
+        "probabilities": None if prediction.probabilities is None else prediction.probabilities.tolist(),
         "scores": prediction.scores.tolist() if read else None,
     }
 
@@ -87,15 +88,17 @@ def written(
     top: int,
     parquet: str | Path | None = None,
     table: str | Path | None = None,
+    calibrated: bool = False,
 ) -> Iterator[Prediction]:
     """Pass predictions on, and write them on the way; the files are there when the last has passed.
 
     Args:
         predictions: of photos, in their order.
         classes: names.
-        top: names of the highest-scored classes in column `top`.
+        top: names of the highest classes in column `top`.
         parquet: a Parquet file, see `prediction_schema`.
         table: a CSV file: photo, problem, top, labels (names joined by "; ") and a column "score:NAME" per class.
+        calibrated: whether the predictions have probabilities: then the CSV has "probability:NAME" before the scores.
     """
     with ExitStack() as stack:
         writer = stack.enter_context(parquet_writer(parquet, prediction_schema(classes))) if parquet else None
@@ -104,11 +107,13 @@ def written(
             part = stack.enter_context(atomic(table))
             file = stack.enter_context(part.open("w", newline="", encoding="utf-8"))
             lines = csv.writer(file, lineterminator="\n")
-            lines.writerow(cells(["photo", "problem", "top", "labels", *(f"score:{name}" for name in classes)]))
+            kinds = ("probability", "score") if calibrated else ("score",)
+            numbers = [f"{kind}:{name}" for kind in kinds for name in classes]
+            lines.writerow(cells(["photo", "problem", "top", "labels", *numbers]))
         group: list[Prediction] = []
         for prediction in predictions:
             if lines:
-                lines.writerow(cells(_line(prediction, classes, top)))
+                lines.writerow(cells(_line(prediction, classes, top, calibrated)))
             if writer:
                 group.append(prediction)
                 if len(group) == GROUP:
@@ -119,7 +124,8 @@ def written(
             writer.write_table(prediction_table(group, classes, top))
 
 
-def _line(prediction: Prediction, classes: Sequence[str], top: int) -> list[str]:
+def _line(prediction: Prediction, classes: Sequence[str], top: int, calibrated: bool) -> list[str]:
     names = ["; ".join(values or []) for values in ([name for name, _ in prediction.top(top)], prediction.labels)]
-    scores = [""] * len(classes) if prediction.scores is None else [str(score) for score in prediction.scores]
-    return [_text(prediction.path), prediction.problem, *names, *scores]
+    wanted = (prediction.probabilities, prediction.scores) if calibrated else (prediction.scores,)
+    numbers = [text for values in wanted for text in ([""] * len(classes) if values is None else map(str, values))]
+    return [_text(prediction.path), prediction.problem, *names, *numbers]

@@ -38,7 +38,7 @@ class Gallery:
         page: the HTML file.
         header: of the recogniser.
         photos: how many there will be.
-        top: labels that a photo shows; those at or above the threshold are shown anyway.
+        top: labels that a photo shows; those that count are shown anyway.
         title: heading of the page.
     """
 
@@ -75,15 +75,18 @@ class Gallery:
             return
         if prediction.thumbnail is None:
             raise UserError(f"gallery: {name} comes without a thumbnail")
-        scores = prediction.scores
-        self.low, self.high = min(self.low, float(scores.min())), max(self.high, float(scores.max()))
-        shown = max(self.top, len(prediction.labels or ()))
+        values, there = prediction.values, prediction.there
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        ordered = enumerate(prediction.order(len(values)))
+        shown = [index for rank, index in ordered if rank < self.top or (there is not None and there[index])]
         row: dict[str, Any] = {
             "name": name,
             "link": self._link(prediction.path),
             "width": prediction.width,
             "height": prediction.height,
-            "top": [[index, round(float(scores[index]), 5)] for index in prediction.order(shown)],
+            "top": [
+                [index, round(float(values[index]), 5), int(there is not None and there[index])] for index in shown
+            ],
             "thumbnail": self._thumbnail(prediction.thumbnail),
         }
         if prediction.heat:
@@ -102,14 +105,15 @@ class Gallery:
         photos = [{**row, "name": row["name"][shared:].lstrip("/")} for row in self.rows]
         data = {
             "classes": list(self.header["classes"]),
-            "threshold": self.header.get("threshold"),
-            "scale": [self.low, self.high] if self.rows else [0, 1],
+            "decided": self.header.get("threshold") is not None,
+            "scale": [self.low, self.high] if self.rows and not self.calibrated else [0, 1],
             "crop": self.header["clip"]["crop"],
             "grid": self.grid,
             "heat": self.grid is not None,
             "photos": sorted(photos, key=lambda row: row["name"]),
         }
         texts = {"title": self.title, "facts": self._facts(), "meaning": self._meaning()}
+        texts["value"] = "probability" if self.calibrated else "score"
         text = render("gallery.html.j2", **texts, unreadable=self.unreadable, data=data)
         with atomic(self.page) as part:
             part.write_text(text, encoding="utf-8")
@@ -125,15 +129,33 @@ class Gallery:
         parts = [photos, counted(len(header["classes"]), "class", "classes"), methods.get(header["method"]).title]
         return " · ".join([*parts, f"CLIP {Path(header['clip']['name']).name}", counted(seeds, "training seed")])
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the page shows probabilities."""
+        return self.header.get("calibration") is not None
+
     def _meaning(self) -> str:
-        threshold = self.header.get("threshold")
-        seeds = len(self.header["seeds"])
+        if self.calibrated:
+            return self._probabilities()
+        threshold, seeds = self.header.get("threshold"), len(self.header["seeds"])
         mean = f"is the mean over {seeds} training seeds: it " if seeds > 1 else ""
         text = f"A score {mean}ranks, and is no probability. Bars go from the lowest to the highest score of all."
-        text += f" A bold label counts for its class: among a photo's first {self.top}, with at least the score"
         if threshold is None:
-            return f"{text} set below, at first the middle (no threshold is known without labelled validation images)."
-        return f"{text} set below, at first {threshold:.3g}: the threshold of the best OF1 on validation images."
+            return f"{text} Which labels count is not known without labelled images; a score set below marks some."
+        return f"{text} A bold label counts: its score is at least {threshold:.3g}, or the score set below."
+
+    def _probabilities(self) -> str:
+        from t2ipal.prediction.calibrate import rests_on
+
+        fit = self.header["calibration"]
+        off, floor = fit["ece"]["class_wise"], fit["floor"]["class_wise"]
+        text = (
+            f"Numbers are probabilities that a class is there. They rest on {rests_on(fit['fitted_on'])}, and are off"
+        )
+        text += f" by {off:.1f} points per class there (ECE; {floor:.1f} if they were perfect)."
+        if fit["fitted_on"]["source"] == "generated":
+            text += " No photo had a part in them: for photos they are further off."
+        return f"{text} A bold label counts: it is above its class's threshold of the best F1, or the one set below."
 
     def _link(self, path: Path) -> str:
         """The photo as seen from the page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from t2ipal import names
 from t2ipal.backbones import DEFAULT, KINDS
@@ -28,6 +28,8 @@ def _to_be_shown(name: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_controls)]
+Error = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(min_length=1, max_length=names.LONGEST), AfterValidator(_to_be_shown)]
 
 
@@ -56,6 +58,45 @@ class Clip(_Part):
         return kind
 
 
+class ScoreRule(_Part):
+    """What is done to the mean over the seeds before it is a score."""
+
+    kind: Literal["own"] = Field(description="'own': nothing")
+    k: float | None = Field(description="the rule's scale, or null")
+    classes: list[ClassName] = Field(description="the class names that the rule compares")
+
+
+class Errors(_Part):
+    """Calibration errors in percent, see `t2ipal.metrics.calibration.Errors`."""
+
+    pooled: Error
+    class_wise: Error
+    equal_mass: Error
+    brier: Error
+
+
+class FittedOn(_Part):
+    """The labelled images of a calibration."""
+
+    source: Literal["validation", "generated"]
+    images: int = Field(ge=1, description="their number")
+    groups: int = Field(ge=1, description="the number of those that are independent: images, or captions with images")
+    positives: list[Annotated[int, Field(ge=0)]] = Field(description="positive images of each class")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")
+
+
+class Calibration(_Part):
+    """p = sigmoid(a z + b) of a score z, by class."""
+
+    kind: Literal["platt"]
+    a: list[Annotated[float, Field(ge=0)]] = Field(description="a slope >= 0 for each class")
+    b: list[float] = Field(description="an offset for each class")
+    threshold: Share = Field(description="a probability: labels of classes without a threshold of their own")
+    fitted_on: FittedOn
+    ece: Errors
+    floor: Errors
+
+
 class Header(_Part):
     """The header of a recogniser's file."""
 
@@ -71,6 +112,10 @@ class Header(_Part):
     clip: Clip
     clip_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")
     threshold: float | None = Field(description="a finite number or null")
+    thresholds: list[float | None] | None = Field(None, description="a score or null for each class, or null")
+    prior: list[Share] | None = Field(None, description="a share for each class, or null")
+    calibration: Calibration | None = Field(None, description="a fit for each class, or null")
+    score_rule: ScoreRule | None = Field(None, description="a rule, or null: scores are the mean over the seeds")
     scores: Literal["mean over the seeds"]
     t2ipal: Text = Field(description="the version that made it")
     tensors: dict[str, str] | None = Field(None, description="the type and the sizes of each tensor")
@@ -81,3 +126,22 @@ class Header(_Part):
         if same := names.twins(classes):
             raise ValueError(f"{same[0]!r} and {same[1]!r} are one class")
         return classes
+
+    @field_validator("thresholds", "prior")
+    @classmethod
+    def _is_by_class(cls, values: list[Any] | None, about: ValidationInfo) -> list[Any] | None:
+        return values if values is None else _by_class(values, about)
+
+    @field_validator("calibration")
+    @classmethod
+    def _fits_by_class(cls, fit: Calibration | None, about: ValidationInfo) -> Calibration | None:
+        for values in (fit.a, fit.b, fit.fitted_on.positives) if fit else ():
+            _by_class(values, about)
+        return fit
+
+
+def _by_class(values: list[Any], about: ValidationInfo) -> list[Any]:
+    count = len(about.data.get("classes", values))
+    if len(values) != count:
+        raise ValueError(f"{len(values)} values for {count} classes")
+    return values

@@ -7,7 +7,8 @@
         print(photo.path, photo.top(3))
 
 Photos stream: a batch of them is in memory at a time. Scores are those of the workflow's evaluation, through the same
-functions: features rounded to float16, the method's own scores, and the mean over its seeds.
+functions: features rounded to float16, the method's own scores, and the mean over its seeds. A recogniser that saw
+labelled images turns them into probabilities and labels.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.images.decoding import read_picture
+from t2ipal.prediction.calibrate import mean_scores
+from t2ipal.prediction.decide import decide
 from t2ipal.prediction.files import prediction_table
 from t2ipal.prediction.hub import pretrained
 from t2ipal.prediction.photos import find_photos
 from t2ipal.prediction.prediction import Prediction, highest
-from t2ipal.prediction.recogniser import Loaded, load_recogniser, mean_scores
+from t2ipal.prediction.recogniser import Loaded, load_recogniser
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +54,11 @@ class Recogniser:
         self.method, self.tensors, self.backbone = loaded.method, loaded.tensors, loaded.backbone
         self.header = dict(loaded.header)
         self.classes: tuple[str, ...] = tuple(loaded.header["classes"])
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether predictions have probabilities."""
+        return self.header.get("calibration") is not None
 
     @classmethod
     def load(
@@ -150,17 +158,20 @@ class Recogniser:
         import torch
 
         rows = [read for read in group if read.pixels is not None]
-        common = {"classes": self.classes, "threshold": self.header.get("threshold")}
         results: dict[int, dict[str, Any]] = {}
         if rows:
             features = self._features(rows)
             with torch.no_grad():
                 scores = mean_scores(self.method.scores(self.tensors, features).cpu().numpy())
-            heat = self._heat(features, scores, maps)
-            results = {id(read): {"scores": scores[row], "heat": heat[row]} for row, read in enumerate(rows)}
+            probabilities, there = decide(self.header, scores)
+            heat = self._heat(features, scores if probabilities is None else probabilities, maps)
+            for row, read in enumerate(rows):
+                results[id(read)] = {"scores": scores[row], "heat": heat[row]}
+                results[id(read)] |= {} if probabilities is None else {"probabilities": probabilities[row]}
+                results[id(read)] |= {} if there is None else {"there": there[row]}
         for read in group:
             about = {name: getattr(read, name) for name in ("path", "problem", "width", "height", "thumbnail")}
-            yield Prediction(**common, **about, **results.get(id(read), {}))
+            yield Prediction(classes=self.classes, **about, **results.get(id(read), {}))
 
     def _features(self, rows: Sequence[_Read]) -> ImageFeatures:
         """What the workflow's feature files would hold of these photos."""
@@ -178,18 +189,18 @@ class Recogniser:
         grid = self.backbone.grid(self.header["clip"]["image_size"])
         return ImageFeatures(ids, *(part.half() for part in parts), grid, self.backbone.sha256, self.backbone.kind)
 
-    def _heat(self, features: ImageFeatures, scores: np.ndarray, maps: int) -> list[dict[int, np.ndarray]]:
+    def _heat(self, features: ImageFeatures, values: np.ndarray, maps: int) -> list[dict[int, np.ndarray]]:
         """By photo: the maps of the highest-scored classes, each divided by its maximum."""
         rows: list[dict[int, np.ndarray]] = []
         if not maps or not hasattr(self.method, "heat_maps"):
-            return [{} for _ in scores]
+            return [{} for _ in values]
         device = next(iter(self.tensors.values())).device
-        for start in range(0, len(scores), 64):
+        for start in range(0, len(values), 64):
             local = features.local[start : start + 64].to(device)
             heat = self.method.heat_maps(self.tensors, local).mean(0).unflatten(-1, features.grid).cpu().numpy()
-            for row, values in enumerate(heat, start):
-                best = highest(scores[row], maps)
-                rows.append({index: values[index] / max(float(values[index].max()), 1e-12) for index in best})
+            for row, found in enumerate(heat, start):
+                best = highest(values[row], maps)
+                rows.append({index: found[index] / max(float(found[index].max()), 1e-12) for index in best})
         return rows
 
 

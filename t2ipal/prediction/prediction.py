@@ -23,7 +23,8 @@ class Prediction:
         scores: [C] float32, higher is likelier; None for a photo that could not be read.
         problem: why it could not; "" for one that could.
         width, height: pixels, upright.
-        threshold: scores from here on mean that a class is there; None: not known.
+        probabilities: [C] float32; None for a recogniser without calibration.
+        there: [C] bool, whether each class counts; None where no threshold is known.
         thumbnail: the photo, small; only if asked for.
         heat: where classes look (eq. 4), [h, w] by class index, largest 1; only if asked for.
     """
@@ -34,24 +35,30 @@ class Prediction:
     problem: str = ""
     width: int | None = None
     height: int | None = None
-    threshold: float | None = None
+    probabilities: np.ndarray | None = None
+    there: np.ndarray | None = None
     thumbnail: Image | None = None
     heat: Mapping[int, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def values(self) -> np.ndarray | None:
+        """What classes are ordered by and pages show: probabilities, or scores where there are none."""
+        return self.scores if self.probabilities is None else self.probabilities
+
     def order(self, count: int) -> list[int]:
-        """Indices of the `count` classes of the highest scores, the highest first; of equal ones the lower index."""
-        return [] if self.scores is None else highest(self.scores, count)
+        """Indices of the `count` classes of the highest values, the highest first; of equal ones the lower index."""
+        return [] if self.values is None else highest(self.values, count)
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The `count` classes of the highest scores, with these."""
-        return [(self.classes[index], float(self.scores[index])) for index in self.order(count)]
+        """The `count` classes of the highest values, with these: probabilities if there are any, else scores."""
+        return [(self.classes[index], float(self.values[index])) for index in self.order(count)]
 
     @property
     def labels(self) -> list[str] | None:
-        """The classes at or above the threshold, the highest score first; None where no threshold is known."""
-        if self.scores is None or self.threshold is None:
+        """The classes that count, the highest value first; None where no threshold is known."""
+        if self.there is None:
             return None
-        return [name for name, score in self.top(len(self.classes)) if score >= self.threshold]
+        return [self.classes[index] for index in self.order(len(self.classes)) if self.there[index]]
 
 
 def highest(scores: np.ndarray, count: int) -> list[int]:

@@ -1,8 +1,9 @@
 """A recogniser: one safetensors file with all that predicting needs, and where its CLIP is.
 
 Tensors are what a run learned, seeds first. The header has, besides what a run's own has (method, settings, classes,
-seeds, levels, clip_sha256): `clip` {name, kind, path, relative, image_size, crop, batch}, `threshold`, `scores`, and
-`tensors`, the type and the sizes of each.
+seeds, levels, clip_sha256): `clip` {name, kind, path, relative, image_size, crop, batch}, `scores`, `score_rule`,
+`tensors` (the type and the sizes of each), and from labelled images `threshold`, `thresholds`, `prior` and
+`calibration`, see `t2ipal.prediction.calibrate`.
 """
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from t2ipal import backbones, methods, store
 from t2ipal.errors import UserError
+from t2ipal.prediction.calibrate import UNCALIBRATED
 from t2ipal.prediction.header import SCORES, Header
 from t2ipal.prediction.trial import kinds_of, try_out
 from t2ipal.resource_files import resource
-from t2ipal.rows.join import read_image_labels
 from t2ipal.validation import validated
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.methods.base import Method, Tensors
 
@@ -48,7 +47,7 @@ class Loaded:
 
 
 def write_recogniser(
-    path: str | Path, run: str | Path, clip: Mapping[str, Any], threshold: float | None, version: str
+    path: str | Path, run: str | Path, clip: Mapping[str, Any], measured: Mapping[str, Any] | None, version: str
 ) -> None:
     """Make a recogniser of a run.
 
@@ -56,7 +55,7 @@ def write_recogniser(
         path: of the new file.
         run: the model of a run with all labels or none.
         clip: model (a path or a name of OpenAI's), image_size, crop and batch, as the run's features were made.
-        threshold: scores from here on mean that a class is there; None: not known.
+        measured: from labelled images, of `t2ipal.prediction.calibrate.calibrated`; None: there are none.
         version: of t2ipal.
 
     Raises:
@@ -77,7 +76,9 @@ def write_recogniser(
         **where,
         **{key: clip[key] for key in ("image_size", "crop", "batch")},
     }
-    more = {"clip": about, "threshold": threshold, "scores": SCORES, "t2ipal": version, "tensors": kinds_of(tensors)}
+    rule = {"kind": "own", "k": None, "classes": header["classes"]}
+    more = {"clip": about, "scores": SCORES, "score_rule": rule, **(measured or UNCALIBRATED)}
+    more |= {"t2ipal": version, "tensors": kinds_of(tensors)}
     store.write_tensors(path, tensors, {**header, **more})
 
 
@@ -168,24 +169,3 @@ def find_clip(path: str | Path, about: Mapping[str, Any], moved: str | Path | No
         if os.path.isfile(file) or os.path.isdir(file):  # a name that no file can have is none
             return backbones.named(kind, file, about["name"])
     raise UserError(f"{path}: its CLIP is not at {about['path']} (expected it there, or --clip PATH)")
-
-
-def mean_scores(values: np.ndarray) -> np.ndarray:
-    """Scores [N, C] of a recogniser from those of its seeds [S, N, C]: their mean, in float32."""
-    return values.mean(0, dtype="float32")
-
-
-def threshold_of(run: str | Path, features: str | Path, images: str | Path) -> float:
-    """The one threshold of the greatest OF1 on labelled validation images.
-
-    Raises:
-        UserError: a file is missing or damaged, or made with another CLIP.
-    """
-    from t2ipal.features.cache import load_image_features
-    from t2ipal.metrics import measure
-    from t2ipal.metrics.evaluate import best_threshold
-    from t2ipal.metrics.score_files import VALIDATION
-
-    scores, _ = measure.score(run, {VALIDATION: load_image_features(features)})
-    truth = read_image_labels(images, scores.ids[VALIDATION]).numpy()
-    return best_threshold(mean_scores(scores.values[VALIDATION]), truth)

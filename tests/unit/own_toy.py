@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 NAMES = ("dog", "cat", "traffic light")
 CLIP = {"image_size": 64, "crop": "center", "batch": 4}
+
+
+ERRORS = {"pooled": 1.0, "class_wise": 4.2, "equal_mass": 4.0, "brier": 9.0}
+MEASURED = {
+    "threshold": 0.1,
+    "thresholds": [0.1, None, 0.2],
+    "prior": [0.5, 0.1, 0.3],
+    "calibration": {
+        "kind": "platt",
+        "a": [2.0, 1.0, 0.5],
+        "b": [0.0, -1.0, 1.0],
+        "threshold": 0.4,
+        "fitted_on": {"source": "validation", "images": 40, "groups": 40, "positives": [20, 4, 12], "sha256": "0" * 64},
+        "ece": ERRORS,
+        "floor": {**ERRORS, "class_wise": 3.1},
+    },
+}
+"""What labelled images add to a recogniser."""
 
 
 def write_clip(path: Path) -> Path:
@@ -43,13 +62,13 @@ def write_run(
     return path
 
 
-def write_recogniser(folder: Path, threshold: float | None = None, **options: object) -> Path:
+def write_recogniser(folder: Path, measured: Mapping[str, Any] | None = None, **options: object) -> Path:
     """clip.safetensors, run.safetensors and m.safetensors in a folder; the path of the last, the recogniser."""
     from t2ipal.prediction import recogniser
 
     clip = write_clip(folder / "clip.safetensors")
     run = write_run(folder / "run.safetensors", clip, **options)
-    recogniser.write_recogniser(folder / "m.safetensors", run, {"model": str(clip), **CLIP}, threshold, "0")
+    recogniser.write_recogniser(folder / "m.safetensors", run, {"model": str(clip), **CLIP}, measured, "0")
     return folder / "m.safetensors"
 
 

@@ -8,11 +8,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from html_pages import data_of, expect_harmless, parse, texts
+from own_toy import MEASURED
 from PIL import Image
 
 from t2ipal.prediction import gallery
@@ -35,9 +37,8 @@ def prediction(number: int, folder: Path, heat: bool = True) -> Prediction:
     image = Image.fromarray(noise).resize(size)
     order = np.argsort(-scores)[:3].tolist()
     maps = {index: rng.random((2, 2)) for index in order} if heat else {}
-    return Prediction(
-        folder / f"photo {number:03d} é#1.jpg", CLASSES, scores, "", 4 * size[0], 4 * size[1], 0.6, image, maps
-    )
+    path, sides = folder / f"photo {number:03d} é#1.jpg", (4 * size[0], 4 * size[1])
+    return Prediction(path, CLASSES, scores, "", *sides, None, scores >= 0.6, image, maps)
 
 
 def write_page(
@@ -67,7 +68,7 @@ def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
     assert [photo["name"] for photo in data["photos"]] == [each.path.name for each in found]
     for photo, each in zip(data["photos"], found, strict=True):
         above = [index for index in np.argsort(-each.scores) if each.scores[index] >= 0.6]
-        assert [index for index, _ in photo["top"]][: len(above)] == above
+        assert [index for index, _, there in photo["top"] if there] == above
         assert len(photo["top"]) == max(3, len(above))
         assert photo["link"] == f"../my%20photos/photo%20{photo['name'][6:9]}%20%C3%A9%231.jpg"
         assert photo["thumbnail"].startswith("data:image/jpeg;base64,")
@@ -216,11 +217,34 @@ def test_more_photos_than_a_thousand_come_as_one_scrolls(shown: Shown) -> None:
 
 
 def test_a_page_without_heat_maps_or_threshold_works(browser: str, tmp_path: Path) -> None:
-    page, _ = write_page(tmp_path, 3, {**HEADER, "threshold": None}, heat=False)
+    """No label counts, and the photos of a class are those that show it."""
+    page, found = write_page(tmp_path, 3, {**HEADER, "threshold": None}, heat=False)
+    page.write_text(page.read_text("utf-8").replace(",1]", ",0]"), "utf-8")
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     result = subprocess.run([*command, "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
                             capture_output=True, text=True, timeout=300, check=True)  # fmt: skip
     assert count(result.stdout) == "3 of 3 photos"
-    assert "no threshold is known" in result.stdout
+    assert "not known without labelled images" in result.stdout
+    assert 'class="there"' not in result.stdout
+    top = [name for each in found for name, _ in each.top(3)]
+    assert f"dog ({top.count('dog')})" in result.stdout
     assert not parse(page.read_text("utf-8")).query("#heat")
     assert "heat map" not in re.sub(r"<(script|style).*?</\1>", "", result.stdout, flags=re.DOTALL)
+
+
+def test_a_calibrated_page_shows_probabilities_and_every_label_that_counts(tmp_path: Path) -> None:
+    """A label of a low threshold is shown though others are likelier."""
+    (page, (each,)) = write_page(tmp_path, 1)
+    order = each.order(len(CLASSES))
+    p, there = each.scores / 2, np.zeros(len(CLASSES), bool)
+    there[[order[0], order[-1]]] = True
+    header = {**HEADER, "calibration": MEASURED["calibration"]}
+    with Gallery(page, header, 1, 2) as made:
+        made.add(replace(each, probabilities=p, there=there))
+        made.write()
+    data = data_of(page.read_text("utf-8"))
+    wanted = [(order[0], 1), (order[1], 0), (order[-1], 1)]
+    assert data["photos"][0]["top"] == [[at, round(float(p[at]), 5), counts] for at, counts in wanted]
+    assert data["scale"] == [0, 1]
+    meaning = texts(parse(page.read_text("utf-8")), "#meaning")[0]
+    assert "They rest on 40 labelled validation images, and are off by 4.2 points per class" in meaning

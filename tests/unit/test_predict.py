@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_toy import CLIP, NAMES, picture, write_clip, write_photos, write_recogniser, write_run
+from own_toy import CLIP, MEASURED, NAMES, picture, write_clip, write_photos, write_recogniser, write_run
 from PIL import Image
 from warm import run_python
 
 from t2ipal.classes import ClassEntry, ClassList
+from t2ipal.cli import show
 from t2ipal.errors import UserError
 from t2ipal.metrics import measure
-from t2ipal.prediction import predict, recogniser
+from t2ipal.prediction import calibrate, predict, recogniser
 from t2ipal.prediction.files import Counts, prediction_schema, written
 from t2ipal.prediction.predict import Recogniser
 from t2ipal.resource_files import resource
@@ -142,35 +143,66 @@ def test_not_one_readable_photo_is_an_error_and_leaves_no_file(loaded: Recognise
     assert not list(tmp_path.glob("p.*"))
 
 
-def test_labels_are_those_above_the_threshold(made: Path, tmp_path: Path) -> None:
+def test_without_labelled_images_scores_are_no_probabilities(made: Path) -> None:
     base = next(iter(Recogniser.load(made / "m.safetensors").predict(made / "photos")))
-    assert base.labels is None
-    threshold = float(np.sort(base.scores)[1])
-    path = write_recogniser(tmp_path, threshold)
-    photo = next(iter(Recogniser.load(path).predict(made / "photos")))
-    assert photo.labels == [name for name, _ in photo.top(2)]
+    assert (base.labels, base.probabilities) == (None, None)
 
 
-def test_the_threshold_is_that_of_validation_images(made: Path, tmp_path: Path) -> None:
+def test_a_calibrated_recogniser_gives_probabilities_and_labels(made: Path, tmp_path: Path) -> None:
+    scores = [photo.scores for photo in Recogniser.load(made / "m.safetensors").predict(made / "photos")]
+    middle = [float(values) for values in np.median(scores, 0)]
+    fit = {**MEASURED["calibration"], "threshold": 0.7}
+    measured = {**MEASURED, "thresholds": [middle[0], None, middle[2]], "calibration": fit}
+    calibrated = Recogniser.load(write_recogniser(tmp_path, measured))
+    assert calibrated.header["score_rule"] == {"kind": "own", "k": None, "classes": list(NAMES)}
+    files = {"parquet": tmp_path / "p.parquet", "table": tmp_path / "p.csv", "calibrated": calibrated.calibrated}
+    photos = list(written(calibrated.predict(made / "photos"), NAMES, 3, **files))
+    for photo, own in zip(photos, scores, strict=True):
+        p = 1 / (1 + np.exp(-(np.array(fit["a"]) * own + fit["b"])))
+        assert photo.probabilities == pytest.approx(p, abs=1e-6)
+        there = [own[0] >= middle[0], p[1] >= 0.7, own[2] >= middle[2]]
+        assert set(photo.labels) == {name for name, counts in zip(NAMES, there, strict=True) if counts}
+        assert [value for _, value in photo.top(3)] == pytest.approx(sorted(p, reverse=True), abs=1e-6)
+    assert {label for photo in photos for label in photo.labels}.issuperset({"dog", "traffic light"})
+    rows = read_parquet(files["parquet"]).to_pylist()
+    with files["table"].open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    for row, line, photo in zip(rows, lines, photos, strict=True):
+        assert row["probabilities"] == photo.probabilities.tolist()
+        assert [np.float32(line[f"probability:{name}"]) for name in NAMES] == photo.probabilities.tolist()
+        assert line["labels"] == "; ".join(photo.labels)
+
+
+def test_a_recogniser_is_calibrated_by_the_validation_images(made: Path, tmp_path: Path) -> None:
     evaluated(made, made / "photos")
     found = read_parquet(made / "images.parquet")
     labels = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1], [0, 1, 1]]
     import pyarrow as pa
 
+    from t2ipal.metrics import calibration
+    from t2ipal.metrics.evaluate import best_threshold
     from t2ipal.store import write_parquet
 
     column = found.schema.get_field_index("labels")
     write_parquet(found.set_column(column, found.schema.field("labels"), pa.array(labels, pa.list_(pa.int8()))),
                   tmp_path / "images.parquet")  # fmt: skip
-    threshold = recogniser.threshold_of(
-        made / "run.safetensors", made / "features.parquet", tmp_path / "images.parquet"
-    )
-    from t2ipal.metrics.evaluate import best_threshold
-
+    rows = calibrate.validation_scores(made / "run.safetensors", made / "features.parquet", tmp_path / "images.parquet")
     means = np.stack(list(evaluated(made, made / "photos").values()))
-    assert threshold == best_threshold(means, np.array(labels))
+    assert np.abs(rows.scores - means).max() < 1e-6
+    measured = calibrate.calibrated(rows)
+    assert measured["threshold"] == best_threshold(rows.scores, np.array(labels))
+    assert measured["thresholds"] == [None] * 3  # too few positives
+    assert measured["prior"] == pytest.approx([3 / 7] * 3)
+    fit = measured["calibration"]
+    assert fit["fitted_on"] | {"sha256": ""} == {
+        "source": "validation", "images": 7, "groups": 7, "positives": [3, 3, 3], "sha256": "",
+    }  # fmt: skip
+    assert fit["a"] == calibration.fit(rows.scores, np.array(labels)).a.tolist()
+    assert fit["ece"]["brier"] > 0
+    write_recogniser(tmp_path, measured)  # what it measured is a header that is read
+    assert Recogniser.load(tmp_path / "m.safetensors").calibrated
     with pytest.raises(UserError, match="images without labels"):
-        recogniser.threshold_of(made / "run.safetensors", made / "features.parquet", made / "images.parquet")
+        calibrate.validation_scores(made / "run.safetensors", made / "features.parquet", made / "images.parquet")
 
 
 def test_heat_maps_are_the_methods_own(made: Path, loaded: Recogniser) -> None:
@@ -350,6 +382,15 @@ def test_show_says_what_a_recogniser_is(made: Path) -> None:
     assert result.returncode == 0, result.stderr
     for text in ("t2i_pal", "3: dog, cat, traffic light", "64 pixels, crop center", "mean over the seeds"):
         assert text in result.stdout
+    assert "labels:    none: scores are no probabilities" in result.stdout
+
+
+def test_show_tells_what_probabilities_rest_on() -> None:
+    text = show._labels(MEASURED)
+    assert text.startswith("probabilities, from 40 labelled validation images; class-wise ECE 4.20 % (floor 3.10 %)")
+    fit = MEASURED["calibration"]
+    generated = {**fit, "fitted_on": {**fit["fitted_on"], "source": "generated", "groups": 10}}
+    assert "40 generated images of 10 captions held out of training" in show._labels({"calibration": generated})
 
 
 def test_three_lines_of_python(made: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from own_toy import write_recogniser
+from own_toy import MEASURED, write_recogniser
 
 from t2ipal import backbones, store
 from t2ipal.cli import main
@@ -51,7 +51,7 @@ class Method(ZSCLIP):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    write_recogniser(folder)
+    write_recogniser(folder, MEASURED)
     return folder
 
 
@@ -95,6 +95,7 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
             line = told(path)
             wrong += bool(line)
             needed = key[0] not in ("settings", "encoder", "tensors") and key != ("clip", "kind")
+            needed &= key[0] not in ("thresholds", "prior", "calibration", "score_rule") or len(key) > 1
             assert line or value != "gone" or not needed, key
     assert wrong > 200
 
@@ -107,6 +108,11 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
         ("classes", ["dog", "a\x1b[2J", "cat"], "header.classes.*has the character U.001B"),
         ("threshold", [0.1, 0.2, 0.3], "header.threshold: .* is not a number"),
         ("threshold", math.nan, "header.threshold: nan"),
+        ("thresholds", [0.1, None], "header.thresholds: .*2 values for 3 classes"),
+        ("prior", [0.1, 0.2, 1.2], "header.prior.2: 1.2 is not <= 1"),
+        ("calibration", {**MEASURED["calibration"], "a": [1.0, -1.0, 1.0]}, "header.calibration.a.1: -1.0 is not >= 0"),
+        ("calibration", {**MEASURED["calibration"], "b": [1.0]}, "header.calibration: .*1 values for 3 classes"),
+        ("score_rule", {"kind": "magic", "k": None, "classes": []}, "header.score_rule.kind"),
         ("seeds", [1, 2, 3], "scores of shape .2, 2, 3. in float32 .expected .3, 2, 3."),
         ("levels", [10, 50], "header.levels"),
         ("method", "t2i_pall", "method 't2i_pall': unknown"),

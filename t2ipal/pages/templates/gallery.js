@@ -97,24 +97,23 @@ function card(photo) {
   button.addEventListener("mouseleave", rest);
   button.addEventListener("click", () => pin(pinned !== null ? pinned : first()));
   figure.renew = () => {
-    for (const [index, score] of photo.top) {
-      rows.get(index).classList.toggle("chosen", index === state.class);
-      rows.get(index).classList.toggle("there", score >= state.cut);
+    for (const label of photo.top) {
+      rows.get(label[0]).classList.toggle("chosen", label[0] === state.class);
+      rows.get(label[0]).classList.toggle("there", counts(label));
     }
     rest();
   };
   return figure;
 }
 
-const usual = data.threshold !== null ? data.threshold : (low + high) / 2;
-const state = {class: null, sort: "score", search: "", heat: false, cut: usual};
-const scoreOf = (photo, index) => {
-  const label = photo.top.find(([other]) => index === null || other === index);
-  return label ? label[1] : null;
-};
+// Without a cut set by hand a label counts as the recogniser decided; a class is then filtered by that, or by being shown.
+const state = {class: null, sort: "score", search: "", heat: false, cut: null};
+const counts = ([, value, there]) => state.cut === null ? there === 1 : value >= state.cut;
+const labelOf = (photo, index) => photo.top.find(([other]) => index === null || other === index);
+const scoreOf = (photo, index) => labelOf(photo, index)?.[1] ?? low;
 const has = (photo, index) => {
-  const score = scoreOf(photo, index);
-  return score !== null && score >= state.cut;
+  const label = labelOf(photo, index);
+  return label !== undefined && (counts(label) || (state.cut === null && !data.decided));
 };
 const shapes = data.photos.map(photo => photo.width / photo.height).sort((a, b) => a - b);
 const ratio = Math.min(1.78, Math.max(.75, shapes[shapes.length >> 1] || 1));
@@ -151,14 +150,14 @@ function renew() {
     option.textContent = `${data.classes[index]} (${count.toLocaleString("en")})`;
     option.disabled = count === 0 && index !== state.class;
   }
-  at("cut-value").textContent = number(state.cut);
+  at("cut-value").textContent = state.cut !== null ? number(state.cut) : data.decided ? "as trained" : "none set";
   at("count").textContent = `${shown.length.toLocaleString("en")} of ${counted(data.photos.length, "photo")}`;
   const parts = new URLSearchParams();
   if (state.class !== null) parts.set("class", data.classes[state.class]);
   if (state.sort !== "score") parts.set("sort", state.sort);
   if (state.search) parts.set("search", state.search);
   if (state.heat) parts.set("heat", "1");
-  if (state.cut !== usual) parts.set("from", number(state.cut));
+  if (state.cut !== null) parts.set("from", number(state.cut));
   const hash = parts.toString();
   if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname);
 }
@@ -169,12 +168,12 @@ function read() {
   state.sort = ["score", "score-up", "name"].includes(parts.get("sort")) ? parts.get("sort") : "score";
   state.search = parts.get("search") || "";
   state.heat = parts.get("heat") === "1" && data.heat;
-  state.cut = parts.has("from") && !isNaN(parts.get("from")) ? Number(parts.get("from")) : usual;
+  state.cut = parts.has("from") && !isNaN(parts.get("from")) ? Number(parts.get("from")) : null;
   at("class").value = state.class === null ? "" : state.class;
   at("sort").value = state.sort;
   at("search").value = state.search;
   if (data.heat) at("heat").checked = state.heat;
-  at("cut").value = state.cut;
+  at("cut").value = state.cut !== null ? state.cut : high;
   renew();
 }
 
@@ -189,6 +188,7 @@ at("class").addEventListener("change", event => {
 at("sort").addEventListener("change", event => { state.sort = event.target.value; renew(); });
 at("search").addEventListener("input", event => { state.search = event.target.value; renew(); });
 at("cut").addEventListener("input", event => { state.cut = Number(event.target.value); renew(); });
+at("cut").addEventListener("dblclick", event => { state.cut = null; event.target.value = high; renew(); });
 if (data.heat) at("heat").addEventListener("change", event => { state.heat = event.target.checked; renew(); });
 document.querySelector("form").addEventListener("submit", event => event.preventDefault());
 addEventListener("hashchange", read);

@@ -1,0 +1,103 @@
+"""What labelled images add to a recogniser: probabilities and thresholds, and how far off these are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from t2ipal.metrics import calibration
+from t2ipal.rows.join import read_image_labels
+
+Source = Literal["validation", "generated"]
+UNCALIBRATED: dict[str, Any] = dict.fromkeys(("threshold", "thresholds", "prior", "calibration"))
+"""The keys of a recogniser whose scores are no probabilities."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Scores of labelled images.
+
+    Attributes:
+        scores: [N, C] float32, as a recogniser gives them.
+        labels: [N, C] of 1, 0 and -1 (unknown).
+        ids: [N] of the images.
+        groups: [N]; images of one group are never on both sides of a split.
+        source: where the labels are from.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    ids: Sequence[str]
+    groups: Sequence[str]
+    source: Source
+
+
+def mean_scores(values: np.ndarray) -> np.ndarray:
+    """Scores [N, C] of a recogniser from those of its seeds [S, N, C]: their mean, in float32."""
+    return values.mean(0, dtype="float32")
+
+
+def validation_scores(run: str | Path, features: str | Path, images: str | Path) -> Labelled:
+    """Of labelled validation images.
+
+    Raises:
+        UserError: a file is missing or damaged, or made with another CLIP.
+    """
+    from t2ipal.features.cache import load_image_features
+    from t2ipal.metrics import measure
+    from t2ipal.metrics.score_files import VALIDATION
+
+    scores, _ = measure.score(run, {VALIDATION: load_image_features(features)})
+    ids = scores.ids[VALIDATION]
+    return Labelled(
+        mean_scores(scores.values[VALIDATION]), read_image_labels(images, ids).numpy(), ids, ids, "validation"
+    )
+
+
+def calibrated(rows: Labelled) -> dict[str, Any]:
+    """`threshold`, `thresholds`, `prior` and `calibration` of a recogniser's header.
+
+    The errors are those of five fits, each to four fifths of the groups; the recogniser has the fit to all.
+    """
+    fitted = calibration.fit(rows.scores, rows.labels)
+    crossed = calibration.cross_fitted(rows.scores, rows.labels, rows.groups)
+    known, positives = (rows.labels >= 0).sum(0), (rows.labels == 1).sum(0)
+    return {
+        "threshold": calibration.shared_threshold(rows.scores, rows.labels),
+        "thresholds": calibration.class_thresholds(rows.scores, rows.labels),
+        "prior": (positives / np.maximum(known, 1)).tolist(),
+        "calibration": {
+            "kind": "platt",
+            "a": fitted.a.tolist(),
+            "b": fitted.b.tolist(),
+            "threshold": calibration.shared_threshold(fitted.probabilities(rows.scores), rows.labels),
+            "fitted_on": {
+                "source": rows.source,
+                "images": len(rows.ids),
+                "groups": len(set(rows.groups)),
+                "positives": positives.tolist(),
+                "sha256": _digest(rows),
+            },
+            "ece": calibration.errors(crossed, rows.labels)._asdict(),
+            "floor": calibration.floors(crossed, rows.labels)._asdict(),
+        },
+    }
+
+
+def rests_on(fitted_on: Mapping[str, Any]) -> str:
+    """The labelled images of a calibration, in words."""
+    images, groups = fitted_on["images"], fitted_on["groups"]
+    if fitted_on["source"] == "generated":
+        return f"{images:,} generated images of {groups:,} captions held out of training, with the captions' labels"
+    return f"{images:,} labelled validation images"
+
+
+def _digest(rows: Labelled) -> str:
+    """Of the images and their labels."""
+    text = "\n".join(rows.ids).encode("utf-8", "surrogateescape")
+    return sha256(text + np.ascontiguousarray(rows.labels, dtype=np.int8).tobytes()).hexdigest()
