@@ -276,6 +276,24 @@ def get_validation(dataset, folder):
     return [f"{RESULTS}/{folder}/validation/{dataset}.parquet"] if CONFIG.datasets[dataset].validation else []
 
 
+def get_held_out(run):
+    """The captions that a run leaves out of training: percent and seed, if any."""
+    return {"held_out": [run.held_out, CONFIG.seed]} if run.held_out else {}
+
+
+def get_calibration(dataset, pattern):
+    """The files of a pattern for generated images that calibrate a data set's recognisers, if any do.
+
+    The pattern is filled with the run that generates most, samples and shards.
+    """
+    run = queries.calibrating_run(CONFIG, PLAN, dataset)
+    if run is None:
+        return []
+    shards = range(CONFIG.pools[run.pool].shards)
+    files = [pattern.format(run=run, sample=k, shard=i) for k in range(run.samples) for i in shards]
+    return [f"{RESULTS}/{file}" for file in files]
+
+
 def get_metrics(runs):
     """The metrics of runs."""
     return [f"{RESULTS}/runs/{run.path}/metrics.parquet" for run in runs]

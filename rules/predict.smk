@@ -1,7 +1,8 @@
 """Predict the classes of unlabelled photos by a trained recogniser (not in the paper).
 
 Inputs:
-    runs/{dataset}/{method}/base/model.safetensors, and labelled validation images, if any, for probabilities
+    runs/{dataset}/{method}/base/model.safetensors, and labelled validation images, or generated images of captions that
+    were held out of training, if any, for probabilities
     the folder of photos that the config's `datasets` name as `photos`
     captions/{pool}/{labels}/labelled.parquet
 Outputs:
@@ -47,6 +48,14 @@ rule recogniser:
         model="<results>/runs/{dataset}/{method}/base/model.safetensors",
         validation=lambda w: get_validation(w.dataset, f"features/{PLAN.runs[w.dataset, w.method, 'base'].clip}"),
         validation_images=lambda w: get_validation(w.dataset, "images"),
+        # images of captions held out of training, for a data set with `calibrate: generated`
+        labelled=lambda w: [get_labels_file("labelled", w.dataset)] if CONFIG.datasets[w.dataset].calibrate else [],
+        images=lambda w: get_calibration(
+            w.dataset, "features/{run.clip}/images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}.parquet"
+        ),
+        flagged=lambda w: get_calibration(
+            w.dataset, "images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}-flagged.parquet"
+        ),
         clip=lambda w: get_backbone(PLAN.runs[w.dataset, w.method, "base"].clip),
         code=lambda w: get_method_code("recogniser", w.method),
     output:
@@ -70,6 +79,8 @@ rule recogniser:
         spec=lambda w: {
             "clip": CONFIG.clip[PLAN.runs[w.dataset, w.method, "base"].clip].model_dump(),
             "weights": get_weights(PLAN.runs[w.dataset, w.method, "base"].clip),
+            "shards": CONFIG.pools[CONFIG.datasets[w.dataset].pool].shards,
+            "held_out": [CONFIG.datasets[w.dataset].calibrate_share, CONFIG.seed],
         },
     message:
         "Make a recogniser from {wildcards.method} on {wildcards.dataset}"

@@ -95,6 +95,7 @@ rule train:
             "words": get_state(*filter(None, [get_run(w).settings.get("word_vectors")])),
             "classes": get_class_names(w.dataset),
             "shards": CONFIG.pools[get_run(w).pool].shards,
+            **get_held_out(get_run(w)),
         },
     message:
         "Train {wildcards.method} ({wildcards.variant}) on {wildcards.dataset}"

@@ -33,7 +33,7 @@ extra: {{zsclip_sparc: null, tai_dpt_sparc: null, t2i_pal_sparc: null, t2i_pal_s
 partial: null
 novel: null
 few_shot: null
-ablations: {{table5: null, table6: null, supplement: null}}
+ablations: {{table5: null, table6: null, supplement: null, calibration: null}}
 sweeps: {{fig3a: null, fig3b: null, fig3c: null, fig4: null}}
 """
 

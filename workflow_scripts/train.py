@@ -14,6 +14,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.methods.model_files import join_levels, write_model
     from t2ipal.protocols.known import KnownLabels
     from t2ipal.rows.data import TrainingFiles, read_training_data
+    from t2ipal.rows.held_out import HeldOut
     from t2ipal.store import write_parquet
     from t2ipal.training.history import history_table
     from t2ipal.training.train import fit
@@ -21,8 +22,11 @@ def main(snakemake: Any) -> None:
     spec, files = snakemake.params.spec, snakemake.input
     method, backbone = methods.get(spec["method"]), load_backbone(spec["clip"], pick_device())
     settings = method.Settings(**spec["settings"])
+    held_out = HeldOut(*spec["held_out"]) if "held_out" in spec else None
+    if held_out:
+        log.info("captions: %d %% held out, whose images calibrate the recogniser", held_out.percent)
     data = read_training_data(
-        TrainingFiles(dict(files.items()), spec["shards"], method.image_fields(settings)),
+        TrainingFiles(dict(files.items()), spec["shards"], method.image_fields(settings), held_out),
         method.kinds(settings),
         len(spec["classes"]),
         MemoryBudget.of_job(snakemake.resources.get("mem_mb"), pick_device()),

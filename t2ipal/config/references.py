@@ -29,6 +29,11 @@ def check_references(config: Config) -> None:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
+        if dataset.calibrate and dataset.validation:
+            raise UserError(
+                f"config: datasets.{name}.calibrate: {dataset.calibrate!r}, but there are labelled validation images "
+                "(expected null: they are the better ones)"
+            )
     _check_shown(config)
     _check_paths(config)
     _check_metrics(config)
@@ -127,6 +132,15 @@ def _check_metrics(config: Config) -> None:
                 raise unknown(key, name, METRICS, "metric")
         if len(set(metrics)) < len(metrics):
             raise UserError(f"config: {key}: {metrics} holds one twice")
+    for key, metrics in named.items():
+        table = config.ablations.get(key.split(".")[1]) if "." in key else None
+        rows = table.rows.values() if table else ()
+        uncalibrated = [name for name in metrics if METRICS[name].needs_probabilities]
+        if uncalibrated and not (table and all(row.scores == "calibrated" for row in rows)):
+            raise UserError(
+                f"config: {key}: {uncalibrated[0]} is one of probabilities (expected it among the metrics of a "
+                "table of ablations whose rows all have scores: calibrated)"
+            )
     for first in [metrics[0] for metrics in named.values() if metrics]:
         for name, dataset in config.datasets.items():
             if METRICS[first].needs_threshold and dataset.test is not None and dataset.validation is None:

@@ -55,6 +55,13 @@ class Dataset(Part):
     validation: Images | None = Field(None, description="labelled images for thresholds and searches, never for tests")
     test: Images | None = Field(None, description="labelled test images; null: no metrics, and `photos` instead")
     photos: Photos | None = Field(None, description="photos without labels, to be predicted")
+    calibrate: Literal["generated"] | None = Field(
+        None,
+        description="'generated': probabilities from generated images of captions held out of training; null: none",
+    )
+    calibrate_share: Annotated[int, Field(ge=1, le=50)] = Field(
+        20, description="percent of the captions that `calibrate` holds out, a whole number from 1 to 50"
+    )
     paper: Literal["VOC2007", "COCO2014", "NUSWIDE"] | None = Field(
         None, description="the paper's data set whose values are shown next to ours"
     )
@@ -177,8 +184,10 @@ class Variation(Part):
     method: str = Field(description="a method")
     set: dict[str, Any] = Field({}, description="settings that differ from the base run's")
     use: UseInstead = Field(UseInstead(), description="models or captions that differ from those of `use`")
-    scores: Literal["own", RuleName] = Field(
-        "own", description="'own', or a score rule: 'mean', 'softmax', 'cells' or 'sparc' (docs/score_rules.md)"
+    scores: Literal["own", "calibrated", RuleName] = Field(
+        "own",
+        description="'own', a score rule: 'mean', 'softmax', 'cells' or 'sparc' (docs/score_rules.md), or "
+        "'calibrated': probabilities of the mean over the seeds",
     )
     score_scale: Annotated[float, Field(gt=0)] | None = Field(
         None, description="factor before the softmax of scores: softmax and cells; null: by rule"

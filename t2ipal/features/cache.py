@@ -80,6 +80,12 @@ class ImageFeatures:
         """A field; where it is absent, one of width 0 to stand for it in batches, [N, 0]."""
         return vars(self)[name] if name in vars(self) else torch.empty(len(self.ids), 0)
 
+    def only(self, rows: Tensor) -> ImageFeatures:
+        """The images at `rows` [M], in this order."""
+        parts = (vars(self)[name][rows] if name in vars(self) else None for name in FIELDS)
+        ids = tuple(self.ids[row] for row in rows.tolist())
+        return ImageFeatures(ids, *parts, self.grid, self.clip_sha256, self.encoder)
+
 
 @dataclass(frozen=True)
 class TextFeatures:

@@ -19,15 +19,22 @@ class Metric(ABC):
         name: the config's `metric`, and the metric's column in metrics.parquet.
         title: the name in tables and figures.
         unit: of its values.
-        higher_is_better: whether the greatest value leads a column of a table.
+        higher_is_better: whether the greatest value leads a column of a table; None: no value leads.
         needs_threshold: whether it needs a threshold from validation images. Without them its value is null.
+        needs_probabilities: whether it is one of rows with `scores: calibrated`. Of other runs its value is null.
     """
 
     name: str
     title: str
     unit: ClassVar[str] = "%"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: bool | None = True
     needs_threshold: bool = False
+    needs_probabilities: ClassVar[bool] = False
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether it needs labelled validation images."""
+        return self.needs_threshold or self.needs_probabilities
 
     @property
     def bootstrap_column(self) -> str:

@@ -1,4 +1,4 @@
-"""Scores as probabilities: Platt's fit per class, thresholds per class, and calibration errors beside their floors.
+"""Scores as probabilities: Platt's fit per class, thresholds per class, and calibration errors next to their floors.
 
 Labels are 1 (positive), 0 (absent) and -1 (unknown), which nothing here looks at. Tested against scikit-learn's
 logistic regression without penalty (but for Platt's targets) and torchmetrics' BinaryCalibrationError.
@@ -21,7 +21,7 @@ from t2ipal.seeds import seed_of
 
 FEW = 10
 """A class with fewer positives has the slope of all classes, and no threshold of its own."""
-BINS, FOLDS, REDRAWS = 15, 5, 20
+BINS, FOLDS, SAMPLES = 15, 5, 20
 STEPS = 100
 """Newton steps at most; ten are usual."""
 
@@ -147,12 +147,12 @@ def cross_fitted(scores: np.ndarray, labels: np.ndarray, groups: Sequence[str], 
     names, of_row = np.unique(np.asarray(groups), return_inverse=True)
     order = np.random.default_rng(seed_of("calibration folds", seed)).permutation(len(names))
     fold = (order % FOLDS)[of_row]
-    found = np.empty(scores.shape)
+    probabilities = np.empty(scores.shape)
     for number in range(FOLDS):
         here = fold == number
         if here.any():
-            found[here] = fit(scores[~here], labels[~here]).probabilities(scores[here])
-    return found
+            probabilities[here] = fit(scores[~here], labels[~here]).probabilities(scores[here])
+    return probabilities
 
 
 def errors(probabilities: np.ndarray, labels: np.ndarray) -> Errors:
@@ -160,18 +160,18 @@ def errors(probabilities: np.ndarray, labels: np.ndarray) -> Errors:
     return _errors(probabilities, labels, _bins(probabilities), _bins_of_equal_mass(probabilities))
 
 
-def floors(probabilities: np.ndarray, labels: np.ndarray, redraws: int = REDRAWS, seed: int = 0) -> Errors:
-    """The same of labels that are redrawn with these probabilities: a perfect calibration has them, by chance.
+def floors(probabilities: np.ndarray, labels: np.ndarray, samples: int = SAMPLES, seed: int = 0) -> Errors:
+    """The same of labels that are sampled with these probabilities: a perfect calibration has them, by chance.
 
-    An error of finite samples is never 0. The mean over `redraws`; unknown labels stay unknown.
+    An error of finitely many images is never 0. The mean over `samples` of labels; unknown ones stay unknown.
     """
     bins, mass = _bins(probabilities), _bins_of_equal_mass(probabilities)
     random = np.random.default_rng(seed_of("calibration floors", seed))
-    found = []
-    for _ in range(redraws):
-        drawn = np.where(labels >= 0, random.random(probabilities.shape) < probabilities, -1)
-        found.append(_errors(probabilities, drawn, bins, mass))
-    return Errors(*np.mean(found, axis=0).tolist())
+    values = []
+    for _ in range(samples):
+        sampled = np.where(labels >= 0, random.random(probabilities.shape) < probabilities, -1)
+        values.append(_errors(probabilities, sampled, bins, mass))
+    return Errors(*np.mean(values, axis=0).tolist())
 
 
 def _errors(probabilities: np.ndarray, labels: np.ndarray, bins: np.ndarray, mass: np.ndarray) -> Errors:

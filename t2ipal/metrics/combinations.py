@@ -64,7 +64,19 @@ class Selection:
     classes: tuple[str, ...]
 
 
-Combination = Fusion | ScoreRule | Selection
+@dataclass(frozen=True)
+class Calibration:
+    """Probabilities from the mean of one run's scores over seeds: what a recogniser gives.
+
+    Attributes:
+        seeds: of the mean; one that the run does not have is left out.
+    """
+
+    kind: ClassVar[str] = "calibrated"
+    seeds: tuple[int, ...]
+
+
+Combination = Fusion | ScoreRule | Selection | Calibration
 
 
 def plain_of(combination: Combination) -> dict[str, Any]:
@@ -79,6 +91,6 @@ def combination_of(plain: Mapping[str, Any]) -> Combination:
     Raises:
         KeyError: no such kind.
     """
-    kinds = {kind.kind: kind for kind in (Fusion, ScoreRule, Selection)}
+    kinds = {kind.kind: kind for kind in (Fusion, ScoreRule, Selection, Calibration)}
     data = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key != "kind"}
     return kinds[plain["kind"]](**data)

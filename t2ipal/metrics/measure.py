@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from t2ipal.backbones import DEFAULT
 from t2ipal.errors import UserError
 from t2ipal.methods.model_files import read_model
 from t2ipal.metrics.cell_scores import cell_scores
-from t2ipal.metrics.combinations import Combination, ScoreRule, Selection
+from t2ipal.metrics.combinations import Calibration, Combination, ScoreRule, Selection
 from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
 from t2ipal.metrics.score_rules import apply, scale_of
 from t2ipal.rows.join import read_image_labels
@@ -75,12 +75,13 @@ def labels_by_part(scores: Scores, tables: Mapping[str, Any]) -> dict[str, np.nd
     return {part: read_image_labels(paths[part][0], ids).numpy() for part, ids in scores.ids.items()}
 
 
-def combined(sources: Sequence[Scores], how: Combination) -> Scores:
+def combined(sources: Sequence[Scores], how: Combination, labels: Mapping[str, np.ndarray] | None = None) -> Scores:
     """Scores made from scores.
 
     Args:
         sources: of the runs to combine; the first gives levels and seeds.
-        how: a fusion of two runs, a score rule or a selection of one.
+        how: a fusion of two runs; a score rule, a selection or a calibration of one.
+        labels: true labels by part, which a calibration fits to those of the validation images.
 
     Raises:
         UserError: the runs differ in images, classes or seeds.
@@ -95,12 +96,31 @@ def combined(sources: Sequence[Scores], how: Combination) -> Scores:
     if isinstance(how, ScoreRule):
         scale = scales(first, how)
         return replace(first, values={part: apply(how.rule, values, scale) for part, values in first.values.items()})
+    if isinstance(how, Calibration):
+        return calibrated(first, how.seeds, labels[VALIDATION])
     members = max((source.members for source in sources), key=len)
     base, partner = (align(source, members, "fusion") for source in sources)
     if (base.classes, base.ids) != (partner.classes, partner.ids):
         raise UserError("fusion: the two runs differ in images or classes; expected scores of the same")
     values = {part: fuse(partner.values[part], scores, how.weight, how.norm) for part, scores in base.values.items()}
     return replace(base, values=values)
+
+
+def calibrated(scores: Scores, seeds: Collection[int], truth: np.ndarray) -> Scores:
+    """Probabilities, from Platt's fit of the mean over seeds to the labels of validation images, as one model.
+
+    Args:
+        scores: of a run with one level, with validation images.
+        seeds: those of the mean, or more.
+        truth: [N, C] labels of the validation images.
+    """
+    from t2ipal.metrics.calibration import fit
+
+    rows = [row for row, (_, seed) in enumerate(scores.members) if seed in seeds]
+    means = {part: values[rows].mean(0, dtype=np.float32) for part, values in scores.values.items()}
+    fitted = fit(means[VALIDATION], truth)
+    values = {part: fitted.probabilities(mean)[None].astype(np.float32) for part, mean in means.items()}
+    return replace(scores, members=(scores.members[rows[0]],), values=values)
 
 
 def scales(scores: Scores, how: ScoreRule) -> np.ndarray:
@@ -120,6 +140,7 @@ def measure(
     replicates: int,
     seed: int,
     own_metric: str = "",
+    probabilities: bool = False,
 ) -> list[Metrics]:
     """What is measured of each model of a run, in the order of its members.
 
@@ -130,6 +151,7 @@ def measure(
         replicates: resamples of the test images.
         seed: of the resamples; equal for all runs of a data set, so that differences are paired.
         own_metric: `Method.own_metric`.
+        probabilities: whether the scores are probabilities.
     """
     from t2ipal.metrics.bootstrap import resample_counts
     from t2ipal.metrics.evaluate import average_precision, best_threshold
@@ -152,6 +174,7 @@ def measure(
         }
         for name, metric in METRICS.items():
             known = threshold is not None or not metric.needs_threshold
+            known &= probabilities or not metric.needs_probabilities
             metrics[name] = metric.of(test, truth[TEST], threshold) if known else None
             resampled = metric.bootstrap(test, truth[TEST], counts, threshold).tolist() if known else None
             metrics[metric.bootstrap_column] = resampled

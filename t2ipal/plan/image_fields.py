@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from t2ipal.features.fields import ALL_FIELDS, GLOBAL_NOPOS, LOCAL
-from t2ipal.plan.queries import heat_map_run, pictures, searches
+from t2ipal.plan.queries import base_runs, calibrating_run, heat_map_run, pictures, searches
 from t2ipal.plan.runs import method_of, settings_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def generated_fields(config: Config, plan: Plan, clip: str, pool: str, t2i: str)
     for dataset, data in config.datasets.items():
         if image_set == (config.use.clip, data.pool, config.use.text_to_image) and _shows_gap(config, plan, dataset):
             wanted.append(frozenset({GLOBAL_NOPOS}))
+        if (run := calibrating_run(config, plan, dataset)) and image_set == (run.clip, run.pool, run.t2i):
+            wanted += [run.fields for run in base_runs(plan, dataset)]
     return frozenset().union(*wanted) or ALL_FIELDS
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from t2ipal.config import Config
+from t2ipal.errors import UserError
 from t2ipal.plan.prompts import check_prompts
 from t2ipal.plan.runs import Planner, Run, check_classes, check_methods, evaluated_datasets, protocol_datasets
 from t2ipal.plan.specs import RunKey, TableSpec
@@ -43,6 +44,12 @@ def make_plan(config: Config) -> Plan:
     check_classes(config)
     planner = Planner(config)
     base = tuple((name, {data: planner.run(data, name) for data in config.datasets}) for name in config.methods)
+    for data, dataset in config.datasets.items():
+        if dataset.calibrate and not any(runs[data].reads("images") for _, runs in base):
+            raise UserError(
+                f"config: datasets.{data}.calibrate: 'generated', but no method generates images "
+                "(expected one that does among methods: t2i_pal)"
+            )
     tables = make_tables(planner)
     sweeps = {
         name: {

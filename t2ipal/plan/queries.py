@@ -139,6 +139,12 @@ def base_runs(plan: Plan, dataset: str, methods: Sequence[str] | None = None) ->
     return [runs[dataset] for name, runs in plan.base if methods is None or name in methods]
 
 
+def calibrating_run(config: Config, plan: Plan, dataset: str) -> Run | None:
+    """The base run whose generated images calibrate a data set's recognisers; None if the config asks for none."""
+    runs = [run for run in base_runs(plan, dataset) if run.reads("images")]
+    return max(runs, key=lambda run: run.samples) if config.datasets[dataset].calibrate else None
+
+
 def trained_runs(plan: Plan, dataset: str) -> list[Run]:
     """The base runs on one data set whose method trains."""
     return [run for run in base_runs(plan, dataset) if run.kinds]
@@ -162,9 +168,9 @@ def sweep_runs(plan: Plan, sweep: str, dataset: str) -> list[Run]:
 
 
 def claims_runs(config: Config, plan: Plan) -> list[Run]:
-    """The runs of all tables, and the points of sweeps about which the paper makes a claim."""
+    """The runs of tables and the points of sweeps about which there is a claim."""
     points = [plan.runs[point.run] for sweep in _claimed_sweeps(config, plan) for point in sweep.points]
-    return list({run.key: run for run in (*table_runs(plan, plan.tables.values()), *points)}.values())
+    return list({run.key: run for run in (*table_runs(plan, _claimed_tables(plan)), *points)}.values())
 
 
 def levels_runs(config: Config, plan: Plan, protocol: str, dataset: str) -> list[Run]:
@@ -255,7 +261,7 @@ def claims_spec(config: Config, plan: Plan) -> ClaimsSpec:
     sweeps = _claimed_sweeps(config, plan)
     seeds = seeds_spec(config)
     notes = (f"Figures 3 and 4 and tables of variations have the {seeds.text}, Tables 1 to 4 have all.",)
-    tables = tuple(plan.tables.values())
+    tables = _claimed_tables(plan)
     return ClaimsSpec(tables=tables, sweeps=sweeps, metric=config.metric, notes=notes if seeds.shown else ())
 
 
@@ -330,6 +336,15 @@ def _sweep(config: Config, plan: Plan, name: str, dataset: str) -> SweepSpec:
         dataset=dataset_spec(config, dataset),
         metric=config.metric,
         seeds=seeds_spec(config),
+    )
+
+
+def _claimed_tables(plan: Plan) -> tuple[TableSpec, ...]:
+    """The tables that compare rows, or print values of the paper."""
+    return tuple(
+        table
+        for table in plan.tables.values()
+        if any(row.against for row in table.rows) or any(cell.paper for cell in table.cells)
     )
 
 

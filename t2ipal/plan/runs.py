@@ -21,7 +21,16 @@ from t2ipal.config.schema import SAMPLES, Dataset, Fuse, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.features.fields import LOCAL
 from t2ipal.methods.prompt_learning import PromptSettings
-from t2ipal.metrics.combinations import SCALED, Combination, Fusion, RuleName, ScoreRule, Selection, plain_of
+from t2ipal.metrics.combinations import (
+    SCALED,
+    Calibration,
+    Combination,
+    Fusion,
+    RuleName,
+    ScoreRule,
+    Selection,
+    plain_of,
+)
 from t2ipal.names import key as name_key
 from t2ipal.plan.specs import RunKey
 from t2ipal.protocols import PROTOCOLS
@@ -55,6 +64,7 @@ class Run:
         levels: percent of known labels, or shots; (0,) without a protocol.
         sources: the runs whose scores this one combines; empty for one that trains.
         combine: how; None for one that trains.
+        held_out: percent of the captions that training leaves out, for the calibration of a recogniser.
     """
 
     dataset: str
@@ -72,6 +82,7 @@ class Run:
     levels: tuple[int, ...] = (0,)
     sources: tuple[RunKey, ...] = ()
     combine: Combination | None = None
+    held_out: int = 0
 
     @property
     def key(self) -> RunKey:
@@ -94,6 +105,7 @@ class Run:
         about = {"dataset": self.dataset, "method": self.method, "variant": self.variant, "settings": settings}
         about |= {"protocol": self.protocol, "levels": list(self.levels), "seeds": list(self.seeds)}
         about |= {"pool": self.pool} if self.reads("labelled") else {}
+        about |= {"held_out": self.held_out} if self.held_out else {}
         return about | ({"text_to_image": self.t2i, "samples": self.samples} if self.samples else {})
 
     def reads(self, name: str) -> bool:
@@ -229,9 +241,14 @@ class Planner:
                 fields=method_of(method).image_fields(settings),
                 protocol=protocol,
                 levels=all_levels,
+                held_out=self._held_out(dataset, kinds),
                 **used,
             )
         )
+
+    def _held_out(self, dataset: str, kinds: frozenset[str]) -> int:
+        data = self.config.datasets[dataset]
+        return data.calibrate_share if data.calibrate and "labelled" in inputs_of(kinds, {}) else 0
 
     def point(self, dataset: str, asked_by: str, method: str, key: str, value: Any) -> Run:
         """The run of one value of a sweep: of a setting, or of the images per caption."""
@@ -256,12 +273,14 @@ class Planner:
         """Scores of `base` and `partner`, both on one scale, added by weight."""
         return self._combined(base, partner.method, [base, partner], Fusion(fuse.weight, fuse.norm))
 
-    def by_rule(self, run: Run, rule: RuleName | Literal["own"], scale: float | None = None, asked_by: str = "") -> Run:
+    def by_rule(
+        self, run: Run, rule: RuleName | Literal["own", "calibrated"], scale: float | None = None, asked_by: str = ""
+    ) -> Run:
         """A run's scores by a score rule; the run itself for its own scores.
 
         Args:
             run: one that trains.
-            rule: a name of `t2ipal.metrics.score_rules`, or "own".
+            rule: a name of `t2ipal.metrics.score_rules`, "own", or "calibrated" for probabilities.
             scale: factor before the rule's softmax; None: 1 for a softmax over CLIP's logits, else from the scores.
             asked_by: key of the config that asks, for messages.
 
@@ -274,6 +293,13 @@ class Planner:
             raise UserError(f"config: {asked_by}.score_scale: {scale:g} with scores: {rule} (expected {expected})")
         if rule == "own":
             return run
+        if rule == "calibrated":
+            if self.config.datasets[run.dataset].validation is None or run.protocol:
+                raise UserError(
+                    f"config: {asked_by}.scores: 'calibrated' on {run.dataset} (expected a data set with labelled "
+                    "validation images, and a row without `labels`)"
+                )
+            return self._combined(run, rule, [run], Calibration(variation_seeds(self.config)))
         if rule == "cells" and not method.has_cells:
             raise UserError(
                 f"config: {asked_by}.scores: 'cells' with {run.method}, which compares no class embeddings with local "

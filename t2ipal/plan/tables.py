@@ -60,7 +60,8 @@ def make_tables(planner: Planner) -> dict[str, TableSpec]:
     for name, ablation in config.ablations.items():
         if name in tables:
             raise UserError(f"config: ablations.{name}: there is a table of this name (expected another name)")
-        tables[name] = _ablation(planner, name, ablation)
+        if (table := _ablation(planner, name, ablation)) is not None:
+            tables[name] = table
     metrics = {name: ablation.metrics for name, ablation in config.ablations.items()}
     shown = [config.metric, *config.table_metrics]
     return {name: in_metrics(table, metrics.get(name) or shown, config) for name, table in tables.items()}
@@ -69,10 +70,10 @@ def make_tables(planner: Planner) -> dict[str, TableSpec]:
 def in_metrics(table: TableSpec, metrics: Sequence[str], config: Config) -> TableSpec:
     """The table by these metrics: a column of each per data set, or a block of each where columns are levels.
 
-    A metric that needs a threshold is left out for data sets without validation images.
+    A metric that needs a threshold or probabilities is left out for data sets without validation images.
     """
     measured = {
-        name: [metric for metric in metrics if dataset.validation or not METRICS[metric].needs_threshold]
+        name: [metric for metric in metrics if dataset.validation or not METRICS[metric].needs_validation]
         for name, dataset in evaluated_datasets(config).items()
     }
     if all(names == [DEFAULT] for names in measured.values()):
@@ -273,12 +274,15 @@ def _labelled_rows(planner: Planner, data: str, protocol: str, printed: Printed)
     return rows
 
 
-def _ablation(planner: Planner, name: str, ablation: Ablation) -> TableSpec:
+def _ablation(planner: Planner, name: str, ablation: Ablation) -> TableSpec | None:
+    """None where no data set has what any of its rows needs."""
     number = re.fullmatch(r"table(\d+)", name)
     code, asked_by = f"T{number[1]}" if number else "", f"ablations.{name}.rows"
     rows = {key: _varied(planner, asked_by, key, row, code, ablation.datasets) for key, row in ablation.rows.items()}
     _check_against(asked_by, rows, ablation.rows)
     filled = {key: row for key, row in rows.items() if row.cells}
+    if not filled:
+        return None
     groups: dict[str, list[RowSpec]] = {}
     for key, row in filled.items():
         against = tuple(other for other in row.against if other in filled)
@@ -322,6 +326,8 @@ def _varied(
     for data, dataset in evaluated_datasets(planner.config, datasets).items():
         if dataset.train is None and _learns_from_labels(planner, row):
             continue
+        if dataset.validation is None and row.scores == "calibrated":
+            continue
         protocol, levels, use = "", None, row.use
         if row.labels is not None:
             protocol, levels = PARTIAL, [row.labels]
@@ -331,7 +337,7 @@ def _varied(
         run = planner.by_rule(run, row.scores, row.score_scale, f"{asked_by}.{key}")
         printed = _paper(code, dataset.paper, *row.paper) if row.paper else None
         cells[data] = _cell(run, row.labels or 0, printed)
-    title = (row.title or method.title) + (f" ({RULE_TITLES[row.scores]})" if row.scores != "own" else "")
+    title = (row.title or method.title) + (f" ({RULE_TITLES[row.scores]})" if row.scores in RULE_TITLES else "")
     in_paper = row.in_paper and row.scores == "own" and asked_by != "extra"
     return _row(row.method, cells, key=key, title=title, against=row.against, in_paper=in_paper)
 

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from t2ipal.errors import UserError
 from t2ipal.metrics import calibration
 from t2ipal.rows.join import read_image_labels
+
+if TYPE_CHECKING:
+    from t2ipal.rows.data import TrainingFiles
 
 Source = Literal["validation", "generated"]
 UNCALIBRATED: dict[str, Any] = dict.fromkeys(("threshold", "thresholds", "prior", "calibration"))
@@ -57,6 +61,44 @@ def validation_scores(run: str | Path, features: str | Path, images: str | Path)
     return Labelled(
         mean_scores(scores.values[VALIDATION]), read_image_labels(images, ids).numpy(), ids, ids, "validation"
     )
+
+
+def generated_scores(run: str | Path, files: TrainingFiles) -> Labelled:
+    """Of the generated images of captions held out of training, with the labels of their captions.
+
+    Args:
+        run: the model, trained without these captions.
+        files: inputs "labelled", "images" and "flagged", and which captions are held out.
+
+    Raises:
+        UserError: a file is missing or damaged, made with another CLIP, or no caption is held out.
+    """
+    from t2ipal.features.cache import load_image_features
+    from t2ipal.methods.model_files import image_fields
+    from t2ipal.metrics import measure
+    from t2ipal.metrics.score_files import VALIDATION
+    from t2ipal.rows.captions import read_labelled
+    from t2ipal.rows.join import join_rows
+    from t2ipal.rows.synthetic import read_flagged
+    from t2ipal.store import read_header
+
+    captions, truth = read_labelled(files, len(read_header(run)["classes"]), held_out=True)
+    flagged, fields = read_flagged(files["flagged"]), image_fields(run)
+    values, labels, ids, groups = [], [], [], []
+    for sample, shards in enumerate(files.samples("images")):
+        kept = [row for row, caption in enumerate(captions) if (caption, sample) not in flagged]
+        if not kept:
+            continue
+        names, images = [captions[row] for row in kept], load_image_features(shards, fields=fields)
+        chosen = join_rows(names, images.ids, f"features of the generated images, sample {sample}")
+        scores, _ = measure.score(run, {VALIDATION: images.only(chosen)})
+        values.append(mean_scores(scores.values[VALIDATION]))
+        labels.append(truth[kept].numpy())
+        ids += [f"{name}/{sample}" for name in names]
+        groups += names
+    if not values:
+        raise UserError(f"{files['labelled'][0]}: no caption is held out for a calibration; expected a larger share")
+    return Labelled(np.concatenate(values), np.concatenate(labels), ids, groups, "generated")
 
 
 def calibrated(rows: Labelled) -> dict[str, Any]:

@@ -19,6 +19,6 @@ def decide(header: Mapping[str, Any], scores: np.ndarray) -> tuple[np.ndarray | 
         return None, None if threshold is None else scores >= threshold
     from t2ipal.metrics.calibration import Platt, decided
 
-    found = Platt(np.array(fit["a"]), np.array(fit["b"])).probabilities(scores)
+    probabilities = Platt(np.array(fit["a"]), np.array(fit["b"])).probabilities(scores)
     thresholds = header.get("thresholds") or [None] * len(fit["a"])
-    return found.astype(np.float32), decided(scores, found, thresholds, fit["threshold"])
+    return probabilities.astype(np.float32), decided(scores, probabilities, thresholds, fit["threshold"])

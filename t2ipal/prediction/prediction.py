@@ -24,7 +24,7 @@ class Prediction:
         problem: why it could not; "" for one that could.
         width, height: pixels, upright.
         probabilities: [C] float32; None for a recogniser without calibration.
-        there: [C] bool, whether each class counts; None where no threshold is known.
+        there: [C] bool, whether each class counts; None if no threshold is known.
         thumbnail: the photo, small; only if asked for.
         heat: where classes look (eq. 4), [h, w] by class index, largest 1; only if asked for.
     """
@@ -42,7 +42,7 @@ class Prediction:
 
     @property
     def values(self) -> np.ndarray | None:
-        """What classes are ordered by and pages show: probabilities, or scores where there are none."""
+        """What classes are ordered by and pages show: probabilities, or else scores."""
         return self.scores if self.probabilities is None else self.probabilities
 
     def order(self, count: int) -> list[int]:
@@ -55,7 +55,7 @@ class Prediction:
 
     @property
     def labels(self) -> list[str] | None:
-        """The classes that count, the highest value first; None where no threshold is known."""
+        """The classes that count, the highest value first; None if no threshold is known."""
         if self.there is None:
             return None
         return [self.classes[index] for index in self.order(len(self.classes)) if self.there[index]]

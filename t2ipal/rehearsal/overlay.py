@@ -102,7 +102,7 @@ def make_overlay(
         "novel": None,
         "few_shot": None,
         "training": {"epochs": 2, "templates": 2},
-        "ablations": gone(("table5", "table6", "supplement")),
+        "ablations": gone(("table5", "table6", "supplement", "calibration")),
         "sweeps": gone(("fig3a", "fig3b", "fig3c", "fig4")),
         "bootstrap": 100,
     }

@@ -118,12 +118,15 @@ class CaptionRows(RowKind):
         return Branch(pooled, local, mask, labels, torch.ones(rows.shape))
 
 
-def read_labelled(files: TrainingFiles, classes: int) -> tuple[list[str], Tensor]:
-    """Ids, ascending, and labels [N, C] of the captions."""
+def read_labelled(files: TrainingFiles, classes: int, held_out: bool = False) -> tuple[list[str], Tensor]:
+    """Ids, ascending, and labels [N, C] of the captions to train on, or of those that are held out of it."""
     from t2ipal.rows.join import label_matrix
     from t2ipal.store import read_parquet
 
-    table = read_parquet(files["labelled"][0], ["caption_id", "positive", "unknown"])
+    columns = ["caption_id", "positive", "unknown"]
+    table = read_parquet(files["labelled"][0], [*columns, "text"] if files.held_out else columns)
+    if files.held_out:
+        table = table.filter([files.held_out.has(text) is held_out for text in table["text"].to_pylist()])
     labels = label_matrix(table["positive"].to_pylist(), table["unknown"].to_pylist(), classes)
     return by_id(table["caption_id"].to_pylist(), labels)
 

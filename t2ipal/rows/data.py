@@ -14,6 +14,7 @@ from t2ipal.rows import KINDS
 
 if TYPE_CHECKING:
     from t2ipal.rows.base import RowKind
+    from t2ipal.rows.held_out import HeldOut
 
 Paths = Sequence[str | Path]
 
@@ -26,11 +27,13 @@ class TrainingFiles:
         paths: by name of the input; one that the job does not have is empty or missing.
         shards: files of each sample of the synthetic images: all shards of sample 0 come first, then those of sample 1.
         fields: the features of images that the method reads; None: all that the files have.
+        held_out: captions to leave out; None: none.
     """
 
     paths: Mapping[str, Paths | str | Path]
     shards: int = 1
     fields: Collection[str] | None = None
+    held_out: HeldOut | None = None
 
     def __getitem__(self, name: str) -> list[str]:
         paths = self.paths.get(name, ())

@@ -153,6 +153,8 @@ def _best(lines: Sequence[_Line], column: str) -> set[str]:
     if len(rows) < 2:
         return set()
     metric = METRICS[next(iter(rows.values())).result.metric]
+    if metric.higher_is_better is None:
+        return set()
     best = (max if metric.higher_is_better else min)(rows, key=lambda key: rows[key].result.mean)
     gaps = {key: difference(rows[best].result, entry.result) for key, entry in rows.items()}
     return {key for key, gap in gaps.items() if gap.mean == 0 or (gap.low is not None and gap.low <= 0 <= gap.high)}

@@ -215,7 +215,11 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("table_metrics", ["CF1", "mAP"], ["config: table_metrics: ['mAP', 'CF1', 'mAP'] holds one twice"]),
         ("ablations.table5.metrics", ["OF"], ["config: ablations.table5.metrics: unknown metric 'OF'"]),
         ("ablations.table5.metrics", [], ["config: ablations.table5.metrics"]),
-        ("metric", "accuracy", ["config: metric: unknown metric 'accuracy' (expected one of: CF1, CF1_top3, OF1, "]),
+        (
+            "metric",
+            "accuracy",
+            ["config: metric: unknown metric 'accuracy' (expected one of: Brier, Brier_floor, CF1, "],
+        ),
         ("bootstrap", 5, ["config: bootstrap: 5 is not >= 100"]),
         ("bootstrap", 10**12, ["config: bootstrap: 1000000000000 is not <= 1e+06"]),
         ("bootstrap", "x" * 999, ["config: bootstrap: 'xxx", "xxx... is not a whole number"]),

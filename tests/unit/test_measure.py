@@ -15,8 +15,9 @@ from t2ipal.methods.base import Method
 from t2ipal.methods.model_files import write_model
 from t2ipal.metrics import measure
 from t2ipal.metrics.bootstrap import bootstrap_map, resample_counts
+from t2ipal.metrics.calibration import errors, fit
 from t2ipal.metrics.cell_scores import cell_scores
-from t2ipal.metrics.combinations import Fusion, ScoreRule, Selection
+from t2ipal.metrics.combinations import Calibration, Fusion, ScoreRule, Selection
 from t2ipal.metrics.evaluate import average_precision, best_threshold, f1_threshold, f1_top_k
 from t2ipal.metrics.original import voc2012_average_precision
 from t2ipal.metrics.registry import METRICS
@@ -142,6 +143,23 @@ def test_novel_classes_are_a_choice_of_columns() -> None:
     found = measure.combined([made], Selection(("d", "a")))
     assert (found.members, found.ids, found.classes) == (made.members, made.ids, ("d", "a"))
     assert all(np.array_equal(found.values[part], made.values[part][:, :, [3, 0]]) for part in made.values)
+
+
+def test_a_calibrated_run_is_one_model_of_probabilities() -> None:
+    """From the mean over the seeds, fitted to the validation images alone; only it has calibration errors."""
+    truth = labels()
+    made = scores(truth, ((0, 1), (0, 2), (0, 3)))
+    found = measure.combined([made], Calibration((1, 2, 9)), truth)
+    assert found.members == ((0, 1),)
+    means = {part: values[:2].mean(0, dtype=np.float32) for part, values in made.values.items()}
+    expected = fit(means["validation"], truth["validation"]).probabilities(means["test"])
+    assert found.values["test"][0] == pytest.approx(expected, abs=1e-7)
+    (row,) = measure.measure(found, truth, CLASSES, 20, 7, probabilities=True)
+    assert row["ECE"] == pytest.approx(errors(found.values["test"][0], truth["test"]).class_wise)
+    assert row["ECE_floor"] > 0
+    assert row["bootstrap_ECE"] == []
+    assert row["mAP"] == pytest.approx(average_precision(means["test"], truth["test"]).mean())
+    assert measure.measure(made, truth, CLASSES, 20, 7)[0]["ECE"] is None
 
 
 def test_sparc_standardises_each_part() -> None:

@@ -104,7 +104,7 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
     ("key", "value", "line"),
     [
         ("classes", ["dog", "dog", "cat"], "header.classes: .* are one class"),
-        ("classes", ["dog", "cat"], "scores of shape .2, 2, 3. in float32 .expected .2, 2, 2."),
+        ("classes", ["dog", "cat"], "header.thresholds: .*3 values for 2 classes"),
         ("classes", ["dog", "a\x1b[2J", "cat"], "header.classes.*has the character U.001B"),
         ("threshold", [0.1, 0.2, 0.3], "header.threshold: .* is not a number"),
         ("threshold", math.nan, "header.threshold: nan"),

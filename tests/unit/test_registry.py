@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from t2ipal.metrics import records, registry
 from t2ipal.metrics.base import Metric
 from t2ipal.metrics.bootstrap import resample_counts
+from t2ipal.metrics.calibration import errors, floors
 from t2ipal.metrics.evaluate import f1_threshold, f1_top_k, mean_average_precision
 from t2ipal.metrics.f1 import CF1
 from t2ipal.metrics.measure import measure
@@ -34,13 +36,21 @@ def test_the_metrics_and_their_columns() -> None:
         "OF1": "OF1",
         "CF1_top3": "CF1 of the top 3",
         "OF1_top3": "OF1 of the top 3",
+        "ECE": "class-wise ECE",
+        "ECE_floor": "its floor",
+        "Brier": "Brier score",
+        "Brier_floor": "its floor",
     }
     assert DEFAULT == "mAP"
     assert [metric.bootstrap_column for metric in METRICS.values()] == [
-        *("bootstrap", "bootstrap_CF1", "bootstrap_OF1", "bootstrap_CF1_top3", "bootstrap_OF1_top3")
+        *("bootstrap", "bootstrap_CF1", "bootstrap_OF1", "bootstrap_CF1_top3", "bootstrap_OF1_top3"),
+        *("bootstrap_ECE", "bootstrap_ECE_floor", "bootstrap_Brier", "bootstrap_Brier_floor"),
     ]
     assert [name for name, metric in METRICS.items() if metric.needs_threshold] == ["CF1", "OF1"]
-    assert all((metric.unit, metric.higher_is_better) == ("%", True) for metric in METRICS.values())
+    assert all(metric.unit == "%" for metric in METRICS.values())
+    assert [name for name, metric in METRICS.items() if metric.higher_is_better is not True] == [
+        *("ECE", "ECE_floor", "Brier", "Brier_floor")
+    ]
 
 
 def test_each_metric_is_its_function_of_scores_and_labels() -> None:
@@ -48,14 +58,18 @@ def test_each_metric_is_its_function_of_scores_and_labels() -> None:
     labels[5:20, 1] = -1
     assert METRICS["mAP"].of(scores, labels) == mean_average_precision(scores, labels, "ignore")
     by_threshold, top = f1_threshold(scores, labels, THRESHOLD), f1_top_k(scores, labels, 3)
-    values = {name: METRICS[name].of(scores, labels, THRESHOLD) for name in METRICS if name != "mAP"}
+    values = {name: METRICS[name].of(scores, labels, THRESHOLD) for name in ("CF1", "OF1", "CF1_top3", "OF1_top3")}
     assert values == {"CF1": by_threshold.CF1, "OF1": by_threshold.OF1, "CF1_top3": top.CF1, "OF1_top3": top.OF1}
     assert len(set(values.values())) == 4
+    p = expit(scores)
+    found, floor = errors(p, labels), floors(p, labels)
+    values = {name: METRICS[name].of(p, labels) for name in ("ECE", "ECE_floor", "Brier", "Brier_floor")}
+    assert list(values.values()) == [found.class_wise, floor.class_wise, found.brier, floor.brier]
     with pytest.raises(ValueError, match="CF1: no threshold; expected one from validation images"):
         CF1.of(scores, labels)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.needs_probabilities])
 def test_a_bootstrap_is_the_metric_on_repeated_rows(name: str) -> None:
     scores, labels = sample()
     labels[5:20, 1] = -1
