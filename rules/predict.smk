@@ -75,6 +75,8 @@ rule recogniser:
             "model": get_model_made(PLAN.runs[w.dataset, w.method, "base"]),
             "validation": {"clip": get_clip_made(PLAN.runs[w.dataset, w.method, "base"].clip)},
             "validation_images": {"classes": get_class_names(w.dataset)},
+            "labelled": get_labels_made(CONFIG.datasets[w.dataset]),
+            "images": {"clip": get_clip_made(PLAN.runs[w.dataset, w.method, "base"].clip)},
         },
         spec=lambda w: {
             "clip": CONFIG.clip[PLAN.runs[w.dataset, w.method, "base"].clip].model_dump(),
