@@ -65,6 +65,7 @@ class Method(ABC):
         has_cells: True where it learns class embeddings `class_global` and perhaps `class_local`, and has a setting
             `global_feature`: the score rule `cells` compares them with the image.
         own_schedule: True for a method whose training settings are its own: the config's `training` is not for it.
+        transductive: True where the scores of an image depend on the other images: then there is no recogniser of it.
         Settings: its settings.
     """
 
@@ -77,6 +78,7 @@ class Method(ABC):
     has_logits: ClassVar[bool] = False
     has_cells: ClassVar[bool] = False
     own_schedule: ClassVar[bool] = False
+    transductive: ClassVar[bool] = False
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
 
     def __init__(self, settings: MethodSettings, class_names: Sequence[str]) -> None:

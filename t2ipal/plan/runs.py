@@ -401,6 +401,13 @@ def check_methods(config: Config) -> None:
             named += [(f"{protocol}.methods.{index}", name, protocol) for index, name in enumerate(part.methods)]
     for key, name, protocol in named:
         _check_method(key, name, protocol)
+    shown = [data for data, dataset in config.datasets.items() if dataset.photos]
+    for name in config.methods:
+        if shown and method_of(name).transductive:
+            raise UserError(
+                f"config: datasets.{shown[0]}.photos: {name} scores images by each other, so it cannot predict photos "
+                "(expected it in `extra` instead of `methods`)"
+            )
     known = {name for _, name, _ in named}
     settings = {f"datasets.{data}.settings": dataset.settings for data, dataset in config.datasets.items()}
     for key, by_method in {"settings": config.settings, **settings}.items():

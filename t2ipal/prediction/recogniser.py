@@ -59,11 +59,16 @@ def write_recogniser(
         version: of t2ipal.
 
     Raises:
-        UserError: the run's file is missing or damaged, or holds a model per share of labels.
+        UserError: the run's file is missing or damaged, holds a model per share of labels, or is of a method whose
+            scores depend on the other images.
     """
     tensors, header = store.read_tensors(run)
     if header.get("levels") != [0]:
         raise UserError(f"{run}: models of label levels {header.get('levels')}; expected a run with one ([0])")
+    if methods.get(header["method"]).transductive:
+        raise UserError(
+            f"{run}: {header['method']} scores images by each other (expected a method that scores each alone)"
+        )
     model = backbones.location(clip["model"])
     where: dict[str, Any] = {"path": None, "relative": None}
     if model is not None and model.exists():
