@@ -1,9 +1,10 @@
-"""Check before a run: are all models and data sets present and intact?
+"""Check before a run: are all models and data sets present and intact? Fetch what is not.
 
 Inputs:
     resources/data_sources.csv      where to get what is missing
 Outputs:
-    none; findings are printed in the terminal
+    check_data: none; findings are printed in the terminal
+    fetch: data sets and models, outside the results
 """
 
 
@@ -60,3 +61,20 @@ rule check_data:
         "Check the models and data sets that the config names"
     script:
         "../workflow_scripts/check_data.py"
+
+
+rule fetch:
+    """Target: download what check_data calls missing and what may be downloaded, into the documented layout."""
+    input:
+        table=get_resource("data_sources.csv"),
+        code=get_code("fetch"),
+    log:
+        "<results>/logs/fetch.log",
+    conda:
+        ENV
+    params:
+        spec={"config": CONFIG.model_dump(mode="json")},
+    message:
+        "Fetch what the config needs"
+    script:
+        "../workflow_scripts/fetch.py"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from t2ipal.cli import app, classes, example, export, predict, results, show
+from t2ipal.cli import app, classes, example, export, fetch, predict, results, show
 from t2ipal.errors import printable
 from t2ipal.runtime.frame import framed
 from t2ipal.version import VERSION
@@ -18,7 +18,7 @@ Training is Snakemake's: snakemake --cores all --configfile my.yaml
 (docs/own_data.md). The commands here need no Snakemake.
 """
 
-COMMANDS = (predict, app, classes, show, example, results, export)
+COMMANDS = (predict, app, classes, show, example, results, export, fetch)
 """In the order of `t2ipal --help`."""
 
 

@@ -14,7 +14,7 @@ from t2ipal.validation import data_paths
 RULES = frozenset(
     {
         *("all", "captions", "captions_label", "captions_page", "captions_read", "captions_selected", "check_data"),
-        *("claims", "class_words", "combine", "contact_sheet", "evaluate", "existing_images"),
+        *("claims", "class_words", "combine", "contact_sheet", "evaluate", "existing_images", "fetch"),
         *("features", "features_captions", "features_generated", "features_labelled", "features_templates"),
         *("generate", "heat_maps", "images"),
         *("labelled_images", "levels", "modality_gap", "per_class", "plan", "predict", "predictions", "protocol"),

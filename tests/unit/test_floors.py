@@ -31,7 +31,7 @@ FLOORS = (
     "plan",
     "tables figures pages",
     "prediction",
-    "costs label_check data_check rehearsal export micro.zoo",
+    "costs label_check data_check rehearsal export micro.zoo fetch",
     "cli __main__",
 )
 """Rooms from the lowest floor to the highest: top-level modules and packages, and the zoo, which trains the micro
