@@ -1,4 +1,4 @@
-"""Archives into folders: unpacked beside their place, then moved, so that no file is half there."""
+"""Archives into folders: unpacked next to their place, then moved, so that no file is half there."""
 
 from __future__ import annotations
 

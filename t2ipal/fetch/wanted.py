@@ -46,8 +46,8 @@ def wanted(config: Config, plan: Plan, cache: Path) -> tuple[list[Job], list[str
     for t2i in {run.t2i for run in plan.runs.values() if run.samples}:
         settings = config.text_to_image[t2i]
         if settings.source == "diffusers" and not os.path.exists(settings.model) and settings.model.count("/") == 1:
-            found = check_model("text_to_image", f"text_to_image.{t2i}.model", settings.model, settings.revision)
-            if not found.text.endswith("in the cache"):
+            finding = check_model("text_to_image", f"text_to_image.{t2i}.model", settings.model, settings.revision)
+            if not finding.text.endswith("in the cache"):
                 size = table[PIPELINE].bytes if table[PIPELINE].url.endswith(settings.model) else None
                 place = Path("the cache of Hugging Face")
                 jobs[settings.model, place] = Job(settings.model, settings.model, place, size, pipeline=settings)

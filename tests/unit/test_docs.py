@@ -132,9 +132,10 @@ def test_the_default_run_is_as_the_page_says() -> None:
 
 
 def targets() -> set[str]:
-    """What may be asked of snakemake by name: rules without wildcards, tables, and sweeps."""
+    """What may be asked of snakemake by name: rules without wildcards, tables and sweeps of a page or an overlay."""
     plain = {name for name, parts in rules().items() if not any("{" in path for path in parts["output"])}
     overlays = [yaml.safe_load(text) for page in PAGES for text in blocks(page, "yaml")]
+    overlays += [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "config").glob("*.yaml")]
     sweeps = {name for overlay in overlays for key in ("sweeps", "ablations") for name in overlay.get(key) or {}}
     tables = set(make_plan(load_config(default())).tables)
     return plain | tables | sweeps | set(default()["sweeps"]) | {"all"}
