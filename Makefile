@@ -35,7 +35,7 @@ reproduce: writable $(STAMP) ## captions to Table 1, figures and report.html on 
 	@$(BIN)/t2ipal results
 
 check: lint ## lint and unit tests: a minute or so, after every edit
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/golden
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" tests/unit tests/golden
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

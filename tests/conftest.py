@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cpu_times import CpuTimes
-from warm import start_server, worker
+from warm import python_command, start_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         server = start_server(Path(folder.name))
         config.add_cleanup(lambda: (server.stdin.close(), server.wait()))
         workers = getattr(config.option, "tx", None) or []
-        config.option.tx = [f"popen//python={worker()}" for _ in workers]
+        config.option.tx = [f"popen//python={python_command()}" for _ in workers]
 
 
 LONGEST = {"test_slurm.py", "test_reruns.py"}

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,7 +40,7 @@ TESTS = {
     "models": "asymmetric_loss blending graph_models label_graph label_losses losses methods prompts similarity "
     "word_vectors label_methods laso ml_fsl",
     "sources": "sources caps coco_captions coco_images drop_words folder_images id_list json_stream micro_source "
-    "nuswide openimages text_captions voc data_check",
+    "nuswide openimages text_captions voc data_check delimited existing_images huggingface_source webdataset_source",
 }
 """The unit tests of each package: `bootstrap` is tests/unit/test_bootstrap.py."""
 COPIED = (
@@ -56,11 +57,11 @@ MINUTES = 5
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change to one file; `lines` are those of its function, from its first to its last."""
+    """One change to one file; `write` gives the changed text, `lines` are those of its function, first to last."""
 
     name: str
     path: Path
-    code: str
+    write: Callable[[], str]
     line: int
     lines: range
 
@@ -83,7 +84,11 @@ def main() -> None:
         if status:
             sys.exit("error: the tests fail without a mutant")
         contexts, seconds = json.loads((folder / "reached.json").read_text(encoding="utf-8"))
-        mutants = {mutant.name: mutant for path in package_files(folder, options.package) for mutant in mutate(path)}
+        mutants = {
+            mutant.name: mutant
+            for path in package_files(folder, options.package)
+            for mutant in mutate(path, options.package)
+        }
         names = random.Random(0).sample(sorted(mutants), min(options.sample or len(mutants), len(mutants)))
         chosen = [mutants[name] for name in names if any(fnmatch(name, pattern) for pattern in options.only)]
         results = Counter(attempt(mutant, folder, contexts.get(str(mutant.path), {}), seconds) for mutant in chosen)
@@ -104,15 +109,21 @@ def package_files(folder: Path, package: str) -> list[Path]:
     return sorted((folder / "t2ipal" / package).rglob("*.py"))
 
 
-def mutate(path: Path) -> list[Mutant]:
-    """All mutants of a file, named file.function.number."""
+def mutate(path: Path, package: str) -> list[Mutant]:
+    """All mutants of a file of a package, named file.function.number."""
     from libcst.metadata import MetadataWrapper, PositionProvider
     from mutmut.mutation.file_mutation import create_mutations, deep_replace
 
     module, mutations, _, _ = create_mutations(str(path), path.read_text(encoding="utf-8"))
     positions = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
+    parts = path.with_suffix("").parts
+    file = ".".join(parts[parts.index(package) + 1 :])
     numbers: Counter[str] = Counter()
     mutants = []
+
+    def changed(old: Any, new: Any) -> str:
+        return deep_replace(module, old, new).code
+
     for mutation in mutations:
         function = mutation.contained_by_top_level_function
         if function is None or not hasattr(function, "name"):
@@ -120,10 +131,10 @@ def mutate(path: Path) -> list[Mutant]:
         name = function.name.value
         numbers[name] += 1
         span = positions[function]
-        code = deep_replace(module, mutation.original_node, mutation.mutated_node).code
+        write = partial(changed, mutation.original_node, mutation.mutated_node)
         line = positions[mutation.original_node].start.line if mutation.original_node in positions else span.start.line
         lines = range(span.start.line + 1, span.end.line + 1)
-        mutants.append(Mutant(f"{path.stem}.{name}.{numbers[name]}", path, code, line, lines))
+        mutants.append(Mutant(f"{file}.{name}.{numbers[name]}", path, write, line, lines))
     return mutants
 
 
@@ -131,8 +142,8 @@ def attempt(mutant: Mutant, folder: Path, contexts: dict[str, list[str]], durati
     """Run the tests on a mutant, print it if it survives; `contexts` are the tests that reach each line of its file."""
     on_line = set(contexts.get(str(mutant.line), ()))
     in_function = {test for line in mutant.lines for test in contexts.get(str(line), ())}
-    before = mutant.path.read_text(encoding="utf-8")
-    mutant.path.write_text(mutant.code, encoding="utf-8")
+    before, after = mutant.path.read_text(encoding="utf-8"), mutant.write()
+    mutant.path.write_text(after, encoding="utf-8")
     result, start = "no tests", os.times()
     if in_function:
         files = sorted({test.split("::")[0] for test in in_function})
@@ -142,7 +153,7 @@ def attempt(mutant: Mutant, folder: Path, contexts: dict[str, list[str]], durati
     seconds = sum(os.times()[2:4]) - sum(start[2:4])
     print(f"{result}: {mutant.name} ({seconds:.1f} s)", flush=True)
     if result in ("survived", "no tests"):
-        lines = difflib.unified_diff(before.splitlines(), mutant.code.splitlines(), n=1, lineterm="")
+        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm="")
         print("\n".join(list(lines)[2:]), flush=True)
     return result
 

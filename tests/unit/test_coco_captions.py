@@ -93,6 +93,7 @@ def test_malformed_files(tmp_path: Path, content: str, message: str) -> None:
         list(coco(tmp_path, ["test"]))
 
 
+@pytest.mark.slow
 def test_memory_is_flat(tmp_path: Path) -> None:
     peaks = []
     for count in (2000, 20000):

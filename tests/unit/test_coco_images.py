@@ -215,6 +215,7 @@ def test_entries_that_are_broken_are_one_line(tmp_path: Path, old: str, new: str
     assert str(error.value).startswith(f"{path}: not COCO instances: ")
 
 
+@pytest.mark.slow
 def test_memory_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_stream, "CHUNK", 1 << 14)
     source = small_coco(tmp_path, "val2017", {number: f"{number:012d}.jpg" for number in range(300)})

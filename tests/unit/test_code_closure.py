@@ -88,6 +88,7 @@ def test_a_source_is_read_without_the_files_of_others(monkeypatch: pytest.Monkey
     assert not {f"t2ipal/sources/{name}" for name in others} & code
 
 
+@pytest.mark.slow
 def test_every_import_that_happens_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Import a script's whole declared code in a process of its own: nothing else of the project may load."""
     monkeypatch.chdir(ROOT)

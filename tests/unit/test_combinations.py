@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from t2ipal.metrics.combinations import Combination, Fusion, Selection, Standardisation, combination_of, plain_of
+from t2ipal.metrics.combinations import (
+    Calibration,
+    Combination,
+    Fusion,
+    ScoreRule,
+    Selection,
+    combination_of,
+    plain_of,
+)
 
 
 @pytest.mark.parametrize(
     ("combination", "plain"),
     [
         (Fusion(0.25, "zscore"), {"kind": "fuse", "weight": 0.25, "norm": "zscore"}),
-        (Standardisation(), {"kind": "sparc"}),
+        (ScoreRule("cells", 2.5), {"kind": "rule", "rule": "cells", "scale": 2.5}),
+        (ScoreRule("sparc"), {"kind": "rule", "rule": "sparc", "scale": None}),
+        (Calibration((1, 3)), {"kind": "calibrated", "seeds": [1, 3]}),
         (Selection(("dog", "cat")), {"kind": "novel", "classes": ["dog", "cat"]}),
     ],
 )

@@ -104,6 +104,7 @@ def test_scores_are_those_of_the_formula() -> None:
             assert float(found[s, n, c]) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_training_on_captions_beats_the_start() -> None:
     data = toy()
     test = images([f"t{row:02d}" for row in range(40)], data[TRAIN].images.global_pos.float(), 7)

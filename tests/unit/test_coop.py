@@ -100,6 +100,7 @@ def test_unknown_labels_change_nothing(loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", ["rank", "asl", "bce"])
+@pytest.mark.slow
 def test_training_on_a_few_images_beats_the_start(loss: str) -> None:
     data = few()
     test = images([f"t{row:02d}" for row in range(40)], data[SHOTS].images.global_pos.float(), 7)

@@ -143,6 +143,7 @@ def test_a_seed_does_not_depend_on_the_others(class_specific: bool) -> None:
 
 @pytest.mark.parametrize("variant", ["tai", "official"])
 @pytest.mark.parametrize("class_specific", [True, False])
+@pytest.mark.slow
 def test_training_on_half_of_the_labels_beats_the_start(variant: str, class_specific: bool) -> None:
     data = partial()
     test = images([f"t{row:02d}" for row in range(40)], data[TRAIN].images.global_pos.float(), 7)

@@ -317,6 +317,7 @@ def test_a_seed_does_not_depend_on_the_others(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+@pytest.mark.slow
 def test_training_ranks_images_it_has_not_seen(name: str) -> None:
     data = partial(count=240, known=0.5)
     truth = partial(count=240, known=1.1)[TRAIN].labels

@@ -340,6 +340,7 @@ def test_the_classifier_has_its_own_rate() -> None:
     assert set(scales.values()) == {5.0}
 
 
+@pytest.mark.slow
 def test_the_operations_learn_what_their_names_say() -> None:
     class Keep(LaSO):
         def finish(self, learned: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -366,6 +367,7 @@ def test_the_operations_learn_what_their_names_say() -> None:
         assert losses[1][name] < 0.9 * min(losses[0][name], entropy), f"{name}: {losses}, {entropy} without looking"
 
 
+@pytest.mark.slow
 def test_training_beats_chance_and_the_start() -> None:
     test, labels = labelled(300, 8)
     model = LaSO(settings(), NOVEL_NAMES)

@@ -255,6 +255,7 @@ def test_an_episodes_shots_are_those_of_the_draw() -> None:
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp"])
+@pytest.mark.slow
 def test_meta_training_beats_chance_and_the_start(head: str) -> None:
     test, labels = labelled(300, 8)
     chosen = settings(head=head, epochs=15, lr=3e-3)
@@ -337,6 +338,7 @@ def test_the_model_file_is_all_that_scores_need(tmp_path: Path) -> None:
     assert torch.equal(model.label_counts(read, test, chunk=7), model.label_counts(read, test))
 
 
+@pytest.mark.slow
 def test_the_counter_learns_to_count() -> None:
     chosen = settings(epochs=40, lr=3e-3, count_weight=100.0)
     data = novel_toy(count=400)

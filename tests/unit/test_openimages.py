@@ -114,6 +114,7 @@ def test_a_caption_that_is_no_text_is_a_reject(tmp_path: Path) -> None:
     assert reasons == [NO_TEXT, EMPTY]
 
 
+@pytest.mark.slow
 def test_memory_is_flat(tmp_path: Path) -> None:
     path, peaks = tmp_path / CAPTIONS, []
     for count in (50, 600):

@@ -44,6 +44,7 @@ def test_a_checkout_has_its_resources_beside_the_package() -> None:
     assert [name for name in SHIPPED if not resource_files.resource(name).exists()] == []
 
 
+@pytest.mark.slow
 def test_a_wheel_has_its_resources_inside_the_package(installed: Path, tmp_path: Path) -> None:
     program = (
         "from t2ipal.resource_files import resources_folder, resource\n"
@@ -52,6 +53,7 @@ def test_a_wheel_has_its_resources_inside_the_package(installed: Path, tmp_path:
     assert run(installed, tmp_path, sys.executable, "-c", program).split() == [str(installed / "t2ipal/resources")]
 
 
+@pytest.mark.slow
 def test_an_installed_command_works_in_any_folder(installed: Path, tmp_path: Path) -> None:
     command = str(installed / "bin/t2ipal")
     assert run(installed, tmp_path, command, "--version") == f"t2ipal {VERSION}\n"
@@ -59,6 +61,7 @@ def test_an_installed_command_works_in_any_folder(installed: Path, tmp_path: Pat
     assert "aeroplane" in run(installed, tmp_path, command, "classes", "voc2007")
 
 
+@pytest.mark.slow
 def test_a_wheel_has_the_templates_of_pages(installed: Path, tmp_path: Path) -> None:
     program = (
         "from t2ipal.pages.environment import environment, render\n"
@@ -67,6 +70,7 @@ def test_a_wheel_has_the_templates_of_pages(installed: Path, tmp_path: Path) -> 
     assert "<h1>x</h1>" in run(installed, tmp_path, sys.executable, "-c", program)
 
 
+@pytest.mark.slow
 def test_an_installed_command_predicts_with_its_own_resources(installed: Path, tmp_path: Path) -> None:
     write_recogniser(tmp_path)
     photos = write_photos(tmp_path / "photos")

@@ -287,6 +287,7 @@ def test_a_run_of_several_label_shares_makes_no_recogniser(made: Path, tmp_path:
 
 
 @pytest.mark.parametrize(("count", "method"), [(1, "zsclip"), (500, "zsclip"), (500, "t2i_pal")])
+@pytest.mark.slow
 def test_one_class_and_five_hundred(tmp_path: Path, count: int, method: str) -> None:
     from t2ipal.prediction.gallery import Gallery
 

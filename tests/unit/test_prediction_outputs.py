@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from own_toy import write_photos
-from test_photo_gallery import write_page
+from photo_page import write_page
 
 from t2ipal.errors import UserError
 from t2ipal.marks import MARK, mark

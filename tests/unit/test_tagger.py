@@ -118,6 +118,7 @@ def test_absent_modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert sys.meta_path == finders
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported_for_words() -> None:
     """Nor in the way of those who import it later."""
     code = (

@@ -141,6 +141,7 @@ def test_schedules_without_warm_up_or_with_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", ["tai_dpt", "t2i_pal", "oracle"])
+@pytest.mark.slow
 def test_training_beats_chance_and_the_start(name: str) -> None:
     data = toy()
     test = images([f"t{row}" for row in range(40)], data[TRAIN].images.global_pos.float(), 7)

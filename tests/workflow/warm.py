@@ -6,9 +6,9 @@ project is imported before the fork: a command uses the code of the folder that 
 
     python warm.py serve SOCKET     imports and forks until its standard input ends
     python warm.py run SOCKET THREADS SCRIPT     runs a script in a fork, as `python SCRIPT`
-    python warm.py python SOCKET -c TEXT     runs a text in a fork, which reads what this process gets to read
+    python warm.py python SOCKET ARGUMENTS     does in a fork what `python ARGUMENTS` does, with the same streams
 
-Tests call `run_snakemake` and `run_python`. The workers of pytest -n are forks too.
+Tests call `run_snakemake` and `run_python`. The workers of pytest -n are forks too (`python_command`).
 """
 
 from __future__ import annotations
@@ -248,8 +248,8 @@ def forking(server: str) -> None:
     PythonScript.execute_script = execute_script
 
 
-def worker() -> str:
-    """The command that starts a worker of pytest -n in a fork."""
+def python_command() -> str:
+    """The command of a Python whose processes are forks: for a text (-c), a module (-m) or a script."""
     return shlex.join([sys.executable, "-ISE", os.path.abspath(__file__), "python", os.environ[SERVER]])
 
 
@@ -262,7 +262,9 @@ if __name__ == "__main__":
     if what == "run":
         request |= {"threads": int(argv[0]), "argv": argv[1:], "script": argv[1]}
     else:
-        request["argv"] = argv[argv.index("-c") :]
+        while argv[0].startswith("-") and argv[0] not in ("-c", "-m"):  # such as -u
+            del argv[0]
+        request |= {"argv": argv} if argv[0].startswith("-") else {"argv": argv, "script": argv[0]}
     connection = send(server, request, (0, 1, 2))
     number(connection)
     sys.exit(number(connection))

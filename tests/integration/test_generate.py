@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import tiny_pipeline
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from warm import run_python
 
 from t2ipal.errors import UserError
 from t2ipal.images.encode import decode
@@ -126,20 +125,18 @@ def test_killed_shard_leaves_nothing_and_draws_the_same_again(
     generator: ImageGenerator, model: Path, tmp_path: Path
 ) -> None:
     code = f"""
-import sys
+import os, signal, sys
 from t2ipal.images.generate import generate_shard
 from t2ipal.images.pipeline import load_pipeline
 from t2ipal.images.settings import GenerationSettings
 settings = GenerationSettings(model={str(model)!r}, steps=3, guidance=3.0, solver="dpm++", dtype="float32", batch=4)
 generator = load_pipeline(settings)
-generate_shard(generator, {CAPTIONS!r}, sys.argv[1], sample=0, seed=0, on_progress=lambda *_: print(1, flush=True))
+kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+generate_shard(generator, {CAPTIONS!r}, sys.argv[1], sample=0, seed=0, on_progress=kill)
 """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", code, str(tmp_path / "killed.parquet")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as job:
-        assert job.stdout is not None
-        assert job.stdout.readline() == "1\n"
-        job.send_signal(signal.SIGKILL)
+    job = run_python(["-c", code, str(tmp_path / "killed.parquet")], Path(__file__).parents[2], environment)
+    assert job.returncode == -signal.SIGKILL, job.stderr
     assert not (tmp_path / "killed.parquet").exists()
     for name in ("killed", "whole"):
         generate_shard(generator, CAPTIONS, tmp_path / f"{name}.parquet", sample=0, seed=0)

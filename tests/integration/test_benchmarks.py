@@ -13,6 +13,7 @@ import pytest
 import torch
 from tiny_clip import tiny_clip
 from tiny_pipeline import build
+from warm import python_command
 
 from t2ipal.store import write_tensors
 
@@ -64,6 +65,10 @@ def place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # as the scripts do; undone afterwards
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    python = folder / "python"  # the processes that a script starts are forks
+    python.write_text(f'#!/bin/sh\nexec {python_command()} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
     threads = torch.get_num_threads()
     with torch.random.fork_rng():
         yield

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from html_pages import data_of, expect_harmless, parse, texts
 from own_toy import MEASURED
+from photo_page import CLASSES, HEADER, write_page
 from PIL import Image
 
 from t2ipal.prediction import gallery
@@ -22,37 +23,7 @@ from t2ipal.prediction.gallery import SIDE, Gallery
 from t2ipal.prediction.prediction import Prediction
 from t2ipal.prediction.thumbnails import thumbnail_folder
 
-CLASSES = ("dog", "cat", "traffic light", "</script><b>x", "größe 5")
-HEADER = {"method": "t2i_pal", "seeds": [1, 2], "classes": list(CLASSES), "threshold": 0.6,
-          "clip": {"name": "a/clip.pt", "crop": "center", "image_size": 64, "batch": 4}}  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-def prediction(number: int, folder: Path, heat: bool = True) -> Prediction:
-    """A photo of noise, the hardest to compress, whose scores are drawn."""
-    rng = np.random.default_rng(number)
-    scores = rng.random(len(CLASSES)).astype(np.float32)
-    size = (SIDE, SIDE * 3 // 4) if number % 2 else (SIDE * 2 // 3, SIDE)
-    noise = rng.integers(0, 256, (size[1] // 2, size[0] // 2, 3), dtype=np.uint8)
-    image = Image.fromarray(noise).resize(size)
-    order = np.argsort(-scores)[:3].tolist()
-    maps = {index: rng.random((2, 2)) for index in order} if heat else {}
-    path, sides = folder / f"photo {number:03d} é#1.jpg", (4 * size[0], 4 * size[1])
-    return Prediction(path, CLASSES, scores, "", *sides, None, scores >= 0.6, image, maps)
-
-
-def write_page(
-    folder: Path, count: int, header: dict | None = None, heat: bool = True
-) -> tuple[Path, list[Prediction]]:
-    page, photos = folder / "out put/page.html", folder / "my photos"
-    photos.mkdir(parents=True, exist_ok=True)
-    found = [prediction(number, photos, heat) for number in range(count)]
-    with Gallery(page, header or HEADER, count, 3, "My <photos>") as gallery:
-        for each in found:
-            gallery.add(each)
-        gallery.add(Prediction(photos / "bad <one>.jpg", CLASSES, problem="not an image file"))
-        gallery.write()
-    return page, found
 
 
 def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
