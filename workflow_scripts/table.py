@@ -13,7 +13,8 @@ def main(snakemake: Any) -> None:
     from t2ipal.tables import make_table, read_paper
 
     spec = TableSpec.read(snakemake.params.spec)
-    table = make_table(spec, read_records(snakemake.input.metrics, spec.metrics), read_paper(snakemake.input.paper))
+    records = read_records(snakemake.input.metrics, spec.metrics, validation=spec.rules)
+    table = make_table(spec, records, read_paper(snakemake.input.paper))
     for name, render in RENDERERS.items():
         write_text(snakemake.output[name], render(table))
 

@@ -201,6 +201,13 @@ class Variation(Part):
     in_paper: bool = Field(True, description="false: marked as not in the paper")
 
 
+class ScoreRules(Part):
+    """The table "Score rules": the methods of Table 1 by each rule."""
+
+    datasets: list[str] | None = DATASETS
+    rules: list[RuleName] = Field(min_length=1, description="score rules besides the methods' own scores")
+
+
 class Ablation(Part):
     """A table of rows that differ from a base run in a setting, a model or the captions."""
 
@@ -253,6 +260,7 @@ class Config(Part):
     use: Use = Field(description="the models that runs use")
     methods: list[str] = Field(min_length=1, description="methods of t2ipal/methods/, or dotted paths of your own")
     extra: dict[Name, Variation] = Field({}, description="further rows of Table 1 by name")
+    score_rules: ScoreRules | None = Field(None, description="the table of score rules")
     partial: Partial | None = Field(None, description="Table 2")
     novel: Novel | None = Field(None, description="Table 3")
     few_shot: FewShot | None = Field(None, description="Table 4")

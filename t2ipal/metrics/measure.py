@@ -14,6 +14,7 @@ from t2ipal.errors import UserError
 from t2ipal.methods.model_files import read_model
 from t2ipal.metrics.cell_scores import cell_scores
 from t2ipal.metrics.combinations import Calibration, Combination, ScoreRule, Selection
+from t2ipal.metrics.records import VALIDATION_MAP
 from t2ipal.metrics.score_files import TEST, VALIDATION, Scores, align
 from t2ipal.metrics.score_rules import apply, scale_of
 from t2ipal.rows.join import read_image_labels
@@ -154,7 +155,7 @@ def measure(
         probabilities: whether the scores are probabilities.
     """
     from t2ipal.metrics.bootstrap import resample_counts
-    from t2ipal.metrics.evaluate import average_precision, best_threshold
+    from t2ipal.metrics.evaluate import average_precision, best_threshold, mean_average_precision
     from t2ipal.metrics.original import PUBLISHED
     from t2ipal.metrics.registry import METRICS
 
@@ -163,14 +164,18 @@ def measure(
     counts = resample_counts(len(truth[TEST]), replicates, seed)
     measured = []
     for member, (level, model_seed) in enumerate(scores.members):
-        test, threshold = scores.values[TEST][member], None
+        test, threshold, on_validation = scores.values[TEST][member], None, None
         if VALIDATION in truth:
-            threshold = best_threshold(scores.values[VALIDATION][member], truth[VALIDATION])
+            held_out, there = scores.values[VALIDATION][member], (truth[VALIDATION] == 1).any(0)
+            threshold = best_threshold(held_out, truth[VALIDATION])
+            if there.any():
+                on_validation = mean_average_precision(held_out[:, there], truth[VALIDATION][:, there], "ignore")
         metrics: Metrics = {
             "level": level,
             "seed": model_seed,
             "ap": average_precision(test, truth[TEST], "ignore", scores.classes).tolist(),
             "threshold": threshold,
+            VALIDATION_MAP: on_validation,
         }
         for name, metric in METRICS.items():
             known = threshold is not None or not metric.needs_threshold

@@ -25,6 +25,8 @@ KEY = ("dataset", "method", "variant", "level")
 """What names a run's records: level is 0 without labels, the percentage of known labels, or the number of shots."""
 READ = (*KEY, "seed", "ap", "own_metric", "own", "settings")
 """The columns that tables and figures need besides those of their metric."""
+VALIDATION_MAP = "validation_mAP"
+"""The column of the mAP on validation images, None without them: what a choice among runs may look at."""
 RecordKey = tuple[str, str, str, int]
 
 PACKAGES = ("torch", "clip-anytorch", "diffusers", "transformers", "torchmetrics", "numpy")
@@ -39,6 +41,7 @@ def record_schema() -> pa.Schema:
     values = dict.fromkeys(METRICS, number)
     columns = {**dict.fromkeys(KEY[:3], text), "level": pa.int64(), "seed": pa.int64()}
     columns |= {DEFAULT: values.pop(DEFAULT), "ap": numbers, "threshold": number, **values}
+    columns |= {VALIDATION_MAP: number}
     columns |= {"own_metric": text, "own": number}
     columns |= {metric.bootstrap_column: resamples for metric in METRICS.values()}
     columns |= {"settings": text, "versions": text, "seconds": number, "peak_mb": number}
@@ -74,11 +77,17 @@ def write_records(
     write_parquet(pa.Table.from_pylist(records, record_schema()), path)
 
 
-def read_records(paths: Iterable[str | Path], metrics: Sequence[str] = (DEFAULT,)) -> list[dict[str, Any]]:
-    """The records of metrics.parquet files with the columns of `metrics`; settings as a mapping."""
+def read_records(
+    paths: Iterable[str | Path], metrics: Sequence[str] = (DEFAULT,), validation: bool = False
+) -> list[dict[str, Any]]:
+    """The records of metrics.parquet files with the columns of `metrics`; settings as a mapping.
+
+    With `validation`, the mAP on validation images too.
+    """
     from t2ipal.store import read_parquet
 
-    columns = [*READ, *(column for name in metrics for column in (name, METRICS[name].bootstrap_column))]
+    columns = [*READ, *([VALIDATION_MAP] if validation else ())]
+    columns += [column for name in metrics for column in (name, METRICS[name].bootstrap_column)]
     rows = [row for path in paths for row in read_parquet(path, columns).to_pylist()]
     return [row | {"settings": json.loads(row["settings"])} for row in rows]
 

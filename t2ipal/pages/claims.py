@@ -29,7 +29,10 @@ LEAD = (
 )
 WIDTH, MARGIN = 300, 16
 """Of a plot, in pixels; the margin keeps marks and numbers at its ends whole."""
-FIELDS = ("table", "kind", "data", "paper_data", "claim", "at", "paper", "ours", "low", "high", "verdict")
+FIELDS = (
+    *("table", "kind", "data", "paper_data", "claim", "at", "paper", "ours", "low", "high", "verdict"),
+    *("best_rule", "best_rule_low", "best_rule_high", "rules"),
+)
 """Columns of the CSV file."""
 
 
@@ -39,6 +42,8 @@ def claims_csv(claims: Sequence[Claim]) -> str:
         (
             *(each.table, each.kind, each.data, each.paper_data, each.text, each.at),
             *(each.paper, each.ours.mean, each.ours.low, each.ours.high, each.verdict),
+            *((each.best.mean, each.best.low, each.best.high) if each.best else (None, None, None)),
+            "; ".join(each.best_rules),
         )
         for claim in claims
         for each in (claim, *claim.levels)
@@ -52,6 +57,7 @@ def claims_page(
     subtitle: str = "",
     notes: Sequence[str] = (),
     metric: str = "mAP",
+    gains: Sequence[str] = (),
 ) -> str:
     """The page: counts, then a line per claim with the paper's difference, ours with its interval, and the verdict.
 
@@ -61,6 +67,7 @@ def claims_page(
         subtitle: what this run is, in a sentence.
         notes: sentences below the table.
         metric: what the differences are of.
+        gains: sentences on what score rules leave of the gains.
     """
     return render(
         "claims.html.j2",
@@ -73,6 +80,8 @@ def claims_page(
         width=WIDTH,
         metric=metric,
         notes=notes,
+        best=any(claim.best for claim in claims),
+        gains=gains,
     )
 
 
@@ -120,6 +129,7 @@ def _levels_compared(claims: Sequence[Claim]) -> str:
 def _row(claim: Claim, scale: Scale) -> dict[str, Any]:
     at = "average" if claim.levels else "" if claim.kind == LEVELS else claim.at
     ours, _, interval = gap(claim.ours).partition(" ")
+    best, _, best_interval = gap(claim.best).partition(" ") if claim.best else ("", "", "")
     levels = [
         {"kind": KIND[each.verdict], "numbers": _numbers(each), "at": each.at, "mark": MARK[each.verdict]}
         for each in claim.levels
@@ -131,6 +141,7 @@ def _row(claim: Claim, scale: Scale) -> dict[str, Any]:
         "paper": _printed(claim),
         "ours": ours,
         "interval": interval,
+        "best": {"ours": best, "interval": best_interval, "rules": "; ".join(claim.best_rules)} if claim.best else None,
         "plot": _plot(claim, scale),
         "verdict": {"kind": KIND[claim.verdict], "mark": MARK[claim.verdict], "said": SAID[claim.verdict]},
     }

@@ -193,6 +193,8 @@ class TableSpec(Spec):
         stacked: whether columns are levels, with ours and the paper's below each other.
         average: whether a column with the mean over the columns follows.
         trend: of stacked tables: the paper's claim on the last column of a system against its first; "" for nothing.
+        rules: whether columns are score rules, first the systems' own scores: a column with the rule that is best for
+            each on validation images follows, and sentences on what other rules leave of the differences.
         notes: sentences to add below the table.
         seeds: the training seeds that it shows.
     """
@@ -204,6 +206,7 @@ class TableSpec(Spec):
     stacked: bool = False
     average: bool = False
     trend: str = ""
+    rules: bool = False
     notes: tuple[str, ...] = ()
     seeds: SeedsSpec = SeedsSpec()
 

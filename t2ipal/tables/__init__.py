@@ -10,6 +10,7 @@ from t2ipal.tables.make import make_table
 from t2ipal.tables.model import Table, Value
 from t2ipal.tables.numbers import Result, difference, summary
 from t2ipal.tables.paper import Paper, read_paper
+from t2ipal.tables.score_rules import gains, with_best_rules
 from t2ipal.tables.shapes import shape_claims
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "claims_of",
     "count_claims",
     "difference",
+    "gains",
     "make_table",
     "read_paper",
     "shape_claims",
     "summary",
+    "with_best_rules",
 ]

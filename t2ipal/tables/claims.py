@@ -35,6 +35,9 @@ class Claim:
         ours: our difference with its interval.
         levels: where it is a claim on the average over levels: the same claim for each level, in the same direction,
             so that the paper's difference may be negative there.
+        best: our difference with each system's best score rule on validation images; None where it is not known. It
+            has no part in the verdict.
+        best_rules: these rules, of the first and of the second system.
     """
 
     table: str
@@ -47,6 +50,8 @@ class Claim:
     paper: float | None
     ours: Value
     levels: tuple[Claim, ...] = ()
+    best: Value | None = None
+    best_rules: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -95,7 +100,7 @@ def trend_claims(table: Table, block: Block) -> list[Claim]:
             ends = (row.trend.left, row.trend.right) if cell.paper > 0 else (row.trend.right, row.trend.left)
             at = " minus ".join(ends)
             data = (LEVELS, block.title, block.paper or "", f"{row.title}: {words}", f"{row.title}, {at}", at)
-            claims.append(Claim(table.title, *data, abs(cell.paper), _turned(cell.ours, cell.paper < 0)))
+            claims.append(Claim(table.title, *data, abs(cell.paper), turned(cell.ours, cell.paper < 0)))
     return claims
 
 
@@ -141,12 +146,12 @@ def _claim(
 
     def claim(cell: Cell, at: str, levels: tuple[Claim, ...] = ()) -> Claim:
         names = (table.title, SYSTEMS, data, paper_data, f"{upper} above {lower}", f"{upper} minus {lower}", at)
-        return Claim(*names, -cell.paper if turn else cell.paper, _turned(cell.ours, turn), levels)
+        return Claim(*names, -cell.paper if turn else cell.paper, turned(cell.ours, turn), levels)
 
     return claim(cell, at, tuple(claim(other, header) for header, other in levels))
 
 
-def _turned(value: Value, turn: bool) -> Value:
+def turned(value: Value, turn: bool) -> Value:
     """The difference the other way round, if `turn`."""
     if not turn:
         return value

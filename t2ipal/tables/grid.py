@@ -9,10 +9,10 @@ from statistics import mean
 from typing import Any
 
 from t2ipal.errors import UserError
-from t2ipal.metrics.records import Record, by_run, run_of
+from t2ipal.metrics.records import VALIDATION_MAP, Record, by_run, run_of
 from t2ipal.metrics.registry import METRICS
 from t2ipal.plan.specs import BeyondSpec, BlockSpec, EndSpec, RowSpec, TableSpec
-from t2ipal.tables.model import AVERAGE, Block, Cell, Column, Order, OwnMetric, Pair, Row, Table
+from t2ipal.tables.model import AVERAGE, CHOSEN, Block, Cell, Column, Order, OwnMetric, Pair, Row, Table
 from t2ipal.tables.numbers import Result, averaged, difference, summary
 from t2ipal.tables.paper import Paper, average_key, paper_key
 
@@ -36,6 +36,7 @@ class _Line:
     spec: RowSpec
     entries: Mapping[str, _Entry]
     own: OwnMetric | None
+    chosen: str = ""
 
     @property
     def title(self) -> str:
@@ -58,6 +59,8 @@ def fill(spec: TableSpec, records: Iterable[Record], paper: Paper) -> Table:
     columns = tuple(Column(column.key, column.header, column.paper) for column in spec.columns)
     columns += (Column(AVERAGE, "Avg." if spec.stacked else "Average"),) if spec.average else ()
     blocks = [(block, [_line(spec, row, runs, paper) for row in block.rows]) for block in spec.blocks]
+    if any(line.chosen for _, lines in blocks for line in lines):
+        columns += (Column(CHOSEN, "best on validation"),)
     entries = [entry for _, lines in blocks for line in lines for entry in line.entries.values()]
     return Table(
         spec.name,
@@ -68,6 +71,7 @@ def fill(spec: TableSpec, records: Iterable[Record], paper: Paper) -> Table:
         spec.trend if spec.stacked else "",
         metrics=spec.metrics,
         resamples=max((entry.result.resamples.shape[1] for entry in entries), default=0),
+        rules=spec.rules,
     )
 
 
@@ -75,18 +79,22 @@ def _line(spec: TableSpec, row: RowSpec, runs: Mapping[Any, Sequence[Record]], p
     headers = {column.key: column.header for column in spec.columns}
     for key in row.cells:
         _expect(key, headers, f"{spec.name}, row {row.key}: column")
-    entries, own = {}, []
+    entries, own, held_out = {}, [], {}
     for key, header in headers.items():
         if cell := row.cells.get(key):
             records = run_of(runs, (*cell.run, cell.level), spec.name)
             printed = paper.get(paper_key(cell.paper, cell.metric)) if cell.paper else None
             entries[key] = _Entry(Result.of(records, cell.metric), printed)
             own.append((header, records))
+            held_out[key] = [record.get(VALIDATION_MAP) for record in records]
     own_metric = _own(own)
     if spec.average:
         metrics = [entry.result.metric for entry in entries.values()]
         main = {key: entry for key, entry in entries.items() if entry.result.metric == metrics[0]}
         entries |= {AVERAGE: _average(row, main, paper)} if len(main) > 1 else {}
+    if spec.rules and not any(None in values for values in held_out.values()):
+        best = max(held_out, key=lambda key: mean(held_out[key]))  # of equal ones the first
+        return _Line(row, entries | {CHOSEN: entries[best]}, own_metric, headers[best])
     return _Line(row, entries, own_metric)
 
 
@@ -128,7 +136,7 @@ def _block(spec: TableSpec, columns: Sequence[Column], block: BlockSpec, lines: 
         others = [_expect(other, known, f"{spec.name}, row {key}: against") for other in line.spec.against]
         pairs = tuple(_pair(line, known[other], columns) for other in others)
         trend = _trend(line, columns) if trends else None
-        rows.append(Row(key, line.title, line.spec.remark, cells, pairs, trend, line.own))
+        rows.append(Row(key, line.title, line.spec.remark, cells, pairs, trend, line.own, line.chosen))
     beyond = tuple(_beyond(each, known, columns, f"{spec.name}: beyond") for each in block.beyond)
     printed = any(cell is not None and cell.paper is not None for row in rows for cell in row.cells)
     orders = tuple(_orders(lines, columns, spec.stacked))

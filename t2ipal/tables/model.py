@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CHOSEN = "chosen"
+"""The key of the column that `rules: true` adds to a table."""
 AVERAGE = "average"
 """The key of the column that `average: true` adds to a table."""
 
@@ -91,6 +93,7 @@ class Row:
         pairs: its differences to others.
         trend: its last level minus its first, if it has several: titled by the headers of the two columns.
         own: its numbers by the metric of its own publication, if that is another.
+        chosen: the header of its column with the greatest mAP on validation images, in a table of score rules.
     """
 
     key: str
@@ -100,6 +103,7 @@ class Row:
     pairs: tuple[Pair, ...] = ()
     trend: Pair | None = None
     own: OwnMetric | None = None
+    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ class Table:
         blocks: the systems.
         stacked: the columns are levels: ours, the paper's and the differences are below each other.
         trend: the paper's claim about more levels, such as "more labels are better".
+        rules: the columns are score rules, as in `TableSpec.rules`.
         notes: the sentences below it.
         metrics: the metrics that it shows.
         resamples: number of resamples of the test images behind its intervals.
@@ -161,6 +166,7 @@ class Table:
     notes: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("mAP",)
     resamples: int = 0
+    rules: bool = False
 
     @property
     def rows(self) -> tuple[Row, ...]:

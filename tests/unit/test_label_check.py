@@ -18,7 +18,13 @@ from t2ipal.sources.class_counts import find_classes
 from t2ipal.sources.registry import image_source
 
 CLASSES = ("dog", "cat", "sheep")
-BARE = {"extra": None, "ablations": {}, "sweeps": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
+BARE = {
+    "extra": None,
+    "ablations": {},
+    "sweeps": {},
+    "search": {},
+    **dict.fromkeys(("score_rules", "partial", "novel", "few_shot")),
+}
 
 
 def check(folder: Path, rows: dict[str, str], **changes: Any) -> None:

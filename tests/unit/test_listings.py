@@ -174,7 +174,12 @@ def lists(folder: Path, *texts: str) -> list[str]:
 
 def names_of(paths: list[str]) -> tuple[list[str], list[str]]:
     micro = default()["datasets"]["micro"]
-    none = {"extra": {}, "ablations": {}, "sweeps": {}, "partial": None, "novel": None, "few_shot": None}
+    none = {
+        "extra": {},
+        "ablations": {},
+        "sweeps": {},
+        **dict.fromkeys(("score_rules", "partial", "novel", "few_shot")),
+    }
     datasets = {f"set{number}": {**micro, "classes": path} for number, path in enumerate(paths)}
     config = load_config({**merged(default(), {}), **none, "methods": ["tai_dpt"], "datasets": datasets})
     plan = make_plan(config)

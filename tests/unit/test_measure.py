@@ -74,6 +74,8 @@ def test_the_threshold_is_that_of_validation_images() -> None:
         threshold = best_threshold(made.values["validation"][member], truth["validation"])
         assert row["threshold"] == threshold
         assert abs(threshold - best_threshold(test, truth["test"])) > 0.4
+        held_out = average_precision(made.values["validation"][member], truth["validation"])
+        assert row["validation_mAP"] == pytest.approx(held_out.mean())
         at_validation, at_test = (
             f1_threshold(test, truth["test"], value) for value in (threshold, best_threshold(test, truth["test"]))
         )
@@ -87,7 +89,7 @@ def test_without_validation_images_there_is_no_threshold() -> None:
         measure.measure(scores(part), part, CLASSES, 20, 7)[0] for part in (truth, {"test": truth["test"]})
     )
     of_probabilities = [metric for metric in METRICS.values() if metric.needs_probabilities]
-    missing = {"threshold", "CF1", "OF1", "bootstrap_CF1", "bootstrap_OF1"}
+    missing = {"threshold", "validation_mAP", "CF1", "OF1", "bootstrap_CF1", "bootstrap_OF1"}
     missing |= {name for metric in of_probabilities for name in (metric.name, metric.bootstrap_column)}
     assert {name for name, value in test_alone.items() if value is None} == missing
     assert {name: with_both[name] for name in with_both if name not in missing} == {
@@ -124,6 +126,15 @@ def test_scores_meet_the_labels_of_their_classes() -> None:
     truth["test"][:, 3] = 0
     with pytest.raises(UserError, match="1 of 2 classes have no positive: d"):
         measure.measure(made, truth, CLASSES, 20, 0)
+
+
+def test_validation_images_may_lack_a_class() -> None:
+    truth = labels()
+    truth["validation"][:, 2] = 0
+    made = scores(truth)
+    kept, columns = [0, 1, 3, 4], truth["validation"][:, [0, 1, 3, 4]]
+    held_out = average_precision(made.values["validation"][0][:, kept], columns)
+    assert measure.measure(made, truth, CLASSES, 20, 0)[0]["validation_mAP"] == pytest.approx(held_out.mean())
 
 
 @pytest.mark.parametrize("as_list", [True, False])

@@ -16,7 +16,8 @@ from t2ipal.plan.make import Plan, make_plan
 from t2ipal.plan.specs import RowSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-BARE = {"extra": {}, "ablations": {}, "sweeps": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
+BARE = {"extra": {}, "ablations": {}, "sweeps": {}, "search": {}}
+BARE |= dict.fromkeys(("score_rules", "partial", "novel", "few_shot"))
 
 
 def plan_of(**changes: object) -> Plan:
@@ -212,16 +213,8 @@ def test_methods_that_learn_from_labels_have_a_schedule_of_their_own() -> None:
 
 def test_the_default_has_the_papers_tables_and_figures() -> None:
     plan = whole()
-    assert list(plan.tables) == [
-        "table1",
-        "table2",
-        "table3",
-        "table4",
-        "table5",
-        "table6",
-        "supplement",
-        "calibration",
-    ]
+    paper = [f"table{number}" for number in range(1, 7)]
+    assert list(plan.tables) == ["table1", "score_rules", *paper[1:], "supplement", "calibration"]
     assert list(plan.sweeps) == ["fig3a", "fig3b", "fig3c", "fig4"]
     assert all(len(points) >= 6 for by_data in plan.sweeps.values() for points in by_data.values())
     assert [column.key for column in plan.tables["table2"].columns] == [str(10 * k) for k in range(1, 10)]

@@ -55,7 +55,7 @@ def test_what_a_row_of_table_1_combines_comes_first() -> None:
 
 def test_without_tables_the_base_runs_come_first() -> None:
     micro = {**default()["datasets"]["micro"], "test": None, "photos": {"path": "photos"}}
-    none = {"partial": None, "novel": None, "few_shot": None, "extra": {}, "ablations": {}}
+    none = {"score_rules": None, "partial": None, "novel": None, "few_shot": None, "extra": {}, "ablations": {}}
     _, plan = planned(datasets={"micro": micro}, **none)
     assert plan.tables == {}
     assert {priority.of_training(plan, key) for key in plan.runs} == {FIRST}

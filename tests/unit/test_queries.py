@@ -18,7 +18,12 @@ def planned(change: dict[str, Any] | None = None) -> tuple[Config, Plan]:
 
 def bare(*methods: str) -> tuple[Config, Plan]:
     """Table 1 alone."""
-    none = {"extra": {}, "ablations": {}, "sweeps": {}, "partial": None, "novel": None, "few_shot": None}
+    none = {
+        "extra": {},
+        "ablations": {},
+        "sweeps": {},
+        **dict.fromkeys(("score_rules", "partial", "novel", "few_shot")),
+    }
     config = load_config({**default(), **none, "methods": list(methods)})
     return config, make_plan(config)
 

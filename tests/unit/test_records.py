@@ -24,9 +24,10 @@ def measured(level: int, seed: int) -> dict[str, object]:
 
 def test_columns_and_types() -> None:
     found = {field.name: str(field.type) for field in record_schema()}
-    numbers = dict.fromkeys(("mAP", "threshold", "CF1", "OF1", "CF1_top3", "OF1_top3", "own"), "double")
+    metrics = ("mAP", "CF1", "OF1", "CF1_top3", "OF1_top3", "ECE", "ECE_floor", "Brier", "Brier_floor")
+    numbers = dict.fromkeys((*metrics, "threshold", "validation_mAP", "own"), "double")
     texts = dict.fromkeys(("dataset", "method", "variant", "own_metric", "settings", "versions"), "string")
-    resamples = [f"bootstrap{end}" for end in ("", "_CF1", "_OF1", "_CF1_top3", "_OF1_top3")]
+    resamples = ["bootstrap", *(f"bootstrap_{name}" for name in metrics[1:])]
     lists = {"ap": "list<item: double>", **dict.fromkeys(resamples, "list<item: float>")}
     others = {"level": "int64", "seed": "int64", "seconds": "double", "peak_mb": "double"}
     assert found == {**numbers, **texts, **lists, **others}
@@ -35,6 +36,7 @@ def test_columns_and_types() -> None:
 def test_records_survive_the_file(tmp_path: Path) -> None:
     path = tmp_path / "metrics.parquet"
     rows = [measured(4, 2), measured(4, 1), measured(8, 1) | {"own_metric": "AP of VOC", "own": 3.5}]
+    rows[2]["validation_mAP"] = 40.5
     write_records(path, KEY, rows, {"z": [1, 2], "gamma": 0.2}, {4: (3.5, 99.0)})
     table = read_parquet(path)
     assert table.schema.equals(record_schema())
@@ -48,8 +50,12 @@ def test_records_survive_the_file(tmp_path: Path) -> None:
         assert {name: row[name] for name in given} == given
 
     shared = {"dataset": "micro", "method": "coop", "variant": "few_shot", "settings": {"z": [1, 2], "gamma": 0.2}}
+    assert [row["validation_mAP"] for row in read_records([path], validation=True)] == [None, None, 40.5]
     read = read_records([path])
-    nothing, others = {"own_metric": None, "own": None}, {"CF1", "bootstrap_CF1", "bootstrap_OF1_top3"}
+    nothing, others = (
+        {"own_metric": None, "own": None},
+        {"CF1", "bootstrap_CF1", "bootstrap_OF1_top3", "validation_mAP"},
+    )
     assert read == [{**shared, **nothing, **{name: row[name] for name in row.keys() - others}} for row in rows]
     both = read_records([path, path], ["CF1", "OF1_top3"])
     assert len(both) == 6

@@ -51,7 +51,13 @@ def add_job(
 
 
 def small() -> Workload:
-    over = {"ablations": {}, "sweeps": {}, "extra": {}, "search": {}, "partial": None, "novel": None, "few_shot": None}
+    over = {
+        "ablations": {},
+        "sweeps": {},
+        "extra": {},
+        "search": {},
+        **dict.fromkeys(("score_rules", "partial", "novel", "few_shot")),
+    }
     config = load_config(merged(default(), over) | over)
     return Workload(config, make_plan(config), UNITS.sizes, Path("nowhere"), 1)
 
