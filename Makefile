@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help writable env reproduce check test lint format lock clean bench check-gpu
+.PHONY: help writable env reproduce check test lint format lock docs clean bench check-gpu
 
 PYTHON ?= python3
 CORES ?= all
@@ -63,6 +63,10 @@ lock: $(STAMP) ## rewrite the lock and environment.yaml for what pyproject.toml 
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --output-file $(LOCK)
 	@$(BIN)/python envs/conda.py
+
+docs: $(STAMP) ## the pages of docs/ and the Python API as a site: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean 2>&1 | sed '/^INFO/d'
+	@echo "Site: site/index.html"
 
 env: $(STAMP) ## the environment in .venv: the locked and hashed envs/requirements.txt, and the command t2ipal
 

@@ -76,7 +76,8 @@ class Recogniser:
         Args:
             name: the folder, or OWNER/NAME on the Hugging Face hub.
             revision: of a name on the hub: a branch, tag or commit.
-            device, trust_method: see `load`.
+            device: see `load`.
+            trust_method: see `load`.
 
         Raises:
             UserError: there is no such folder, or it is damaged.
