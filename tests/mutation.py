@@ -52,7 +52,7 @@ IMPORTED = (
     *("pydantic", "rich.progress", "safetensors.torch", "clip", "spacy", "torchmetrics"),
 )
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-MINUTES = 5
+MINUTES = 2
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,12 @@ def main() -> None:
         folder = Path(temporary).resolve()
         copy_checkout(folder)
         files = [f"tests/unit/test_{name}.py" for name in TESTS[options.package].split()]
-        status = fork(lambda: reached(folder, options.package, files))
-        if status:
-            sys.exit("error: the tests fail without a mutant")
-        contexts, seconds = json.loads((folder / "reached.json").read_text(encoding="utf-8"))
+        if fork(lambda: reached(folder, options.package, files)) not in (0, 1):
+            sys.exit("error: the tests do not run without a mutant")
+        contexts, seconds, failed = json.loads((folder / "reached.json").read_text(encoding="utf-8"))
+        if failed:
+            print("They fail without a mutant, and are left out:", *failed)
+            seconds = {test: time for test, time in seconds.items() if test not in failed}
         mutants = {
             mutant.name: mutant
             for path in package_files(folder, options.package)
@@ -193,10 +195,13 @@ def reached(folder: Path, package: str, files: list[str]) -> int:
     measured = coverage.Coverage(data_file=None, config_file=False, source=[str(folder / "t2ipal" / package)])
 
     seconds: Counter[str] = Counter()
+    failed: set[str] = set()
 
     class Contexts:
         def pytest_runtest_logreport(self, report: Any) -> None:
             seconds[report.nodeid] += report.duration
+            if report.failed:
+                failed.add(report.nodeid)
 
         def pytest_runtest_logstart(self, nodeid: str) -> None:
             measured.switch_context(nodeid)
@@ -209,8 +214,9 @@ def reached(folder: Path, package: str, files: list[str]) -> int:
     measured.stop()
     data = measured.get_data()
     lines = {name: data.contexts_by_lineno(name) for name in data.measured_files()}
-    lines = {name: {line: [test for test in tests if test] for line, tests in of.items()} for name, of in lines.items()}
-    (folder / "reached.json").write_text(json.dumps([lines, seconds]), encoding="utf-8")
+    for of in lines.values():
+        of.update({line: [test for test in tests if test and test not in failed] for line, tests in of.items()})
+    (folder / "reached.json").write_text(json.dumps([lines, seconds, sorted(failed)]), encoding="utf-8")
     return status
 
 
@@ -219,7 +225,8 @@ def run_tests(folder: Path, files: list[str], seconds: dict[str, float], *first:
 
     class Order:
         def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-            items.sort(key=lambda item: (*(item.nodeid not in tests for tests in first), seconds.get(item.nodeid, 0)))
+            items[:] = [item for item in items if item.nodeid in seconds]
+            items.sort(key=lambda item: (*(item.nodeid not in tests for tests in first), seconds[item.nodeid]))
 
     sys.dont_write_bytecode = True
     return run_pytest(folder, files, Order(), "-x")

@@ -119,7 +119,7 @@ def test_a_model_without_a_manifest_is_all_its_files(tmp_path: Path) -> None:
 
 def test_every_source_names_all_that_it_reads(tmp_path: Path) -> None:
     for name in ("val2014/1.jpg", "annotations/instances_val2014.json", "ImageSets/Main/test.txt", "JPEGImages/1.jpg",
-                 "Annotations/1.xml", "Flickr/a/1.jpg", "photos/1.jpg", "labels.csv"):  # fmt: skip
+                 "Annotations/1.xml", "Flickr/a/1.jpg", "photos/1.jpg", "labels.csv", "shards/1.tar"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     root = str(tmp_path)
@@ -129,6 +129,8 @@ def test_every_source_names_all_that_it_reads(tmp_path: Path) -> None:
         "voc": ({"root": root}, ("JPEGImages/1.jpg", "Annotations/1.xml", "ImageSets/Main/test.txt")),
         "nuswide": ({"root": root}, ("Flickr/a/1.jpg",)),
         "folder": ({"path": f"{root}/photos", "labels": f"{root}/labels.csv"}, ("photos/1.jpg", "labels.csv")),
+        "huggingface": ({"path": f"{root}/photos"}, ("photos/1.jpg",)),
+        "webdataset": ({"path": f"{root}/shards"}, ("shards/1.tar",)),
     }
     assert len(IMAGE_SOURCES) == len(asked)
     for name, (settings, files) in asked.items():
