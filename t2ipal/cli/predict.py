@@ -21,8 +21,8 @@ is. Photos may be of any size and any format that Pillow reads; they are
 turned upright by their EXIF orientation, and read and scored a batch at a
 time. What cannot be read is listed with its reason and does not stop the rest.
 Without an output option, the highest-scored labels go to standard output, a
-line per photo, with their probabilities if the recogniser is calibrated and else
-their scores.
+line per photo, with their probabilities if the recogniser is calibrated and
+else their scores.
 """
 
 MORE = """\

@@ -39,7 +39,8 @@ def evaluate(
         scores: [N, C], higher is likelier.
         labels: [N, C] of 1 (there), 0 (absent) and -1 (left out: difficult in VOC's sense).
         threshold: scores of at least this count as labels. It must come from other images than these.
-        metrics: names such as mAP, CF1, OF1, CF1_top3; None: all, those with a threshold if there is one.
+        metrics: names such as mAP, CF1, OF1, CF1_top3; None: all that need no probabilities, those with a
+            threshold if there is one.
         resamples: of the images, for the intervals; 0: none.
         seed: of the resamples.
 
@@ -48,7 +49,7 @@ def evaluate(
 
     Raises:
         UserError: shapes that differ, a score that is not finite, a class without a positive image, an unknown metric,
-            or one that needs a threshold.
+            one that needs a threshold, or one that needs probabilities.
     """
     import numpy as np
 
@@ -56,14 +57,18 @@ def evaluate(
     from t2ipal.metrics.interval import centred_interval
 
     scores, labels = np.asarray(scores), np.asarray(labels)
-    usable = [name for name, metric in METRICS.items() if threshold is not None or not metric.needs_threshold]
     for name in metrics or ():
         if name not in METRICS:
             raise UserError(f"evaluate: no metric {name!r} (expected one of {', '.join(METRICS)})")
-        if name not in usable:
+        if METRICS[name].needs_threshold and threshold is None:
             raise UserError(f"evaluate: {name} needs a threshold (expected one, from other images)")
+        if METRICS[name].needs_probabilities and not ((scores >= 0) & (scores <= 1)).all():
+            raise UserError(f"evaluate: {name} needs probabilities (expected scores from 0 to 1)")
+    if metrics is None:
+        usable = {name: metric for name, metric in METRICS.items() if not metric.needs_probabilities}
+        metrics = [name for name, metric in usable.items() if threshold is not None or not metric.needs_threshold]
     found, counts = {}, resample_counts(len(scores), resamples, seed)
-    for name in usable if metrics is None else metrics:
+    for name in metrics:
         value = float(METRICS[name].of(scores, labels, threshold))
         ends = (None, None)
         if resamples:

@@ -28,7 +28,7 @@ OURS = {"X-T2ipal": "app"}
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("app")
-    made = App(Recogniser.load(write_recogniser(folder, threshold=0.0), device="cpu"))
+    made = App(Recogniser.load(write_recogniser(folder, {"threshold": 0.0}), device="cpu"))
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
     yield made

@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported folder, far from the recogniser, its CLIP and photos, which were elsewhere."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "here").mkdir()
-    write_recogniser(folder / "here", threshold=0.25)
+    write_recogniser(folder / "here", {"threshold": 0.25})
     write_photos(folder / "photos", 3)
     export_model(folder / "here/m.safetensors", folder / "there", ABOUT, write_metrics(folder / "metrics.parquet"))
     return folder

@@ -245,9 +245,9 @@ def test_a_missing_clip_is_one_line_and_clip_names_another_place(made: Path, tmp
 
 def test_a_clip_of_the_zoo_is_found_among_the_installed_files(tmp_path: Path) -> None:
     about = {"name": "resources/zoo/clip.safetensors", "path": "/gone/clip.safetensors", "relative": "gone.safetensors"}
-    assert recogniser._find_clip(tmp_path / "m.safetensors", about, None) == str(resource("zoo/clip.safetensors"))
+    assert recogniser.find_clip(tmp_path / "m.safetensors", about, None) == str(resource("zoo/clip.safetensors"))
     with pytest.raises(UserError, match="its CLIP is not at /gone"):
-        recogniser._find_clip(tmp_path / "m.safetensors", {**about, "name": "models/clip.safetensors"}, None)
+        recogniser.find_clip(tmp_path / "m.safetensors", {**about, "name": "models/clip.safetensors"}, None)
 
 
 def test_another_clip_is_one_line(made: Path, tmp_path: Path) -> None:

@@ -43,7 +43,12 @@ def test_evaluate_measures_as_tables_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metrics", "text"), [(["mAP", "f1"], "no metric 'f1'"), (["CF1"], r"CF1 needs a threshold \(expected one")]
+    ("metrics", "text"),
+    [
+        (["mAP", "f1"], "no metric 'f1'"),
+        (["CF1"], r"CF1 needs a threshold \(expected one"),
+        (["ECE"], r"ECE needs probabilities \(expected scores from 0 to 1"),
+    ],
 )
 def test_evaluate_names_what_is_wrong(metrics: list[str], text: str) -> None:
     with pytest.raises(UserError, match=text):
