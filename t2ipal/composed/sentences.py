@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from t2ipal.captions.nouns import NounFilter
@@ -31,8 +31,8 @@ UNCOUNTED = frozenset(
 """Words without an article and a plural."""
 UNIQUE = frozenset({"moon", "sky", "sun"})
 """Words with "the"."""
-WORDS_TRIED = 6
-"""Words of a class that are tried: its names, then its synonyms."""
+SYNONYMS_TRIED = 6
+"""Synonyms of a class that are tried after its names."""
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,36 @@ class Things:
 
 
 def things_of(classes: ClassList, asked: Asked) -> list[Things]:
-    """How each class of a list can be named; neither one nor several where the filter does not read its words."""
-    tried = [(index, *pair) for index, entry in enumerate(classes.classes) for pair in _candidates(entry)]
-    kept = asked.kept((f"a photo of {text}.", (index,)) for index, _, text in tried)
-    words: list[dict[str, list[str]]] = [{"one": [], "several": []} for _ in classes.classes]
-    for (index, number, text), good in zip(tried, kept, strict=True):
-        if good:
-            words[index][number].append(text)
-    return [Things(tuple(word["one"][:1]), tuple(word["several"][: len(NUMBERS)])) for word in words]
+    """How each class of a list can be named, by its first word that the filter reads; in no way, if it reads none."""
+    words = [words_of(entry) for entry in classes.classes]
+    things = [Things() for _ in words]
+    for place in range(max(map(len, words))):
+        left = [index for index, known in enumerate(words) if things[index] == Things() and place < len(known)]
+        tried = [(index, number, text) for index in left for number, text in _phrases(words[index][place])]
+        kept = asked.kept((f"a photo of {text}.", (index,)) for index, _, text in tried)
+        for (index, number, text), good in zip(tried, kept, strict=True):
+            if good:
+                things[index] = replace(things[index], **{number: (*getattr(things[index], number), text)})
+    return things
 
 
-def _candidates(entry: ClassEntry) -> list[tuple[str, str]]:
-    """(one or several, noun phrase), the best first."""
-    texts = []
-    for word in dict.fromkeys((*(name for _, name in entry.names), spoken(entry.name), *entry.synonyms[:WORDS_TRIED])):
-        head, last = word.rpartition(" ")[::2]
-        before = f"{head} " if head else ""
-        if last in UNCOUNTED or last in UNIQUE:
-            texts.append(("one", f"the {word}" if last in UNIQUE else word))
-            continue
-        if singulars(word) or last in PLURAL_ONLY:
-            texts += [("several", f"{number} {word}") for number in NUMBERS if last not in PLURAL_ONLY]
-            texts.append(("one", word))
-            continue
-        texts.append(("one", f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"))
-        texts += [("several", f"{number} {before}{(*forms(last), last)[1]}") for number in NUMBERS]
-    return texts
+def words_of(entry: ClassEntry) -> list[str]:
+    """The words of a class that are tried: its names, then some synonyms."""
+    names = (*(name for _, name in entry.names), spoken(entry.name))
+    return list(dict.fromkeys((*names, *entry.synonyms[:SYNONYMS_TRIED])))
+
+
+def _phrases(word: str) -> list[tuple[str, str]]:
+    """(one or several, noun phrase) of a word."""
+    head, last = word.rpartition(" ")[::2]
+    before = f"{head} " if head else ""
+    if last in UNCOUNTED or last in UNIQUE:
+        return [("one", f"the {word}" if last in UNIQUE else word)]
+    if singulars(word) or last in PLURAL_ONLY:
+        several = [("several", f"{number} {word}") for number in NUMBERS if last not in PLURAL_ONLY]
+        return [("one", word), *several]
+    one = ("one", f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}")
+    return [one, *(("several", f"{number} {before}{(*forms(last), last)[1]}") for number in NUMBERS)]
 
 
 def places_of(noun_filter: NounFilter) -> tuple[str, ...]:

@@ -186,7 +186,8 @@ def fetch_all(
         say(line)
     total = total_of(jobs)
     if jobs and (total > ASKED or any(job.bytes is None for job in jobs)) and not agreed(total):
-        raise UserError(f"{total / 1e9:.2f} GB in all: not agreed; expected --yes")
+        how = "--yes, or T2IPAL_FETCH=yes for snakemake fetch"
+        raise UserError(f"{total / 1e9:.2f} GB in all: not agreed; expected {how}")
     for job in jobs:
         with progress(job.name, "MB") as report:
             say(job.run(lambda there, whole, report=report: report(there // 10**6, whole and whole // 10**6)))

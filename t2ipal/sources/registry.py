@@ -19,6 +19,7 @@ CAPTION_SOURCES = (
     "t2ipal.sources.huggingface.captions.HubCaptions",
     "t2ipal.sources.webdataset.WebDatasetCaptions",
     "t2ipal.composed.names.NamesCaptions",
+    "t2ipal.composed.llm.LlmCaptions",
 )
 IMAGE_SOURCES = (
     "t2ipal.sources.micro.images.MicroImages",

@@ -229,7 +229,7 @@ def test_a_job_fetches_unpacks_and_notes_the_sum(server: Server, tmp_path: Path)
 def test_more_than_a_gigabyte_is_asked_for(tmp_path: Path) -> None:
     asked: list[int] = []
     job = Job("big", "http://127.0.0.1:9/x.zip", tmp_path, 2 * 10**9)
-    with pytest.raises(UserError, match=r"2\.00 GB in all: not agreed; expected --yes"):
+    with pytest.raises(UserError, match=r"2\.00 GB in all: not agreed; expected --yes, or T2IPAL_FETCH=yes"):
         fetch_all([job], [], lambda total: bool(asked.append(total)), str)
     assert asked == [2 * 10**9]
 

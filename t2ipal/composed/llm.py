@@ -1,0 +1,191 @@
+"""Captions that a language model writes about classes that it is asked to name; it runs here, by `transformers`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from t2ipal.classes import class_files, load_classes
+from t2ipal.composed.names import weights_of
+from t2ipal.errors import UserError
+from t2ipal.names import spoken
+from t2ipal.seeds import seed_of
+from t2ipal.sources.base import CaptionSource, Counted, RequiredFile
+from t2ipal.sources.caption_rows import Caption, RejectedCaption, checked, rejected
+from t2ipal.store import existing_file, read_parquet, write_parquet
+from t2ipal.text_files import open_text
+from t2ipal.user_paths import ModelPath
+from t2ipal.validation import Count, DataPath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PLACE = "{classes}"
+_MARKS = re.compile(r"""^\s*(?:[-*•]|\d+[.)])?\s*["'“”]*|["'“”\s]*$""")
+"""List marks and quotes around a sentence."""
+
+
+class LlmCaptions(CaptionSource):
+    """Captions written by a language model."""
+
+    needs_gpu: ClassVar[bool] = True
+
+    source: Literal["llm"] = Field(description="captions written by a language model")
+    classes: ModelPath = Field(description="a class list of resources/classes/ by name, or a path to one")
+    model: ModelPath = Field(description="a text-generation model of transformers: a folder, or a name on the hub")
+    revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
+    prompt: DataPath = Field(description="a text file with {classes} in it, relative to data_dir")
+    cache: DataPath = Field(description="a .parquet file that keeps the sentences, relative to data_dir")
+    size: Count = Field(description="number of sentences, a whole number >= 1")
+    most: Annotated[int, Field(ge=1, le=4)] = Field(3, description="the most classes in a sentence, 1 to 4")
+    pairs: DataPath | None = Field(
+        None, description="a .csv with columns class, other, weight: which classes occur together; null: all alike"
+    )
+    tokens: Count = Field(40, description="tokens of a sentence at most, a whole number >= 1")
+    temperature: Annotated[float, Field(gt=0, le=5)] = Field(1.0, description="of sampling, above 0 to 5")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="share of likely tokens, above 0 to 1")
+    batch: Count = Field(16, description="sentences written together, a whole number >= 1; decides what is sampled")
+
+    def files(self) -> list[RequiredFile]:
+        lists = [RequiredFile("classes", Path(os.path.relpath(path))) for path in class_files(self.classes)]
+        pairs = [RequiredFile("pairs", Path(self.pairs))] if self.pairs else []
+        return [*lists, RequiredFile("prompt", Path(self.prompt)), *pairs]
+
+    def rows(self, seed: int) -> Iterator[Caption | RejectedCaption]:
+        """Yield every sentence; one in which the noun filter reads other classes than those asked for is a reject.
+
+        Sentences of the cache that were written by the same model, prompt, settings and seed are taken from it; a
+        larger pool adds to them.
+
+        Raises:
+            UserError: the prompt has no place for classes, the model cannot be loaded, or the cache is another file.
+        """
+        from t2ipal.composed.asked import OTHER, Asked
+
+        classes = load_classes(self.classes)
+        requests = self._requests(seed, len(classes))
+        names = [", ".join(spoken(classes.names[index]) for index in indices) for indices in requests]
+        sentences = self._sentences(seed, self._prompts(names))
+        good = Asked(classes).kept(zip(sentences, requests, strict=True))
+        for number, (text, fits) in enumerate(zip(sentences, good, strict=True)):
+            key = f"llm-{number:07d}"
+            row = checked(key, None, text, f"llm/{Path(self.model).name}")
+            yield rejected(key, text, OTHER) if isinstance(row, Caption) and not fits else row
+
+    def _requests(self, seed: int, classes: int) -> list[tuple[int, ...]]:
+        from t2ipal.composed.sentences import chosen
+
+        weights = weights_of(self.pairs, load_classes(self.classes)) if self.pairs else {}
+        chances = (random.Random(seed_of("llm", seed, number)) for number in range(self.size))
+        return [chosen(range(classes), self.most, weights, chance) for chance in chances]
+
+    def _prompts(self, names: list[str]) -> list[str]:
+        with open_text(existing_file(self.prompt, "prompt")) as file:
+            prompt = file.read()
+        if PLACE not in prompt:
+            raise UserError(f"{self.prompt}: no {PLACE} in it; expected it where the classes are to be named")
+        return [prompt.replace(PLACE, each) for each in names]
+
+    def _sentences(self, seed: int, prompts: list[str]) -> list[str]:
+        """The sentences of the cache, and those that are missing, which are written into it."""
+        cache, about = Path(self.cache), self._about(seed)
+        if cache.suffix != ".parquet":
+            raise UserError(f"{cache}: found {cache.suffix or 'no suffix'!r}; expected a .parquet file")
+        known: list[dict[str, Any]] = []
+        if cache.exists():
+            table = read_parquet(cache, ["prompt", "sentence"])
+            written_by = json.loads((table.schema.metadata or {}).get(b"llm", b"null"))
+            if written_by is None:
+                raise UserError(f"{cache}: not a cache of sentences; expected a name that is not taken")
+            known = table.to_pylist() if written_by == about else []
+        # a batch that differs in one prompt is sampled anew as a whole
+        whole = [block for block in range(0, len(prompts), self.batch) if not self._is_known(known, prompts, block)]
+        sentences = [row["sentence"] for row in known[: len(prompts)]]
+        sentences += [""] * (len(prompts) - len(sentences))
+        if whole:
+            write = self._writer()
+            for block in whole:
+                rows = slice(block, block + self.batch)
+                sentences[rows] = write(prompts[rows], seed_of("llm", seed, "block", block))
+            write_parquet(self._table(prompts, sentences, about), cache)
+        return sentences
+
+    def _is_known(self, known: list[dict[str, Any]], prompts: list[str], block: int) -> bool:
+        rows = slice(block, block + self.batch)
+        return [row["prompt"] for row in known[rows]] == prompts[rows]
+
+    def _about(self, seed: int) -> dict[str, Any]:
+        """All that decides a sentence but its prompt."""
+        names = ("model", "revision", "tokens", "temperature", "top_p", "batch")
+        config = Path(self.model, "config.json")
+        state = sha256(config.read_bytes()).hexdigest() if config.is_file() else ""
+        return {**{name: getattr(self, name) for name in names}, "config": state, "seed": seed}
+
+    def _table(self, prompts: list[str], sentences: list[str], about: dict[str, Any]) -> pa.Table:
+        import pyarrow as pa
+
+        schema = pa.schema([("prompt", pa.string()), ("sentence", pa.string())], {"llm": json.dumps(about)})
+        return pa.Table.from_pydict({"prompt": prompts, "sentence": sentences}, schema)
+
+    def _writer(self) -> Any:
+        """What writes a sentence for each prompt of a batch, by a seed."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from t2ipal.device import pick_device, pick_dtype
+
+        device = pick_device()
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.model, revision=self.revision, padding_side="left")
+            model = AutoModelForCausalLM.from_pretrained(
+                self.model, revision=self.revision, use_safetensors=True, dtype=pick_dtype("auto", device)
+            )
+        except Exception as error:  # transformers, the hub and safetensors each raise their own kinds
+            cause = str(error).strip().splitlines() or [type(error).__name__]
+            raise UserError(f"{self.model}: no readable text-generation model: {cause[0][:200]}") from error
+        model = model.to(device).eval()
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+
+        def write(prompts: list[str], seed: int) -> list[str]:
+            if tokenizer.chat_template:
+                turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
+                prompts = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            special = not tokenizer.chat_template
+            inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=special)
+            inputs = {name: inputs[name].to(device) for name in ("input_ids", "attention_mask")}
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.inference_mode():
+                torch.manual_seed(seed)
+                made = model.generate(
+                    **inputs,
+                    do_sample=True,
+                    temperature=self.temperature,
+                    top_p=self.top_p,
+                    max_new_tokens=self.tokens,
+                    pad_token_id=tokenizer.pad_token_id,
+                )
+            texts = tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            return [first_sentence(text) for text in texts]
+
+        return write
+
+    def count(self) -> Counted:
+        return Counted(self.size)
+
+
+def first_sentence(text: str) -> str:
+    """The first line of an answer that is not empty, without list marks and quotes.
+
+    >>> first_sentence('\\n 1. "Two dogs in a park." \\nMore')
+    'Two dogs in a park.'
+    """
+    lines = (_MARKS.sub("", line) for line in text.splitlines())
+    return next((line for line in lines if line), "")
