@@ -156,7 +156,8 @@ class App(ThreadingHTTPServer):
                 Gallery(batch.folder / PAGE, recogniser.header, len(batch.photos), self.top) as page,
             ):
                 predictions = recogniser.predict(batch.photos, thumbnails=SIDE, maps=self.top)
-                for prediction in written(predictions, recogniser.classes, self.top, table=batch.folder / TABLE):
+                how = {"table": batch.folder / TABLE, "calibrated": recogniser.calibrated}
+                for prediction in written(predictions, recogniser.classes, self.top, **how):
                     counts.add(prediction)
                     page.add(prediction)
                 page.write()

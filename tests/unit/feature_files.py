@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from PIL import Image
+from torch import Tensor
 
 from t2ipal.backbones.base import ImageTextEncoder
 from t2ipal.captions.templates import templates
@@ -48,3 +49,24 @@ def write_features(folder: Path, backbone: ImageTextEncoder, image_size: int = 3
         extract_images(source, target, backbone, image_size=image_size, crop="squash")
     files = {"captions": "f-captions", "images": "f-drawn", "templates": "f-templates"}
     return TrainingFiles({name: folder / f"{file}.parquet" for name, file in {"labelled": "labelled", **files}.items()})
+
+
+def train_t2i_pal(backbone: ImageTextEncoder, folder: Path, image_size: int) -> dict[str, Tensor]:
+    """Scores by T2I-PAL [2, N, 3] of the twelve images of captions ("drawn") and of three others ("test").
+
+    It is trained on features of `backbone` alone, in few steps.
+    """
+    from t2ipal import methods
+    from t2ipal.features.cache import load_image_features
+    from t2ipal.rows.data import read_training_data
+    from t2ipal.training.train import fit
+
+    folder.mkdir()
+    files = write_features(folder, backbone, image_size)
+    kind = methods.get("t2i_pal")
+    settings = kind.Settings(epochs=3, batch=3, n_ctx=4, templates=2, lr=0.01)
+    data = read_training_data(files, kind.kinds(settings), len(NAMES))
+    learned, _ = fit(kind, settings, backbone, NAMES, data, (1, 2), device="cpu")
+    made = kind(settings, NAMES)
+    parts = {part: load_image_features(folder / f"f-{part}.parquet") for part in ("drawn", "test")}
+    return {part: made.scores(learned, images) for part, images in parts.items()}
