@@ -31,7 +31,7 @@ METHODS = ("zsclip", "clip_dpt", "t2i_pal", "comc")
 
 def recogniser(folder: Path, model: str, method: str = "t2i_pal", **clip: object) -> Path:
     run = write_run(folder / "run.safetensors", model, method=method)
-    write_recogniser(folder / "m.safetensors", run, {"model": str(model), **CLIP, **clip}, 0.5, "0")
+    write_recogniser(folder / "m.safetensors", run, {"model": str(model), **CLIP, **clip}, {"threshold": 0.5}, "0")
     return folder / "m.safetensors"
 
 
