@@ -161,7 +161,7 @@ def attempt(mutant: Mutant, folder: Path, contexts: dict[str, list[str]], durati
 
 
 def fork(work: Callable[[], int], minutes: int = MINUTES) -> int | None:
-    """Do some work in a fork of this process; its exit code, None if it takes more CPU-minutes, or ten times as long."""
+    """Do some work in a fork of this process; its exit code, None if it takes more CPU-minutes, or far longer."""
     sys.stdout.flush()
     child = os.fork()
     if not child:

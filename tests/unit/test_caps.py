@@ -60,6 +60,7 @@ def write(path: Path, texts: list[str]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_labelled_captions_with_a_cap(tmp_path: Path) -> None:
     texts = [("A dog", "A cat and a dog", "Nothing here", "A boat")[place % 4] for place in range(ROWS + 40)]
     source = write(tmp_path / "captions.parquet", texts)

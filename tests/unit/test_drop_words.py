@@ -15,6 +15,7 @@ def is_part(part: list[str], whole: list[str]) -> bool:
     return all(word in rest for word in part)
 
 
+@pytest.mark.slow
 def test_dropped_words() -> None:
     pool = {"source": "micro", "size": 300}
     whole = [row.text.split() for row in caption_source(pool).read(seed=0)]

@@ -64,6 +64,7 @@ def test_the_interval_is_scipys_percentiles_around_the_estimate(values: np.ndarr
     assert all(type(end) is float for end in centred_interval(values.mean(), resamples.astype(np.float32)))
 
 
+@pytest.mark.slow
 def test_resampled_map_spreads_as_scipys() -> None:
     random = np.random.default_rng(1)
     labels = (random.random((60, 3)) < 0.3).astype(np.int8)

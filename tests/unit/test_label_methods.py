@@ -383,6 +383,7 @@ def test_scores_need_what_is_saved_and_nothing_else(name: str, tmp_path: Path) -
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_each_choice_trains_and_matters(name: str, changes: dict[str, object]) -> None:
     results = []
     for chosen in (

@@ -416,6 +416,7 @@ def test_the_model_file_is_all_that_scores_need(tmp_path: Path) -> None:
      {"weight_decay": 0.5}, {"warmup_epochs": 0}, {"lr": 1e-2}, {"classifier_lr": 1e-3}],
     ids=str,
 )  # fmt: skip
+@pytest.mark.slow
 def test_each_setting_matters(changes: dict[str, object]) -> None:
     plain, other = trained(settings()), trained(settings(**changes))
     assert all(value.isfinite().all() for value in other.values())

@@ -220,6 +220,7 @@ def test_t2i_pal_without_images_and_adapter_is_tai_dpt() -> None:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_each_choice_trains_and_matters(changes: dict[str, object]) -> None:
     data, results = toy(), []
     for chosen in (settings("t2i_pal", epochs=3), settings("t2i_pal", epochs=3, **changes)):

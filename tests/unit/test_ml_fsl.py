@@ -392,6 +392,7 @@ def test_the_models_of_several_shots_fit_into_one_file() -> None:
      {"count_weight": 0.0}, {"global_feature": "nopos"}, {"lr": 1e-2}, {"optimizer": "sgd"}],
     ids=str,
 )  # fmt: skip
+@pytest.mark.slow
 def test_each_setting_matters(changes: dict[str, object]) -> None:
     test = labelled(20, 8)[0]
     plain, other = (MLFSL(one, NOVEL_NAMES).scores(trained(one), test) for one in (settings(), settings(**changes)))

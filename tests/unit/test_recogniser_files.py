@@ -81,6 +81,7 @@ def keys_of(header: dict) -> Iterator[tuple[str, ...]]:
             yield from ((key, inner) for inner in value)
 
 
+@pytest.mark.slow
 def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dict], tmp_path: Path) -> None:
     tensors, good = content
     path, rng, wrong = tmp_path / "m.safetensors", random.Random(0), 0
@@ -136,6 +137,7 @@ def test_what_the_line_tells(content: tuple[dict, dict], tmp_path: Path, key: st
     assert re.search(line, found), found
 
 
+@pytest.mark.slow
 def test_every_damaged_tensor_is_one_line(content: tuple[dict, dict], tmp_path: Path) -> None:
     tensors, header = content
     path = tmp_path / "m.safetensors"

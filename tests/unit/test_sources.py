@@ -131,6 +131,7 @@ for right, wrong, message in (
 """
 
 
+@pytest.mark.slow
 def test_a_new_source_is_one_file_and_a_line_for_its_captions_and_its_images(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "t2ipal", tmp_path / "t2ipal", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "resources").symlink_to(ROOT / "resources")

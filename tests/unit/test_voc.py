@@ -22,6 +22,7 @@ def labels(root: Path, difficult: str) -> dict[str, list[int]]:
     return VocImages(source="voc", root=str(root), difficult=difficult).labels(load_classes("voc2007"))[0]
 
 
+@pytest.mark.slow
 def test_real_images(real_data: object) -> None:
     root = real_data("VOCdevkit", "VOC2007")
     names = sorted(path.stem[:-5] for path in (root / "ImageSets" / "Main").glob("*_test.txt"))
