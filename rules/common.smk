@@ -247,6 +247,11 @@ def get_shards(folder, pool, t2i, samples):
     return [f"{RESULTS}/{folder}/{pool}/{t2i}/sample{k}/shard-{i}.parquet" for k in range(samples) for i in shards]
 
 
+def get_judged(dataset, name):
+    """Features of the CLIP that judges a data set's generated images."""
+    return f"{RESULTS}/features/{queries.audit_judge(CONFIG, PLAN, dataset)}/{name}.parquet"
+
+
 def get_training_rows(name, pattern):
     """An input of training: the files of a pattern, if the run's kinds of training rows read any by this name.
 

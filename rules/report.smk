@@ -8,6 +8,7 @@ Outputs:
     report/captions-{dataset}.html                  captions with their nouns marked, and some rejected ones
     report/contact_sheet-{dataset}.png              captions with the images generated from them
     report/generated-{dataset}.csv                  counts of images: generated, retried, left out
+    report/image_audit-{dataset}.{html,csv}         what another CLIP says of the generated images, the worst and best
     report/heat_maps-{dataset}.png                  where classes look in test images (eq. 4)
     report/per_class-{dataset}.{png,svg}            average precision of each class
     report/training_curves-{dataset}.{png,svg}      losses over epochs
@@ -126,6 +127,63 @@ rule heat_maps:
         "Show heat maps on test images of {wildcards.dataset}"
     script:
         "../workflow_scripts/heat_maps.py"
+
+
+rule image_audit:
+    input:
+        labelled=lambda w: get_labels_file("labelled", w.dataset),
+        images=lambda w: get_shards("images", CONFIG.datasets[w.dataset].pool, CONFIG.use.text_to_image, 1),
+        features=lambda w: get_shards(
+            f"features/{queries.audit_judge(CONFIG, PLAN, w.dataset)}/images",
+            CONFIG.datasets[w.dataset].pool,
+            CONFIG.use.text_to_image,
+            1,
+        ),
+        captions=lambda w: get_judged(w.dataset, f"captions/{CONFIG.datasets[w.dataset].pool}"),
+        templates=lambda w: get_judged(w.dataset, f"templates/{queries.classes_name(CONFIG, w.dataset)}"),
+        real=lambda w: get_judged(w.dataset, f"{queries.audit_part(CONFIG, w.dataset)}/{w.dataset}"),
+        real_images=lambda w: f"{RESULTS}/images/{queries.audit_part(CONFIG, w.dataset)}/{w.dataset}.parquet",
+        code=get_code("image_audit"),
+    output:
+        html=report(
+            "<results>/report/image_audit-{dataset}.html",
+            caption="../report/image_audit.rst",
+            category="Examples",
+            labels={"shows": "images under audit", "data set": "{dataset}"},
+        ),
+        csv="<results>/report/image_audit-{dataset}.csv",
+    log:
+        "<results>/logs/image_audit/{dataset}.log",
+    benchmark:
+        "<results>/benchmarks/image_audit/{dataset}.jsonl"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        holds=lambda w: {
+            "labelled": get_labels_made(CONFIG.datasets[w.dataset]),
+            "images": get_images_made(CONFIG.datasets[w.dataset].pool, CONFIG.use.text_to_image),
+            **dict.fromkeys(
+                ("features", "real"), {"clip": get_clip_made(queries.audit_judge(CONFIG, PLAN, w.dataset))}
+            ),
+            "captions": {"clip": get_text_clip_made(queries.audit_judge(CONFIG, PLAN, w.dataset))},
+            "templates": get_templates_made(queries.audit_judge(CONFIG, PLAN, w.dataset), w.dataset),
+            "real_images": {"classes": get_class_names(w.dataset)},
+        },
+        spec=lambda w: {
+            "classes": get_class_names(w.dataset),
+            "seed": CONFIG.seed,
+            "title": CONFIG.datasets[w.dataset].title,
+            "judge": f"CLIP {queries.audit_judge(CONFIG, PLAN, w.dataset)}",
+            "circular": queries.audit_judge(CONFIG, PLAN, w.dataset) == CONFIG.use.clip,
+        },
+    message:
+        "Audit the generated images of {wildcards.dataset}"
+    script:
+        "../workflow_scripts/image_audit.py"
 
 
 rule per_class:

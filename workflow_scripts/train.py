@@ -15,6 +15,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.protocols.known import KnownLabels
     from t2ipal.rows.data import TrainingFiles, read_training_data
     from t2ipal.rows.held_out import HeldOut
+    from t2ipal.rows.synthetic import without_low_scores
     from t2ipal.store import write_parquet
     from t2ipal.training.history import history_table
     from t2ipal.training.train import fit
@@ -31,6 +32,8 @@ def main(snakemake: Any) -> None:
         len(spec["classes"]),
         MemoryBudget.of_job(snakemake.resources.get("mem_mb"), pick_device()),
     )
+    if quantile := getattr(settings, "min_score_quantile", 0):
+        data = without_low_scores(data, quantile, settings.global_feature)
     if data.mapped:
         log.info("features: more than half of the job's mem_mb, so in a scratch file of TMPDIR")
     for name, count in data.dropped.items():

@@ -16,7 +16,7 @@ RULES = frozenset(
         *("all", "captions", "captions_label", "captions_page", "captions_read", "captions_selected", "check_data"),
         *("claims", "class_words", "combine", "contact_sheet", "evaluate", "existing_images", "fetch"),
         *("features", "features_captions", "features_generated", "features_labelled", "features_templates"),
-        *("generate", "heat_maps", "images"),
+        *("generate", "heat_maps", "image_audit", "images"),
         *("labelled_images", "levels", "modality_gap", "per_class", "plan", "predict", "predictions", "protocol"),
         *("recogniser", "report", "search", "search_settings", "sweep", "table", "train", "training_curves", "zoo"),
     }

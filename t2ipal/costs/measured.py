@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGES = (
     *("table", "claims", "levels", "sweep", "captions_page", "contact_sheet", "heat_maps", "per_class"),
-    *("training_curves", "modality_gap", "class_words"),
+    *("training_curves", "modality_gap", "image_audit", "class_words"),
 )
 """The rules of tables, figures and pages."""
 RULES: Mapping[str, Sequence[str]] = {

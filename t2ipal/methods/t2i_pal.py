@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from t2ipal.methods.prompt_learning import AdapterLearning, AdapterSettings
 from t2ipal.rows import CAPTIONS, SYNTHETIC, TRAIN
@@ -29,6 +29,18 @@ class Settings(AdapterSettings):
         "paired",
         description="A caption and its image share a batch, or both are sampled on their own. Paper: not stated.",
     )
+    min_score_quantile: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the images to leave out, those of the lowest CLIP score with their caption. Paper: none.",
+    )
+
+    @model_validator(mode="after")
+    def _reads_captions(self) -> Settings:
+        if self.min_score_quantile and self.gamma == 1:
+            raise ValueError("min_score_quantile compares images with captions, which gamma 1 does not read")
+        return self
 
 
 class T2IPAL(AdapterLearning):

@@ -12,6 +12,7 @@ from t2ipal.seeds import seed_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from PIL.Image import Image
 
     from t2ipal.features.memory import MemoryBudget
 
@@ -67,6 +68,12 @@ def _rows_of(path: str | Path, columns: Sequence[str], wanted: set[str]) -> list
             if pc.any(here).as_py():
                 rows += file.read_row_group(group, list(columns)).filter(here).to_pylist()
     return rows
+
+
+def images_of(shards: Sequence[str | Path], wanted: set[str]) -> dict[str, Image]:
+    """The first image of each caption of some ids."""
+    rows = [row for shard in shards for row in _rows_of(shard, ["caption_id", "image"], wanted)]
+    return {row["caption_id"]: open_image(row["image"]) for row in rows}
 
 
 def image_examples(

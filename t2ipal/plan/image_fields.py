@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
-from t2ipal.features.fields import ALL_FIELDS, GLOBAL_NOPOS, LOCAL
-from t2ipal.plan.queries import base_runs, calibrating_run, heat_map_run, pictures, searches
+from t2ipal.features.fields import ALL_FIELDS, GLOBAL_NOPOS, GLOBAL_POS, LOCAL
+from t2ipal.plan.queries import audit_judge, audit_part, base_runs, calibrating_run, heat_map_run, pictures, searches
 from t2ipal.plan.runs import method_of, settings_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def generated_fields(config: Config, plan: Plan, clip: str, pool: str, t2i: str)
     for dataset, data in config.datasets.items():
         if image_set == (config.use.clip, data.pool, config.use.text_to_image) and _shows_gap(config, plan, dataset):
             wanted.append(frozenset({GLOBAL_NOPOS}))
+        if image_set == (audit_judge(config, plan, dataset), data.pool, config.use.text_to_image):
+            wanted.append(frozenset({GLOBAL_POS}))
         if (run := calibrating_run(config, plan, dataset)) and image_set == (run.clip, run.pool, run.t2i):
             wanted += [run.fields for run in base_runs(plan, dataset)]
     return frozenset().union(*wanted) or ALL_FIELDS
@@ -32,6 +34,8 @@ def labelled_fields(config: Config, plan: Plan, clip: str, part: str, dataset: s
     """The fields of a data set's labelled images that runs, searches and pages read; all of what nobody reads."""
     runs = [run for run in plan.runs.values() if (run.clip, run.dataset) == (clip, dataset)]
     wanted = [run.fields for run in runs if part != "train" or run.reads("train")]
+    if (clip, part) == (audit_judge(config, plan, dataset), audit_part(config, dataset)):
+        wanted.append(frozenset({GLOBAL_POS}))
     if part != "test":
         wanted += _searched(config, clip, dataset)
     elif clip == config.use.clip:

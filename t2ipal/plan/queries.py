@@ -145,6 +145,24 @@ def calibrating_run(config: Config, plan: Plan, dataset: str) -> Run | None:
     return max(runs, key=lambda run: run.samples) if config.datasets[dataset].calibrate else None
 
 
+def audit_judge(config: Config, plan: Plan, dataset: str) -> str | None:
+    """The CLIP that judges a data set's generated images: the first that training does not use, else the one it uses.
+
+    None without images of the model in use, or without labelled real images next to them.
+    """
+    data = config.datasets[dataset]
+    generated = any(t2i == config.use.text_to_image for t2i, _ in images_to_generate(plan, data.pool))
+    if not generated or audit_part(config, dataset) is None:
+        return None
+    return next((name for name in config.clip if name != config.use.clip), config.use.clip)
+
+
+def audit_part(config: Config, dataset: str) -> str | None:
+    """The labelled images next to which generated ones are audited: those of validation, or else of the test."""
+    data = config.datasets[dataset]
+    return "validation" if data.validation else "test" if data.test else None
+
+
 def trained_runs(plan: Plan, dataset: str) -> list[Run]:
     """The base runs on one data set whose method trains."""
     return [run for run in base_runs(plan, dataset) if run.kinds]
@@ -320,6 +338,7 @@ def pictures(config: Config, plan: Plan, dataset: str) -> list[str]:
         "training_curves.png": bool(trained_runs(plan, dataset)),
         "per_class.png": data.test is not None,
         "heat_maps.png": data.test is not None and heat_map_run(plan, dataset) is not None,
+        "image_audit.html": audit_judge(config, plan, dataset) is not None,
         "modality_gap.png": data.test is not None and bool(base_runs(plan, dataset, GAP_METHODS)),
     }
     return [name for name, shown in wanted.items() if shown]

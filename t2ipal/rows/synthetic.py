@@ -162,6 +162,37 @@ def add_images(
     return data.with_rows(*captions, SyntheticRows(tuple(samples), index[kept], labels[kept]), dropped=dropped)
 
 
+def without_low_scores(data: TrainingData, quantile: float, variant: str) -> TrainingData:
+    """`data` without the images whose cosine with their caption is below a quantile of those of all images.
+
+    A caption all of whose images are left out is left out as well. Both are counted.
+
+    Args:
+        data: with captions and their images.
+        quantile: the share of the images to leave out.
+        variant: of the images' global feature, "pos" or "nopos".
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    rows: SyntheticRows = data[SYNTHETIC]
+    texts, valid = normalize(data[CAPTIONS].pooled.float(), dim=-1), rows.index >= 0
+    scores = torch.full(valid.shape, torch.inf)
+    for sample, images in enumerate(rows.samples):
+        here = valid[:, sample]
+        vectors = images.get(global_field(variant))[rows.index[here, sample]].float().cpu()
+        scores[here, sample] = (normalize(vectors, dim=-1) * texts[here]).sum(-1)
+    index = rows.index.where(scores >= torch.quantile(scores[valid], quantile), -1)
+    kept = (index >= 0).any(1)
+    dropped = {
+        **data.dropped,
+        "images of a low CLIP score": int(valid.sum() - (index >= 0).sum()),
+        "captions with such images alone": int((~kept).sum()),
+    }
+    images = SyntheticRows(rows.samples, index[kept], rows.labels[kept])
+    return data.with_rows(data[CAPTIONS].only(kept), images, dropped=dropped)
+
+
 def _join_images(ids: Sequence[str], images: ImageFeatures, sample: int, flagged: Flagged) -> Tensor:
     import torch
 

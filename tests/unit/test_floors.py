@@ -26,7 +26,7 @@ FLOORS = (
     "models",
     "methods",
     "metrics",
-    "training",
+    "training audit",
     "config",
     "plan",
     "tables figures pages",

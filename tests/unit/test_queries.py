@@ -164,9 +164,9 @@ def test_novel_classes_are_those_of_the_protocol() -> None:
 
 def test_pictures_are_those_that_data_and_methods_allow() -> None:
     every = ["captions.html", "contact_sheet.png", "training_curves.png", "per_class.png", "heat_maps.png"]
-    assert queries.pictures(CONFIG, PLAN, "micro") == [*every, "modality_gap.png"]
+    assert queries.pictures(CONFIG, PLAN, "micro") == [*every, "image_audit.html", "modality_gap.png"]
     config, plan = planned(PHOTOS)
-    assert queries.pictures(config, plan, "mine") == every[:3]
+    assert queries.pictures(config, plan, "mine") == [*every[:3], "image_audit.html"]
     config, plan = bare("zsclip")
     assert queries.pictures(config, plan, "micro") == ["captions.html", "per_class.png"]
 

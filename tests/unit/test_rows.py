@@ -26,6 +26,7 @@ from t2ipal.rows.data import TrainingData, TrainingFiles
 from t2ipal.rows.join import read_image_labels
 from t2ipal.rows.randomness import EpochRandom
 from t2ipal.rows.sampler import Sampler
+from t2ipal.rows.synthetic import without_low_scores
 from t2ipal.store import write_parquet
 from t2ipal.training.history import LOSSES, history_table, training_cost
 from t2ipal.training.train import fit
@@ -56,6 +57,29 @@ def test_files_are_lists_by_name_and_samples_of_shards() -> None:
     files = TrainingFiles({"one": "a.parquet", "path": Path("b.parquet"), "images": ["0-0", "0-1", "1-0", "1-1"]}, 2)
     assert (files["one"], files["path"], files["none"]) == (["a.parquet"], ["b.parquet"], [])
     assert files.samples("images") == [["0-0", "0-1"], ["1-0", "1-1"]]
+
+
+def test_images_of_a_low_score_and_captions_with_no_other_are_left_out() -> None:
+    data = toy()
+    rows, texts = data[SYNTHETIC], normalize(data[CAPTIONS].pooled.float(), dim=-1)
+    scores = torch.stack(
+        [
+            (normalize(images.global_nopos[rows.index[:, k]].float(), dim=-1) * texts).sum(-1)
+            for k, images in enumerate(rows.samples)
+        ],
+        1,
+    )
+    cut = torch.quantile(scores, 0.4)
+    found = without_low_scores(data, 0.4, "nopos")
+    kept = (scores >= cut).any(1)
+    assert 0 < kept.sum() < len(kept)
+    assert found[CAPTIONS].ids == [name for name, keep in zip(data[CAPTIONS].ids, kept.tolist(), strict=True) if keep]
+    assert torch.equal(found[SYNTHETIC].index, rows.index.where(scores >= cut, -1)[kept])
+    assert torch.equal(found[SYNTHETIC].labels, rows.labels[kept])
+    assert found.dropped["images of a low CLIP score"] == int((scores < cut).sum())
+    assert found.dropped["captions with such images alone"] == int((~kept).sum())
+    with pytest.raises(ValueError, match="which gamma 1 does not read"):
+        settings("t2i_pal", gamma=1.0, min_score_quantile=0.1)
 
 
 def test_rows_that_are_missing_are_named() -> None:

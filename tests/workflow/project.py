@@ -66,7 +66,7 @@ TINY: dict[str, Any] = {
                 **{"text": {"against": []}, "synthetic": {"against": ["text"]}, "full": {"against": ["text"]}},
             }
         },
-        **NONE(("table6", "supplement")),
+        **NONE(("table6", "supplement", "calibration")),
     },
     "sweeps": {"fig3a": {"values": [0.2, 0.6]}, **NONE(("fig3b", "fig3c", "fig4"))},
     "search": {"partial_bce": {"level": 50, "grid": {"lr": [0.001, 0.01]}}},

@@ -23,7 +23,7 @@ def nuswide(tmp_path: Path) -> Project:
     overlay["datasets"]["nuswide"] |= {"classes": "three.txt", "filter": "tai_dpt", "words": 3, "cap": 1}
     # Table 1 alone: the others need the training images as well
     overlay |= {"partial": None, "few_shot": None}
-    overlay["ablations"] = dict.fromkeys(("table5", "table6", "supplement"))
+    overlay["ablations"] = dict.fromkeys(("table5", "table6", "supplement", "calibration"))
     (project.path / "tiny.yaml").write_text(yaml.safe_dump(overlay))
     return project
 

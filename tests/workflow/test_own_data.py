@@ -38,7 +38,7 @@ OWN: dict[str, Any] = {
     "partial": None,
     "novel": None,
     "few_shot": None,
-    "ablations": NONE(("table5", "table6", "supplement")),
+    "ablations": NONE(("table5", "table6", "supplement", "calibration")),
     "sweeps": NONE(("fig3a", "fig3b", "fig3c", "fig4")),
     "extra": NONE(("zsclip_sparc", "tai_dpt_sparc", "t2i_pal_sparc", "t2i_pal_shared")),
     "training": {"epochs": 2, "batch": 4, "templates": 2},

@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 from project import TINY, Project, announced, copy_project, copy_sources, merged
 
-SHEETS = {"contact_sheet": 1}
+SHEETS, AUDIT = {"contact_sheet": 1}, {"image_audit": 1}
 LEVELS = {"levels": 2}
 TEXTS = {"table": 5, "claims": 1, "sweep": 1, "per_class": 1, **LEVELS}  # all tables, and figures that show them
 CURVES = {"training_curves": 1}
@@ -25,7 +25,7 @@ TRAINED = {**PAL, "train": 4, "evaluate": 4, "combine": 5, **TEXTS}
 LABEL_RUNS = {"train": 4, "evaluate": 4, "combine": 4}  # two of Table 2, one each of Tables 3 and 4
 ALL_RUNS = {**TRAINED, "train": 9, "evaluate": 9, "combine": 6}
 MEASURED = {"evaluate": 9, "combine": 6, **TEXTS, **GAP}
-GENERATED = {"generate": 1, "features_generated": 1, **SHEETS}
+GENERATED = {"generate": 1, "features_generated": 1, **SHEETS, **AUDIT}
 FILTERED = {"captions_selected": 1, **GENERATED, "features_captions": 1, "captions_page": 1, **TRAINED}
 READ = {"captions_read": 1, "captions_label": 1, **FILTERED}
 
@@ -83,12 +83,13 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     ("partial.fuse.weight", 0.5, one_of_table(1, combine=2, runs=0)),
     ("few_shot.levels", [1, 2, 4], {"protocol": 1, **one_of_table(1, combine=2)}),
     ("novel.classes", 5, {"protocol": 1, **one_of_table(1, combine=1, levels=0)}),
-    ("text_to_image.micro.samples", 2, {**GENERATED, **PAL}),
+    # the audit sees the first image of each caption
+    ("text_to_image.micro.samples", 2, {"generate": 1, "features_generated": 1, **SHEETS, **PAL}),
     ("text_to_image.micro.steps", 3, {**GENERATED, **PAL}),
     ("text_to_image.micro.store_size", 16, {**GENERATED, **PAL}),
-    ("datasets.micro.title", "a world", {**TEXTS, **CURVES, **GAP}),
+    ("datasets.micro.title", "a world", {**TEXTS, **CURVES, **GAP, **AUDIT}),
     ("datasets.micro.test.size", 160, {"labelled_images": 1, "features_labelled": 1, **MEASURED, **HEAT}),
-    ("datasets.micro.validation.size", 70, {"labelled_images": 1, "features_labelled": 1, **MEASURED}),
+    ("datasets.micro.validation.size", 70, {"labelled_images": 1, "features_labelled": 1, **MEASURED, **AUDIT}),
     (
         "datasets.micro.train.size",
         130,
@@ -100,15 +101,22 @@ KEYS: list[tuple[str, Any, dict[str, int]]] = [
     (
         "clip.micro.crop",
         "squash",
-        {"features_generated": 1, "features_labelled": 3, **ALL_RUNS, "train": 7},
+        {"features_generated": 1, "features_labelled": 3, **ALL_RUNS, "train": 7, **AUDIT},
     ),
     (
         "clip.micro.store",
         "int8",
-        {"features_generated": 1, "features_labelled": 3, "features_captions": 1, "features_templates": 1, **ALL_RUNS},
+        {
+            "features_generated": 1,
+            "features_labelled": 3,
+            "features_captions": 1,
+            "features_templates": 1,
+            **ALL_RUNS,
+            **AUDIT,
+        },
     ),
-    # pos of the generated images is read by nobody so far, and that of test and validation images by ZSCLIP
-    ("settings.t2i_pal.global_feature", "pos", {"features_generated": 1, **PAL}),
+    # pos of the generated images is read by the audit, and that of test and validation images by ZSCLIP
+    ("settings.t2i_pal.global_feature", "pos", PAL),
     # nobody reads pos of the test images any more: the files stay as they are
     (
         "settings.zsclip.global_feature",
@@ -130,8 +138,8 @@ CODE: list[tuple[str, dict[str, int]]] = [
     ("t2ipal/metrics/bootstrap.py", {**MEASURED, **CURVES}),  # the registry of metrics names it, and figures read that
     ("t2ipal/tables/grid.py", {**TEXTS, **CURVES, **GAP}),
     ("t2ipal/figures/sweep.py", {"sweep": 1, "per_class": 1, **LEVELS, **CURVES, **GAP}),
-    ("t2ipal/pages/sheets.py", {"captions_page": 1, **SHEETS, **HEAT}),
-    ("t2ipal/pages/templates/style.css", {"table": 5, "claims": 1, "captions_page": 1}),
+    ("t2ipal/pages/sheets.py", {"captions_page": 1, **SHEETS, **HEAT, **AUDIT}),
+    ("t2ipal/pages/templates/style.css", {"table": 5, "claims": 1, "captions_page": 1, **AUDIT}),
     ("workflow_scripts/evaluate.py", MEASURED),
     ("resources/paper_results.csv", {"table": 5, "claims": 1, "sweep": 1, **LEVELS}),
 ]
