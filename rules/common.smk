@@ -252,7 +252,12 @@ def get_judged(dataset, name):
     return f"{RESULTS}/features/{queries.audit_judge(CONFIG, PLAN, dataset)}/{name}.parquet"
 
 
-def get_training_rows(name, pattern):
+def get_search_run(wildcards):
+    """A run that reads what the search of a path search/{clip}/{dataset}/{method} reads."""
+    return queries.search_run(CONFIG, PLAN, wildcards.method, wildcards.dataset)
+
+
+def get_training_rows(name, pattern, get_run=get_run):
     """An input of training: the files of a pattern, if the run's kinds of training rows read any by this name.
 
     The pattern is filled with the run, the names of its labels and classes in paths, samples and shards.

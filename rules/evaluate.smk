@@ -106,12 +106,25 @@ rule combine:
 
 rule search_settings:
     input:
-        train="<results>/features/{clip}/train/{dataset}.parquet",
-        train_images="<results>/images/train/{dataset}.parquet",
+        # the files that the kinds of training rows read
+        labelled=get_training_rows("labelled", "captions/{run.pool}/{labels}/labelled.parquet", get_search_run),
+        captions=get_training_rows("captions", "features/{run.clip}/captions/{run.pool}.parquet", get_search_run),
+        templates=get_training_rows("templates", "features/{run.clip}/templates/{classes}.parquet", get_search_run),
+        images=get_training_rows(
+            "images",
+            "features/{run.clip}/images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}.parquet",
+            get_search_run,
+        ),
+        flagged=get_training_rows(
+            "flagged", "images/{run.pool}/{run.t2i}/sample{sample}/shard-{shard}-flagged.parquet", get_search_run
+        ),
+        train=get_training_rows("train", "features/{run.clip}/train/{run.dataset}.parquet", get_search_run),
+        train_images=get_training_rows("train_images", "images/train/{run.dataset}.parquet", get_search_run),
         validation="<results>/features/{clip}/validation/{dataset}.parquet",
         validation_images="<results>/images/validation/{dataset}.parquet",
         protocol=lambda w: [
-            f"{RESULTS}/protocols/{w.dataset}/{queries.search_protocol(CONFIG, w.method)}-search.parquet"
+            f"{RESULTS}/protocols/{w.dataset}/{protocol}-search.parquet"
+            for protocol in filter(None, [queries.search_protocol(CONFIG, w.method)])
         ],
         model=lambda w: get_backbone(w.clip),
         code=lambda w: get_method_code("search", w.method, w.clip),
@@ -130,13 +143,16 @@ rule search_settings:
         gpu=1,
     params:
         holds=lambda w: {
-            **dict.fromkeys(("train", "validation"), {"clip": get_clip_made(w.clip)}),
-            **dict.fromkeys(("train_images", "validation_images"), {"classes": get_class_names(w.dataset)}),
+            **get_training_holds(get_search_run(w)),
+            "validation": {"clip": get_clip_made(w.clip)},
+            "validation_images": {"classes": get_class_names(w.dataset)},
         },
         spec=lambda w: {
             "method": w.method,
-            "protocol": queries.search_protocol(CONFIG, w.method),
-            "level": CONFIG.search[w.method].level,
+            "kinds": sorted(get_search_run(w).kinds),
+            "shards": CONFIG.pools[get_search_run(w).pool].shards,
+            "protocol": queries.search_protocol(CONFIG, w.method) or "",
+            "level": CONFIG.search[w.method].level or 0,
             "grid": dict(CONFIG.search[w.method].grid),
             "seeds": list(CONFIG.search_seeds),
             "settings": settings_of(CONFIG, w.method, dataset=w.dataset).model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""Try settings of a label-trained method on validation images, and report the best."""
+"""Try settings of a method on validation images, and report the best."""
 
 from typing import Any
 
@@ -14,7 +14,6 @@ def main(snakemake: Any) -> None:
     from t2ipal.device import pick_device
     from t2ipal.features.cache import load_image_features
     from t2ipal.features.memory import MemoryBudget
-    from t2ipal.protocols import PROTOCOLS
     from t2ipal.protocols.known import KnownLabels
     from t2ipal.rows.data import TrainingFiles, read_training_data
     from t2ipal.rows.join import read_image_labels
@@ -23,8 +22,8 @@ def main(snakemake: Any) -> None:
 
     spec, files = snakemake.params.spec, snakemake.input
     budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
-    kinds = {PROTOCOLS[spec["protocol"]]}
-    data = read_training_data(TrainingFiles(dict(files.items())), kinds, len(spec["classes"]), budget)
+    inputs = TrainingFiles(dict(files.items()), spec["shards"])
+    data = read_training_data(inputs, spec["kinds"], len(spec["classes"]), budget)
     known = KnownLabels.of_job(spec["protocol"], files.protocol, spec["classes"], spec["novel"])
     data = known.reveal(data, spec["level"], spec["seeds"])
     images = load_image_features(files.validation, budget)

@@ -117,15 +117,26 @@ class Sweep(Part):
     )
 
 
-class Fuse(Part):
-    """Late fusion of a label-trained method's scores with those of methods trained without labels."""
+class Fusing(Part):
+    """How two systems' scores are added."""
 
-    base: str = Field(description="one of the methods above")
-    partners: list[str] = Field(min_length=1, description="methods of Table 1")
     weight: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the base's score, 0 to 1")
     norm: Literal["global_minmax", "per_class_minmax", "zscore"] = Field(
         "global_minmax", description="how both scores are brought to one scale"
     )
+
+
+class Fuse(Fusing):
+    """Late fusion of a label-trained method's scores with those of methods trained without labels."""
+
+    base: str = Field(description="one of the methods above")
+    partners: list[str] = Field(min_length=1, description="methods of Table 1")
+
+
+class FuseWith(Fusing):
+    """Late fusion of a row's scores with those of another method's base run."""
+
+    partner: str = Field(description="a method")
 
 
 class UseInstead(Part):
@@ -192,6 +203,7 @@ class Variation(Part):
     score_scale: Annotated[float, Field(gt=0)] | None = Field(
         None, description="factor before the softmax of scores: softmax and cells; null: by rule"
     )
+    fuse: FuseWith | None = Field(None, description="a method whose scores are added: {partner, weight, norm}")
     labels: Percent | None = Field(None, description="percent of known labels, for a method of `partial`")
     group: Shown = Field("", description="heading above the rows of one group")
     against: list[str] = Field([], description="rows of the same table whose difference to this one is shown")
@@ -229,9 +241,11 @@ class Machine(Part):
 
 
 class Search(Part):
-    """The grid of settings of a label-trained method that `snakemake search` tries on validation images."""
+    """The grid of settings of a method that `snakemake search` tries on validation images."""
 
-    level: Count = Field(description="label share (percent) or shots at which it searches")
+    level: Count | None = Field(
+        None, description="label share (percent) or shots at which it searches; null: for a method of Table 1"
+    )
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1, description="values by setting")
 
 
@@ -268,7 +282,7 @@ class Config(Part):
     settings: dict[str, dict[str, Any]] = Field({}, description="settings of one method each")
     ablations: dict[Name, Ablation] = Field({}, description="tables of variations by name")
     sweeps: dict[Name, Sweep] = Field({}, description="figures of one setting each, by name")
-    search: dict[str, Search] = Field({}, description="grids of settings by label-trained method")
+    search: dict[str, Search] = Field({}, description="grids of settings by method")
     search_seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
         [101], description="seeds of searches: none of those of the runs, 0 to 2**63 - 1"
     )

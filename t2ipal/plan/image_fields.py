@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import TYPE_CHECKING
 
 from t2ipal.features.fields import ALL_FIELDS, GLOBAL_NOPOS, GLOBAL_POS, LOCAL
-from t2ipal.plan.queries import audit_judge, audit_part, base_runs, calibrating_run, heat_map_run, pictures, searches
+from t2ipal.plan.queries import (
+    audit_judge,
+    audit_part,
+    base_runs,
+    calibrating_run,
+    heat_map_run,
+    pictures,
+    search_points,
+    searches,
+)
 from t2ipal.plan.runs import method_of, settings_of
 
 if TYPE_CHECKING:
@@ -52,7 +60,5 @@ def _searched(config: Config, clip: str, dataset: str) -> Iterator[frozenset[str
     """What each point of each search reads of training and validation images."""
     for its_clip, its_dataset, method in searches(config):
         if (its_clip, its_dataset) == (clip, dataset):
-            values = config.search[method].grid
-            for point in product(*values.values()):
-                changes = dict(zip(values, point, strict=True))
-                yield method_of(method).image_fields(settings_of(config, method, changes, dataset=dataset))
+            for point in search_points(config, method):
+                yield method_of(method).image_fields(settings_of(config, method, point, dataset=dataset))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from t2ipal.classes import load_classes
 from t2ipal.plan.runs import (
+    BASE,
     Run,
     evaluated_datasets,
     is_deterministic,
     method_of,
     protocol_datasets,
+    settings_of,
 )
 from t2ipal.plan.specs import (
     BlockSpec,
@@ -31,6 +34,7 @@ from t2ipal.plan.specs import (
 )
 from t2ipal.plan.tables import seeds_spec
 from t2ipal.protocols import FEW_SHOT, NOVEL, PARTIAL, PROTOCOLS
+from t2ipal.rows import TRAIN
 
 if TYPE_CHECKING:
     from t2ipal.config import Config
@@ -216,6 +220,24 @@ def search_protocol(config: Config, method: str) -> str | None:
     return next(asking, None)
 
 
+def search_points(config: Config, method: str) -> list[dict[str, Any]]:
+    """Every combination of settings that a method's search tries."""
+    values = config.search[method].grid
+    return [dict(zip(values, point, strict=True)) for point in product(*values.values())]
+
+
+def search_run(config: Config, plan: Plan, method: str, dataset: str) -> Run:
+    """A run that reads what a method's search reads: of a protocol its labelled images, else what any point reads."""
+    if protocol := search_protocol(config, method):
+        kinds = frozenset({PROTOCOLS[protocol]})
+        run = next(run for run in protocol_runs(plan, protocol, dataset) if run.method == method)
+    else:
+        settings = (settings_of(config, method, point, dataset=dataset) for point in search_points(config, method))
+        kinds = frozenset().union(*(method_of(method).kinds(point) for point in settings))
+        run = plan.runs[dataset, method, BASE]
+    return replace(run, protocol="", kinds=kinds)
+
+
 def search_levels(config: Config, protocol: str) -> list[int]:
     """The levels of the searches in a protocol."""
     return sorted(
@@ -246,9 +268,13 @@ def searches(config: Config) -> list[tuple[str, str, str]]:
     asked = []
     for method in config.search:
         if protocol := search_protocol(config, method):
-            clip = getattr(config, protocol).use.clip or config.use.clip
-            datasets = [name for name in protocol_datasets(config, protocol) if config.datasets[name].validation]
-            asked += [(clip, dataset, method) for dataset in datasets]
+            clip, names = getattr(config, protocol).use.clip or config.use.clip, protocol_datasets(config, protocol)
+        elif method in config.methods:
+            clip, learns = config.use.clip, TRAIN in method_of(method).kinds(settings_of(config, method))
+            names = [name for name, dataset in config.datasets.items() if dataset.train or not learns]
+        else:
+            continue
+        asked += [(clip, name, method) for name in names if config.datasets[name].validation]
     return asked
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from t2ipal import methods
 from t2ipal.classes import load_classes
 from t2ipal.config import Config
-from t2ipal.config.schema import SAMPLES, Dataset, Fuse, UseInstead
+from t2ipal.config.schema import SAMPLES, Dataset, Fusing, UseInstead
 from t2ipal.errors import UserError
 from t2ipal.features.fields import LOCAL
 from t2ipal.methods.prompt_learning import PromptSettings
@@ -269,7 +269,7 @@ class Planner:
             )
         return self.run(dataset, method, {key: value}, asked_by=f"{asked_by}.values", variation=True)
 
-    def fused(self, base: Run, partner: Run, fuse: Fuse) -> Run:
+    def fused(self, base: Run, partner: Run, fuse: Fusing) -> Run:
         """Scores of `base` and `partner`, both on one scale, added by weight."""
         return self._combined(base, partner.method, [base, partner], Fusion(fuse.weight, fuse.norm))
 
@@ -421,10 +421,16 @@ def check_methods(config: Config) -> None:
         for end in {end for pair in spec.above for end in pair if isinstance(end, str)} - set(spec.values):
             if end not in known and end not in methods.names():
                 raise unknown(f"sweeps.{sweep}.above", end, sorted(known), "method")
-    learners = [name for name in {*known, *methods.names()} if method_of(name).own_schedule]
+    by_protocol = {name for _, name, protocol in named if protocol}
+    learners = {name for name in {*known, *methods.names()} if method_of(name).own_schedule or method_of(name).uses}
     for name in config.search:
         if name not in learners:
-            raise unknown("search", name, learners, "label-trained method")
+            raise unknown("search", name, sorted(learners), "method that learns")
+        level = config.search[name].level
+        if name in by_protocol and level is None:
+            raise UserError(f"config: search.{name}.level: missing (expected the percent of labels, or the shots)")
+        if name in config.methods and name not in by_protocol and level is not None:
+            raise UserError(f"config: search.{name}.level: {level} (expected none: {name} has no label levels)")
         _check_search(config, name)
     validated(PromptSettings, config.training, "training")
 

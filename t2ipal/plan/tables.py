@@ -344,10 +344,14 @@ def _varied(
     planner: Planner, asked_by: str, key: str, row: Variation, code: str, datasets: Sequence[str] | None = None
 ) -> RowSpec:
     """A row of one method, changed, over the data sets (None: all)."""
-    try:
-        method = method_of(row.method)
-    except UserError as error:
-        raise UserError(f"config: {asked_by}.{key}.method: {error}") from error
+    parts = {"method": row.method} | ({} if row.fuse is None else {"fuse.partner": row.fuse.partner})
+    for part, name in parts.items():
+        try:
+            method_of(name)
+        except UserError as error:
+            raise UserError(f"config: {asked_by}.{key}.{part}: {error}") from error
+    if row.fuse is not None and row.scores != "own":
+        raise UserError(f"config: {asked_by}.{key}.scores: {row.scores} of a row with `fuse` (expected own)")
     if row.labels is not None and planner.config.partial is None:
         raise UserError(
             f"config: {asked_by}.{key}.labels: there is no `partial` (expected it for a share of known labels)"
@@ -365,16 +369,22 @@ def _varied(
         variation = asked_by != "extra"
         run = planner.run(data, row.method, row.set, use, protocol, levels, f"{asked_by}.{key}", variation)
         run = planner.by_rule(run, row.scores, row.score_scale, f"{asked_by}.{key}")
+        if row.fuse is not None:
+            run = planner.fused(run, planner.run(data, row.fuse.partner, variation=variation), row.fuse)
         printed = _paper(code, dataset.paper, *row.paper) if row.paper else None
         cells[data] = _cell(run, row.labels or 0, printed)
-    title = (row.title or method.title) + (f" ({RULE_TITLES[row.scores]})" if row.scores in RULE_TITLES else "")
-    in_paper = row.in_paper and row.scores == "own" and asked_by != "extra"
+    title = (row.title or title_of("+".join(parts.values()))) + (
+        f" ({RULE_TITLES[row.scores]})" if row.scores in RULE_TITLES else ""
+    )
+    in_paper = row.in_paper and row.scores == "own" and row.fuse is None and asked_by != "extra"
     return _row(row.method, cells, key=key, title=title, against=row.against, in_paper=in_paper)
 
 
 def _learns_from_labels(planner: Planner, row: Variation) -> bool:
-    settings = settings_of(planner.config, row.method, row.set)
-    return bool(method_of(row.method).kinds(settings) & {TRAIN, SHOTS})
+    settings = {row.method: settings_of(planner.config, row.method, row.set)}
+    if row.fuse is not None:
+        settings = {row.fuse.partner: settings_of(planner.config, row.fuse.partner)} | settings
+    return any(method_of(name).kinds(chosen) & {TRAIN, SHOTS} for name, chosen in settings.items())
 
 
 def _check_against(asked_by: str, rows: Mapping[str, RowSpec], variations: Mapping[str, Variation]) -> None:

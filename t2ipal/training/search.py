@@ -1,4 +1,4 @@
-"""Choosing settings of label-trained methods on validation images, by one grid that can be run again."""
+"""Choosing settings of methods on validation images, by one grid that can be run again."""
 
 from __future__ import annotations
 
@@ -62,11 +62,16 @@ def try_settings(
 def table(paths: Sequence[str]) -> str:
     """All that was tried, best first by method, as a Markdown table."""
     lines = ["| method | at | tried | validation mAP | s |", "|---|---|---|---:|---:|"]
-    units = {"partial": "% of the labels", "few_shot": "shots", "novel": "shots, novel classes"}
+    units = {
+        "partial": "{} % of the labels",
+        "few_shot": "{} shots",
+        "novel": "{} shots, novel classes",
+        "": "all rows",
+    }
     for path in paths:
         for row in read_parquet(path).to_pylist():
             tried = ", ".join(f"`{key}` {value}" for key, value in json.loads(row["set"]).items())
-            at = f"{row['level']} {units[row['protocol']]}"
+            at = units[row["protocol"]].format(row["level"])
             lines.append(f"| `{row['method']}` | {at} | {tried} | {row['mAP']:.2f} | {row['seconds']:.0f} |")
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ from configs import default
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
-from t2ipal.metrics.combinations import ScoreRule, Selection
+from t2ipal.metrics.combinations import Fusion, ScoreRule, Selection
 from t2ipal.plan import queries
 from t2ipal.plan.image_fields import labelled_fields
 from t2ipal.plan.make import Plan, make_plan
@@ -182,6 +182,24 @@ def test_a_score_rule_is_a_run_of_its_own_with_a_scale_by_rule_and_a_title_that_
     assert [runs[key].method for key in ("cells", "mean")] == ["zsclip+cells", "tai_dpt+mean"]
     assert {key: set(run.fields) for key, run in runs.items() if run.fields} == {"cells": {"global_pos", "local"}}
     assert not any(run.trains for run in runs.values())
+
+
+def test_a_row_may_add_the_scores_of_another_method() -> None:
+    row = {"method": "t2i_pal", "fuse": {"partner": "global_gda", "weight": 0.4, "norm": "zscore"}}
+    plan = plan_of(extra={"both": row})
+    both = rows_of(plan, "table1")["both"]
+    run = plan.runs[both.cells["micro"].run]
+    assert (run.method, run.combine, both.title) == (
+        "t2i_pal+global_gda", Fusion(0.4, "zscore"), "T2I-PAL+Global GDA",
+    )  # fmt: skip
+    assert run.sources == (("micro", "t2i_pal", "base"), ("micro", "global_gda", "base"))
+    assert (run.seeds, both.remark) == ((1, 2, 3, 4, 5), "not in the paper")
+    for changes, line in (
+        ({"scores": "mean"}, r"config: extra.both.scores: mean of a row with `fuse` \(expected own\)"),
+        ({"fuse": row["fuse"] | {"partner": "gda"}}, r"config: extra.both.fuse.partner: method 'gda': unknown"),
+    ):
+        with pytest.raises(UserError, match=line):
+            plan_of(extra={"both": row | changes})
 
 
 def test_local_maps_of_test_images_are_stored_for_cells() -> None:

@@ -155,6 +155,19 @@ def test_searches_are_of_data_sets_with_validation_images() -> None:
     assert queries.searches(config) == []
 
 
+def test_a_search_reads_what_any_of_its_points_reads() -> None:
+    grids = {"t2i_pal": {"gamma": [0.0, 0.5], "alpha": [1.0], "merge": [0.3, 0.5]}, "oracle": {"alpha": [2.0]}}
+    config, plan = planned({"search": {name: {"grid": grid} for name, grid in grids.items()}})
+    assert ("micro", "micro", "oracle") in queries.searches(config)
+    assert len(queries.search_points(config, "t2i_pal")) == 4
+    read = {name: queries.search_run(config, plan, name, "micro") for name in ("t2i_pal", "oracle", "partial_bce")}
+    assert {name: run.kinds for name, run in read.items()} == {
+        "t2i_pal": {"captions", "synthetic"}, "oracle": {"train"}, "partial_bce": {"train"},
+    }  # fmt: skip
+    assert read["t2i_pal"].reads("images")
+    assert not read["partial_bce"].protocol
+
+
 def test_novel_classes_are_those_of_the_protocol() -> None:
     run = PLAN.runs["micro", "laso", "novel"]
     assert queries.novel_classes(PLAN, run) == PLAN.novel["micro"]

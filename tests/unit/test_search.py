@@ -40,13 +40,14 @@ def test_a_point_is_measured_on_validation_images() -> None:
 
 def test_all_that_was_tried_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {"method": "coop", "protocol": "few_shot", "level": 4, "set": '{"lr": 0.01}', "mAP": 61.234, "seconds": 4.4}
-    for protocol in ("few_shot", "partial", "novel"):
+    for protocol in ("few_shot", "partial", "novel", ""):
         write_parquet(pa.Table.from_pylist([row | {"protocol": protocol}]), tmp_path / f"{protocol}.parquet")
-    assert main([str(tmp_path / f"{protocol}.parquet") for protocol in ("few_shot", "partial", "novel")]) == 0
+    assert main([str(tmp_path / f"{protocol}.parquet") for protocol in ("few_shot", "partial", "novel", "")]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| `coop` | 4 shots | `lr` 0.01 | 61.23 | 4 |",
         "| `coop` | 4 % of the labels | `lr` 0.01 | 61.23 | 4 |",
         "| `coop` | 4 shots, novel classes | `lr` 0.01 | 61.23 | 4 |",
+        "| `coop` | all rows | `lr` 0.01 | 61.23 | 4 |",
     ]
 
 
