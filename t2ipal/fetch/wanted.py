@@ -39,7 +39,7 @@ def wanted(config: Config, plan: Plan, cache: Path) -> tuple[list[Job], list[str
                 manual.setdefault(finding.download or key, by_hand(row) if row else f"{key}: {finding.text}")
     for clip in {run.clip for run in plan.runs.values()}:
         kind, model = backbones.split(config.clip[clip].model)
-        if kind.__name__ == "OpenAIEncoder" and kind.location(model) is None:
+        if kind.kind == "openai" and kind.location(model) is None:
             job = clip_job(model, cache, table["clip"].bytes if model == "RN101" else None)
             if not (cache / job.url.rpartition("/")[2]).exists():
                 jobs[job.name, job.folder] = job

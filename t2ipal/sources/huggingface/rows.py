@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +64,8 @@ class HubRows:
         data = _load(block, block.streaming if streaming is None else streaming)
         self.features: dict[str, Any] = dict(data.features or {})
         self.sortable = hasattr(data, "select")
-        if data.column_names is None:  # of a stream of text files
-            data, first = data, next(iter(self._read(data)), {})
-            self.columns = list(first)
-        else:
-            self.columns = list(data.column_names)
+        # a stream of text files tells its columns with its first row
+        self.columns = list(data.column_names or next(self._read(data), {}))
         import datasets
 
         for name, feature in self.features.items():
@@ -198,8 +194,3 @@ def picture_of(value: object) -> bytes | Path | None:
     if isinstance(value, bytes):
         return value or None
     return Path(value) if isinstance(value, str) and value else None
-
-
-def first_rows(rows: HubRows, columns: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """Some rows, to see what a column has where `features` does not say."""
-    return list(islice(rows.read(columns), count))
