@@ -26,7 +26,7 @@ RuleName = Literal["mean", "softmax", "cells", "sparc"]
 RULE_TITLES: Mapping[RuleName, str] = {
     "mean": "mean over classes off",
     "softmax": "softmax over classes",
-    "cells": "softmax over classes in each cell",
+    "cells": "softmax over classes, global and in each cell",
     "sparc": "SPARC's normalisation",
 }
 SCALED = ("softmax", "cells")

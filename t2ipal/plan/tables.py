@@ -255,15 +255,15 @@ def _score_rules(planner: Planner) -> TableSpec | None:
             cells = {OWN: _cell(run)} | {rule: _cell(planner.by_rule(run, rule)) for rule in allowed}
             rows.append(_row(name, cells, against=[other for other in GAINS.get(name, ()) if other in methods]))
         blocks.append(BlockSpec(title=dataset.title, rows=rows))
-    titles = {OWN: "own scores", **{rule: RULE_TITLES[rule] for rule in asked.rules}}
+    explained = "; ".join(f"{rule}: {RULE_TITLES[rule]}" for rule in asked.rules)
     return TableSpec(
         name="score_rules",
         title="Score rules",
-        columns=[ColumnSpec(key=rule, header=title) for rule, title in titles.items()],
+        columns=[ColumnSpec(key=rule, header=rule) for rule in (OWN, *asked.rules)],
         blocks=blocks,
         stacked=True,
         rules=True,
-        notes=("A score rule removes what differs between images, not between classes (docs/score_rules.md).",),
+        notes=(f"Columns are score rules (docs/score_rules.md). {OWN}: the method's own scores; {explained}.",),
     )
 
 

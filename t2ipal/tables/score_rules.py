@@ -80,9 +80,9 @@ def _gains(table: Table, block: Block) -> Iterator[str]:
     for pair, cells in _pairs(table, block):
         others = [value.mean for key, value in cells.items() if key not in (own, CHOSEN)]
         if own in cells and cells[own].mean > 0 and others:
-            low, high = (f"{end(others):+.2f}" for end in (min, max))
+            other = " to ".join(dict.fromkeys(f"{end(others):+.2f}" for end in (min, max)))
             best = _left(cells[own].mean, cells[CHOSEN]) if CHOSEN in cells else ""
-            here = f"{gap(cells[own])} with own scores, {low} to {high} with another rule for both"
+            here = f"{gap(cells[own])} with own scores, {other} with another rule for both"
             yield f"{block.title}: {pair.title} is {here}{best}."
 
 

@@ -96,6 +96,16 @@ def test_without_validation_images_there_is_no_choice() -> None:
     assert with_best_rules(claims_of(made), [made]) == []
 
 
+def test_one_other_rule_is_no_range() -> None:
+    short = spec()
+    rows = [row.model_copy(update={"cells": dict(list(row.cells.items())[:2])}) for row in short.rows]
+    block = short.blocks[0].model_copy(update={"rows": rows})
+    made = make_table(
+        short.model_copy(update={"columns": short.columns[:2], "blocks": (block,)}), rows_of_metrics(), PAPER
+    )
+    assert "with own scores, +2.50 with another rule for both, and" in gains(made)[0]
+
+
 def test_a_system_that_does_not_allow_a_rule_has_no_number_and_no_difference_there() -> None:
     made = make_table(spec(without=("t2i_pal", "cells")), rows_of_metrics(), PAPER)
     assert made.rows[2].cells[2] is None
