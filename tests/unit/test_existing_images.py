@@ -18,6 +18,7 @@ from PIL import Image
 from t2ipal.config import load_config
 from t2ipal.costs.workload import Workload
 from t2ipal.errors import UserError
+from t2ipal.export.images import export_images
 from t2ipal.images.encode import decode
 from t2ipal.images.existing import existing_shard, is_flat, shown_counts
 from t2ipal.images.generate import shard_schema
@@ -175,6 +176,25 @@ def test_a_data_set_of_the_package_datasets_is_read_alike(tmp_path: Path) -> Non
     assert counts.flags == {"missing": 2, "broken": 2}
     with pytest.raises(UserError, match="no column 'id' of captions; it has image, caption_id, sample"):
         source.model_copy(update={"id_column": "id"}).tie(CAPTIONS)
+
+
+def test_what_was_exported_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows, _ = shard(folder_of(write(tmp_path / "images", {"a.png": picture(1), "b.png": picture(2)})), tmp_path / "s")
+    columns = {
+        "caption_id": list(CAPTIONS),
+        "text": list(CAPTIONS.values()),
+        "positive": [[0]] * 4,
+        "unknown": [[]] * 4,
+    }
+    write_parquet(pa.table(columns), tmp_path / "labelled.parquet")
+    about = dict.fromkeys(("title", "model", "filter", "version", "license"), "x") | {"settings": {}, "seed": 0}
+    export_images([tmp_path / "s"], tmp_path / "labelled.parquet", ["dog"], tmp_path / "exported", about)
+    source = ExistingHubImages(source="huggingface", path=str(tmp_path / "exported"), samples=1)
+    again, counts = shard(source, tmp_path / "again.parquet")
+    assert [row["image"] for row in again[:2]] == [row["image"] for row in rows[:2]]
+    assert counts.flags == {"missing": 2}
 
 
 def test_what_is_missing_is_told_before_the_run(tmp_path: Path) -> None:
