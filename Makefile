@@ -38,7 +38,7 @@ check: lint ## lint and unit tests: a minute or so, after every edit
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" tests/unit tests/golden
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMP) ## docs/performance.md: this project next to what one would use instead, on the CPU; 10 minutes
 	@$(BIN)/python benchmarks/performance.py

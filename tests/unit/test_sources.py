@@ -25,6 +25,7 @@ EXAMPLES = [
     caption_source({"source": "huggingface", "path": "hub"}),
     caption_source({"source": "webdataset", "path": "shards"}),
     caption_source({"source": "names", "classes": "voc2007", "size": 3, "pairs": "pairs.csv"}),
+    caption_source({"source": "llm", "classes": "voc2007", "model": "m", "prompt": "p.txt", "cache": "c", "size": 3}),
     image_source({"source": "micro", "size": 3}),
     image_source({"source": "coco", "root": "coco", "split": "val2014"}),
     image_source({"source": "voc", "root": "voc", "difficult": "ignore"}),
@@ -172,7 +173,7 @@ def test_shards_do_not_decide_what_is_read() -> None:
 def test_relative_paths_start_from_the_folder_of_data(source: Source) -> None:
     there = located(source, "my data")
     assert list(data_paths(there).values()) == [f"my data/{path}" for path in data_paths(source).values()]
-    files = [file for file in there.files() if file.key != "classes"]  # a class list is no data
+    files = [file for file in there.files() if file.key not in ("classes", "model")]  # they are no data
     assert all(file.path.is_relative_to("my data") for file in files)
     assert {file.key for file in files} <= data_paths(source).keys()
 

@@ -58,7 +58,7 @@ def corrupt(path: Path) -> None:
 def test_a_corrupt_shard_is_named_and_nothing_half_written(project: Project, broken: Broken) -> None:
     shard, features = "images/micro/micro/sample0/shard-0.parquet", "features/micro/images/micro/micro/sample0"
     corrupt(project.file(shard))
-    result = project.run_command(f"results/tiny/{features}/shard-0.parquet")
+    result = project.run(f"results/tiny/{features}/shard-0.parquet")
     broken(result, shard, "parquet")
     assert not list(project.file(features).glob("**/*"))
 
@@ -94,7 +94,7 @@ def test_a_full_disk_is_named_and_nothing_half_written(project: Project, broken:
         pytest.skip(f"a full disk needs the right to mount a tmpfs: {mounted.stderr.strip()}")
     try:
         target = folder.relative_to(project.path) / "sample0/shard-0.parquet"
-        broken(project.run_command(str(target)), "shard-0.parquet", "no space left")
+        broken(project.run(str(target)), "shard-0.parquet", "no space left")
         assert not list(folder.glob("**/*.*"))
     finally:
         subprocess.run(["umount", str(folder)], check=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 from project import NONE, TINY, Project, copy_sources, make_models, merged, one_error
+from warm import run_python
 
 from t2ipal.micro.scenes import render, scene_of
 from t2ipal.store import read_parquet
@@ -166,22 +166,11 @@ def test_predictions_are_the_scores_of_the_evaluation(own: Project) -> None:
 
 
 def test_the_recogniser_works_without_snakemake(trained: tuple[Project, str], tmp_path: Path) -> None:
-    import sys
-
     project = trained[0]
     model = results(project, "recognisers/mine/t2i_pal.safetensors")
     photos = project.path / OWN["data_dir"] / "my photos"
-    command = [
-        sys.executable,
-        "-m",
-        "t2ipal",
-        "predict",
-        "--model",
-        str(model),
-        "--parquet",
-        str(tmp_path / "p.parquet"),
-    ]
-    result = subprocess.run([*command, str(photos)], cwd=project.path, capture_output=True, text=True, check=False)
+    command = ["-m", "t2ipal", "predict", "--model", str(model), "--parquet", str(tmp_path / "p.parquet"), str(photos)]
+    result = run_python(command, project.path)
     assert result.returncode == 0, result.stderr
     here = read_parquet(tmp_path / "p.parquet").to_pylist()
     there = read_parquet(results(project, "predictions/mine/t2i_pal.parquet")).to_pylist()
