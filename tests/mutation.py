@@ -33,7 +33,7 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "metrics": "bootstrap combinations evaluate intervals measure modality_gap original_metrics records registry "
-    "score_files score_fusion",
+    "score_files score_fusion score_rules",
     "rows": "rows memory tally coop dualcoop laso ml_fsl methods comc clip_dpt train",
     "protocols": "balance masks protocols rows ml_fsl",
     "training": "train search methods rows memory",
