@@ -86,7 +86,8 @@ def get_code(script, *files, modules=()):
         os.path.relpath(importlib.util.find_spec(name).origin) for name in modules if not name.startswith("t2ipal.")
     ]
     starts = (f"workflow_scripts/{script}.py", *files, *ours)
-    return code_list(ROOT, starts, tuple(theirs), workflow.is_main_process)
+    # of this folder, also where inputs and outputs are in a bucket (--default-storage-provider)
+    return local(code_list(ROOT, starts, tuple(theirs), workflow.is_main_process))
 
 
 def get_backbone_code(script, clip):

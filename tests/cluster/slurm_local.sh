@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# A real Slurm of one node on the loopback, for tests: no systemd, no cgroups, no accounting, fake GPUs.
+# A real Slurm of one node or more on the loopback, for tests: no systemd, no cgroups, no accounting, fake GPUs.
 #   slurm_local.sh install    Debian's packages, where root has apt-get; nothing where they are there already
 #   slurm_local.sh start      the daemons, until the node is idle
 #   slurm_local.sh stop       jobs, daemons, configuration and scratch folder; what it did not start stays
 #   slurm_local.sh status     nodes and jobs
 # Exit code 3: this machine cannot have it; the reason is the line on stderr.
-# Environment: SLURM_LOCAL_CPUS (4), SLURM_LOCAL_GPUS (2), SLURM_LOCAL_MEM_MB (64000), SLURM_LOCAL_DIR (/tmp/slurm-local).
+# Environment: SLURM_LOCAL_CPUS (4), SLURM_LOCAL_GPUS (2), SLURM_LOCAL_MEM_MB (64000), SLURM_LOCAL_DIR (/tmp/slurm-local),
+# SLURM_LOCAL_NODES (1): each further one is a slurmd of its own, without GPUs.
 set -euo pipefail
 
 PACKAGES=(slurmctld slurmd slurm-client munge)
@@ -14,6 +15,8 @@ DIR=${SLURM_LOCAL_DIR:-/tmp/slurm-local}
 CONF=/etc/slurm
 MARK="# written by slurm_local.sh of t2ipal's tests; its 'stop' removes this file"
 HOST=$(hostname -s)
+NODES=("$HOST")
+for ((node = 2; node <= ${SLURM_LOCAL_NODES:-1}; node++)); do NODES+=("$HOST-$node"); done
 
 cannot() {
   echo "$1" >&2
@@ -67,14 +70,19 @@ GresTypes=gpu
 # More CPUs and memory than the machine has: what is tested is the order of jobs, not their speed.
 SlurmdParameters=config_overrides
 SlurmctldPidFile=$DIR/slurmctld.pid
-SlurmdPidFile=$DIR/slurmd.pid
+SlurmdPidFile=$DIR/slurmd-%n.pid
 SlurmctldLogFile=$DIR/slurmctld.log
-SlurmdLogFile=$DIR/slurmd.log
-SlurmdSpoolDir=$DIR/spool
+SlurmdLogFile=$DIR/slurmd-%n.log
+SlurmdSpoolDir=$DIR/spool-%n
 StateSaveLocation=$DIR/state
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=${SLURM_LOCAL_CPUS:-4} RealMemory=${SLURM_LOCAL_MEM_MB:-64000} Gres=gpu:$1 State=UNKNOWN
-PartitionName=main Nodes=$HOST Default=YES MaxTime=24:00:00 State=UP
 END
+  local node
+  for ((node = 1; node < ${#NODES[@]}; node++)); do
+    echo "NodeName=${NODES[node]} NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((16818 + node))" \
+      "CPUs=${SLURM_LOCAL_CPUS:-4} RealMemory=${SLURM_LOCAL_MEM_MB:-64000} State=UNKNOWN" >>"$CONF/slurm.conf"
+  done
+  echo "PartitionName=main Nodes=$(IFS=, && echo "${NODES[*]}") Default=YES MaxTime=24:00:00 State=UP" >>"$CONF/slurm.conf"
   echo "$MARK" >"$CONF/gres.conf"
   local gpu
   for ((gpu = 0; gpu < $1; gpu++)); do
@@ -102,7 +110,7 @@ start() {
     cannot "$CONF/slurm.conf is somebody else's: this machine has a Slurm of its own"
   fi
   stop # what a killed test left behind
-  mkdir -p "$DIR"/{spool,state} "$CONF"
+  mkdir -p "$DIR/state" "${NODES[@]/#/$DIR/spool-}" "$CONF"
   rm -f "$DIR/probe" # of a start that was killed here
   local problem
   problem=$(mknod "$DIR/probe" c 1 3 2>&1) || cannot "$DIR: no device can be made there ($problem)"
@@ -110,7 +118,8 @@ start() {
   write_configuration "${SLURM_LOCAL_GPUS:-2}"
   start_munge
   slurmctld -c
-  slurmd
+  local node
+  for node in "${NODES[@]}"; do slurmd -N "$node"; done
   for _ in {1..120}; do
     is_idle && return
     sleep 0.25
@@ -139,8 +148,8 @@ stop() {
     [ -z "$(squeue -h 2>/dev/null)" ] && break
     sleep 0.25
   done
-  local daemon
-  for daemon in slurmd slurmctld munged; do end_daemon "$DIR/$daemon.pid"; done
+  local file
+  for file in "$DIR"/slurmd-*.pid "$DIR"/{slurmctld,munged}.pid; do end_daemon "$file"; done
   rm -f "$CONF/slurm.conf" "$CONF/gres.conf"
   rm -rf "$DIR"
 }
