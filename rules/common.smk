@@ -292,6 +292,12 @@ def get_held_out(run):
     return {"held_out": [run.held_out, CONFIG.seed]} if run.held_out else {}
 
 
+def get_score_rule(dataset):
+    """The score rule of a data set's recognisers."""
+    photos = CONFIG.datasets[dataset].photos
+    return {"scores": photos.scores if photos else "own", "score_scale": photos.score_scale if photos else None}
+
+
 def get_calibration(dataset, pattern):
     """The files of a pattern for generated images that calibrate a data set's recognisers, if any do.
 

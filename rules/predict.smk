@@ -83,6 +83,7 @@ rule recogniser:
             "weights": get_weights(PLAN.runs[w.dataset, w.method, "base"].clip),
             "shards": CONFIG.pools[CONFIG.datasets[w.dataset].pool].shards,
             "held_out": [CONFIG.datasets[w.dataset].calibrate_share, CONFIG.seed],
+            **get_score_rule(w.dataset),
         },
     message:
         "Make a recogniser from {wildcards.method} on {wildcards.dataset}"

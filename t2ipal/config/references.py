@@ -29,6 +29,12 @@ def check_references(config: Config) -> None:
             raise UserError(f"config: datasets.{name}.classes: {error}") from error
         if dataset.test is None and dataset.photos is None:
             raise UserError(f"config: datasets.{name}.test: missing (expected labelled test images, or photos)")
+        photos, labelled = dataset.photos, dataset.validation or dataset.calibrate
+        if photos and photos.scores == "softmax" and not (photos.score_scale or labelled):
+            raise UserError(
+                f"config: datasets.{name}.photos.score_scale: missing (expected a number, since there are no labelled "
+                "images to take it from)"
+            )
         if dataset.calibrate and dataset.validation:
             raise UserError(
                 f"config: datasets.{name}.calibrate: {dataset.calibrate!r}, but there are labelled validation images "

@@ -35,6 +35,12 @@ class Photos(Part):
     source: Literal["folder"] = Field("folder", description="a folder of photos, and those below it")
     path: DataPath = Field(description="the folder, relative to data_dir")
     top: Count = Field(5, description="labels shown per photo, a whole number >= 1")
+    scores: Literal["own", "mean", "softmax"] = Field(
+        "own", description="score rule of the recogniser: 'own', 'mean' or 'softmax' (docs/score_rules.md)"
+    )
+    score_scale: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="factor before the softmax; null: by rule, from the images that calibrate the recogniser"
+    )
 
     @property
     def images(self) -> FolderImages:

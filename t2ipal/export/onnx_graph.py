@@ -54,6 +54,9 @@ def export_onnx(loaded: Loaded, path: str | Path) -> float:
         raise UserError(EXTRA.format(error.name)) from error
     import torch
 
+    rule = loaded.header["score_rule"]
+    if rule and rule["kind"] != "own":
+        raise UserError(f"export onnx: a graph has no score rule {rule['kind']!r} (expected a recogniser without)")
     module, size = _module(loaded), loaded.header["clip"]["image_size"]
     with atomic(path) as part, torch.no_grad():
         module(torch.zeros(TRACED, 3, size, size))  # what is made at the first call is no part of the graph

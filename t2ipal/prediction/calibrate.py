@@ -12,6 +12,7 @@ import numpy as np
 
 from t2ipal.errors import UserError
 from t2ipal.metrics import calibration
+from t2ipal.metrics.score_rules import apply, scale_of
 from t2ipal.rows.join import read_image_labels
 
 if TYPE_CHECKING:
@@ -27,23 +28,46 @@ class Labelled:
     """Scores of labelled images.
 
     Attributes:
-        scores: [N, C] float32, as a recogniser gives them.
+        values: [S, N, C] float32, the scores of each seed.
         labels: [N, C] of 1, 0 and -1 (unknown).
         ids: [N] of the images.
         groups: [N]; images of one group are never on both sides of a split.
         source: where the labels are from.
     """
 
-    scores: np.ndarray
+    values: np.ndarray
     labels: np.ndarray
     ids: Sequence[str]
     groups: Sequence[str]
     source: Source
 
 
-def mean_scores(values: np.ndarray) -> np.ndarray:
-    """Scores [N, C] of a recogniser from those of its seeds [S, N, C]: their mean, in float32."""
+def mean_scores(values: np.ndarray, rule: Mapping[str, Any] | None = None) -> np.ndarray:
+    """Scores [N, C] of a recogniser from those of its seeds [S, N, C]: their mean, in float32.
+
+    Args:
+        values: of all classes that were trained together.
+        rule: `score_rule` of a header, for each seed's scores before the mean; None: they stay as they are.
+    """
+    if rule and rule["kind"] != "own":
+        values = apply(rule["kind"], values, 1.0 if rule["k"] is None else np.array(rule["k"]))
     return values.mean(0, dtype="float32")
+
+
+def score_rule(kind: str, scale: float | None, classes: Sequence[str], seeds: int, rows: Labelled | None) -> dict:
+    """`score_rule` of a header.
+
+    Args:
+        kind: "own", "mean" or "softmax".
+        scale: of the softmax; None: `scale_of` the labelled images' scores.
+        classes: names of those that the rule compares.
+        seeds: how many there are.
+        rows: labelled images, if there are any.
+    """
+    k = None
+    if kind == "softmax":
+        k = [scale] * seeds if scale else scale_of(rows.values).tolist()
+    return {"kind": kind, "k": k, "classes": list(classes)}
 
 
 def validation_scores(run: str | Path, features: str | Path, images: str | Path) -> Labelled:
@@ -58,9 +82,7 @@ def validation_scores(run: str | Path, features: str | Path, images: str | Path)
 
     scores, _ = measure.score(run, {VALIDATION: load_image_features(features)})
     ids = scores.ids[VALIDATION]
-    return Labelled(
-        mean_scores(scores.values[VALIDATION]), read_image_labels(images, ids).numpy(), ids, ids, "validation"
-    )
+    return Labelled(scores.values[VALIDATION], read_image_labels(images, ids).numpy(), ids, ids, "validation")
 
 
 def generated_scores(run: str | Path, files: TrainingFiles) -> Labelled:
@@ -92,32 +114,33 @@ def generated_scores(run: str | Path, files: TrainingFiles) -> Labelled:
         names, images = [captions[row] for row in kept], load_image_features(shards, fields=fields)
         chosen = join_rows(names, images.ids, f"features of the generated images, sample {sample}")
         scores, _ = measure.score(run, {VALIDATION: images.only(chosen)})
-        values.append(mean_scores(scores.values[VALIDATION]))
+        values.append(scores.values[VALIDATION])
         labels.append(truth[kept].numpy())
         ids += [f"{name}/{sample}" for name in names]
         groups += names
     if not values:
         raise UserError(f"{files['labelled'][0]}: no caption is held out for a calibration; expected a larger share")
-    return Labelled(np.concatenate(values), np.concatenate(labels), ids, groups, "generated")
+    return Labelled(np.concatenate(values, 1), np.concatenate(labels), ids, groups, "generated")
 
 
-def calibrated(rows: Labelled) -> dict[str, Any]:
-    """`threshold`, `thresholds`, `prior` and `calibration` of a recogniser's header.
+def calibrated(rows: Labelled, rule: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`threshold`, `thresholds`, `prior` and `calibration` of a recogniser's header, for scores by its `score_rule`.
 
     The errors are those of five fits, each to four fifths of the groups; the recogniser has the fit to all.
     """
-    fitted = calibration.fit(rows.scores, rows.labels)
-    crossed = calibration.cross_fitted(rows.scores, rows.labels, rows.groups)
+    scores = mean_scores(rows.values, rule)
+    fitted = calibration.fit(scores, rows.labels)
+    crossed = calibration.cross_fitted(scores, rows.labels, rows.groups)
     known, positives = (rows.labels >= 0).sum(0), (rows.labels == 1).sum(0)
     return {
-        "threshold": calibration.shared_threshold(rows.scores, rows.labels),
-        "thresholds": calibration.class_thresholds(rows.scores, rows.labels),
+        "threshold": calibration.shared_threshold(scores, rows.labels),
+        "thresholds": calibration.class_thresholds(scores, rows.labels),
         "prior": (positives / np.maximum(known, 1)).tolist(),
         "calibration": {
             "kind": "platt",
             "a": fitted.a.tolist(),
             "b": fitted.b.tolist(),
-            "threshold": calibration.shared_threshold(fitted.probabilities(rows.scores), rows.labels),
+            "threshold": calibration.shared_threshold(fitted.probabilities(scores), rows.labels),
             "fitted_on": {
                 "source": rows.source,
                 "images": len(rows.ids),

@@ -59,10 +59,10 @@ class Clip(_Part):
 
 
 class ScoreRule(_Part):
-    """What is done to the mean over the seeds before it is a score."""
+    """What is done to each seed's scores before their mean, see `t2ipal.metrics.score_rules`."""
 
-    kind: Literal["own"] = Field(description="'own': nothing")
-    k: float | None = Field(description="the rule's scale, or null")
+    kind: Literal["own", "mean", "softmax"] = Field(description="'own' (nothing), 'mean' or 'softmax'")
+    k: list[Annotated[float, Field(gt=0)]] | None = Field(description="the rule's scale for each seed, or null")
     classes: list[ClassName] = Field(description="the class names that the rule compares")
 
 
@@ -126,6 +126,16 @@ class Header(_Part):
         if same := names.twins(classes):
             raise ValueError(f"{same[0]!r} and {same[1]!r} are one class")
         return classes
+
+    @field_validator("score_rule")
+    @classmethod
+    def _is_by_seed(cls, rule: ScoreRule | None, about: ValidationInfo) -> ScoreRule | None:
+        count = len(about.data.get("seeds", rule.k or () if rule else ()))
+        if rule and ((rule.kind == "softmax") != (rule.k is not None) or (rule.k and len(rule.k) != count)):
+            raise ValueError(
+                f"k of {rule.kind!r} is {rule.k}; expected one for each of {count} seeds, for softmax alone"
+            )
+        return rule
 
     @field_validator("thresholds", "prior")
     @classmethod

@@ -163,7 +163,8 @@ class Recogniser:
         if rows:
             features = self._features(rows)
             with torch.no_grad():
-                scores = mean_scores(self.method.scores(self.tensors, features).cpu().numpy())
+                values = self.method.scores(self.tensors, features).cpu().numpy()
+                scores = mean_scores(values, self.header["score_rule"])
             probabilities, there = decide(self.header, scores)
             heat = self._heat(features, scores if probabilities is None else probabilities, maps)
             for row, read in enumerate(rows):

@@ -47,7 +47,12 @@ class Loaded:
 
 
 def write_recogniser(
-    path: str | Path, run: str | Path, clip: Mapping[str, Any], measured: Mapping[str, Any] | None, version: str
+    path: str | Path,
+    run: str | Path,
+    clip: Mapping[str, Any],
+    measured: Mapping[str, Any] | None,
+    version: str,
+    rule: Mapping[str, Any] | None = None,
 ) -> None:
     """Make a recogniser of a run.
 
@@ -57,6 +62,7 @@ def write_recogniser(
         clip: model (a path or a name of OpenAI's), image_size, crop and batch, as the run's features were made.
         measured: from labelled images, of `t2ipal.prediction.calibrate.calibrated`; None: there are none.
         version: of t2ipal.
+        rule: of `t2ipal.prediction.calibrate.score_rule`; None: the method's own scores.
 
     Raises:
         UserError: the run's file is missing or damaged, holds a model per share of labels, or is of a method whose
@@ -81,8 +87,8 @@ def write_recogniser(
         **where,
         **{key: clip[key] for key in ("image_size", "crop", "batch")},
     }
-    rule = {"kind": "own", "k": None, "classes": header["classes"]}
-    more = {"clip": about, "scores": SCORES, "score_rule": rule, **(measured or UNCALIBRATED)}
+    own = {"kind": "own", "k": None, "classes": header["classes"]}
+    more = {"clip": about, "scores": SCORES, "score_rule": rule or own, **(measured or UNCALIBRATED)}
     more |= {"t2ipal": version, "tensors": kinds_of(tensors)}
     store.write_tensors(path, tensors, {**header, **more})
 

@@ -76,7 +76,7 @@ def test_generated_images_are_scored_with_their_captions_labels(tmp_path: Path) 
     assert rows.labels.tolist() == [labels[held.index(name)].tolist() for name, _ in wanted]
     scores, _ = measure.score(run, {"test": load_image_features(features)})
     means = dict(zip(scores.ids["test"], mean_scores(scores.values["test"]), strict=True))
-    assert np.abs(rows.scores - np.stack([means[name] for name, _ in wanted])).max() < 1e-6
+    assert np.abs(mean_scores(rows.values) - np.stack([means[name] for name, _ in wanted])).max() < 1e-6
     fit = calibrated(rows)["calibration"]
     assert fit["fitted_on"]["source"] == "generated"
     assert fit["fitted_on"]["groups"] == len(held) < fit["fitted_on"]["images"] == len(wanted)
@@ -106,6 +106,14 @@ def test_runs_that_read_captions_hold_some_out() -> None:
     validation = default()["datasets"]["micro"]["validation"]
     with pytest.raises(UserError, match=r"datasets.micro.calibrate: 'generated', but there are labelled validation"):
         load_config(with_calibration(validation=validation))
+
+
+def test_a_softmax_needs_a_scale_or_images_to_take_it_from() -> None:
+    photos = {"path": "photos", "scores": "softmax"}
+    assert load_config(with_calibration(photos=photos)).datasets["micro"].photos.scores == "softmax"
+    with pytest.raises(UserError, match=r"datasets.micro.photos.score_scale: missing"):
+        load_config(with_calibration(photos=photos, calibrate=None))
+    assert load_config(with_calibration(photos={**photos, "score_scale": 2.0}, calibrate=None))
 
 
 def test_tables_of_probabilities_need_validation_images() -> None:

@@ -181,26 +181,37 @@ def test_a_recogniser_is_calibrated_by_the_validation_images(made: Path, tmp_pat
 
     from t2ipal.metrics import calibration
     from t2ipal.metrics.evaluate import best_threshold
+    from t2ipal.metrics.score_rules import apply, scale_of
     from t2ipal.store import write_parquet
 
     column = found.schema.get_field_index("labels")
     write_parquet(found.set_column(column, found.schema.field("labels"), pa.array(labels, pa.list_(pa.int8()))),
                   tmp_path / "images.parquet")  # fmt: skip
     rows = calibrate.validation_scores(made / "run.safetensors", made / "features.parquet", tmp_path / "images.parquet")
-    means = np.stack(list(evaluated(made, made / "photos").values()))
-    assert np.abs(rows.scores - means).max() < 1e-6
+    means, own = np.stack(list(evaluated(made, made / "photos").values())), calibrate.mean_scores(rows.values)
+    assert np.abs(own - means).max() < 1e-6
     measured = calibrate.calibrated(rows)
-    assert measured["threshold"] == best_threshold(rows.scores, np.array(labels))
+    assert measured["threshold"] == best_threshold(own, np.array(labels))
     assert measured["thresholds"] == [None] * 3  # too few positives
     assert measured["prior"] == pytest.approx([3 / 7] * 3)
     fit = measured["calibration"]
     assert fit["fitted_on"] | {"sha256": ""} == {
         "source": "validation", "images": 7, "groups": 7, "positives": [3, 3, 3], "sha256": "",
     }  # fmt: skip
-    assert fit["a"] == calibration.fit(rows.scores, np.array(labels)).a.tolist()
+    assert fit["a"] == calibration.fit(own, np.array(labels)).a.tolist()
     assert fit["ece"]["brier"] > 0
     write_recogniser(tmp_path, measured)  # what it measured is a header that is read
     assert Recogniser.load(tmp_path / "m.safetensors").calibrated
+    # by a score rule, whose scale is that of these images
+    rule = calibrate.score_rule("softmax", None, NAMES, 2, rows)
+    assert rule["k"] == scale_of(rows.values).tolist()
+    ruled = calibrate.calibrated(rows, rule)
+    by_rule = apply("softmax", rows.values, rule["k"]).mean(0, dtype=np.float32)
+    assert ruled["calibration"]["a"] == calibration.fit(by_rule, np.array(labels)).a.tolist()
+    clip = {"model": str(made / "clip.safetensors"), **CLIP}
+    recogniser.write_recogniser(tmp_path / "r.safetensors", made / "run.safetensors", clip, ruled, "0", rule)
+    photos = list(Recogniser.load(tmp_path / "r.safetensors").predict(made / "photos"))
+    assert np.abs(np.stack([photo.scores for photo in photos]) - by_rule).max() < 1e-5
     with pytest.raises(UserError, match="images without labels"):
         calibrate.validation_scores(made / "run.safetensors", made / "features.parquet", made / "images.parquet")
 

@@ -86,7 +86,8 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
     tensors, good = content
     path, rng, wrong = tmp_path / "m.safetensors", random.Random(0), 0
     for key in keys_of(good):
-        for value in ["gone", *(rng.sample(VALUES, 2) if key[0] == "settings" else VALUES)]:
+        few = key[0] in ("settings", "calibration", "score_rule") and len(key) > 1
+        for value in ["gone", *(rng.sample(VALUES, 2) if few else VALUES)]:
             header = json.loads(json.dumps(good))
             place = header[key[0]] if len(key) > 1 else header
             place[key[-1]] = value
@@ -114,6 +115,8 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
         ("calibration", {**MEASURED["calibration"], "a": [1.0, -1.0, 1.0]}, "header.calibration.a.1: -1.0 is not >= 0"),
         ("calibration", {**MEASURED["calibration"], "b": [1.0]}, "header.calibration: .*1 values for 3 classes"),
         ("score_rule", {"kind": "magic", "k": None, "classes": []}, "header.score_rule.kind"),
+        ("score_rule", {"kind": "softmax", "k": [1.0], "classes": []}, "header.score_rule: .*each of 2 seeds"),
+        ("score_rule", {"kind": "softmax", "k": None, "classes": []}, "header.score_rule: .*each of 2 seeds"),
         ("seeds", [1, 2, 3], "scores of shape .2, 2, 3. in float32 .expected .3, 2, 3."),
         ("levels", [10, 50], "header.levels"),
         ("method", "t2i_pall", "method 't2i_pall': unknown"),
