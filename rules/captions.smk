@@ -30,7 +30,6 @@ rule captions_read:
     resources:
         mem_mb=2000,
         runtime=30,
-        gpu=lambda w: int(get_pool(w.pool).needs_gpu),
     params:
         spec=lambda w: {
             "pool": get_pool(w.pool).spec(),

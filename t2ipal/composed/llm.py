@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -35,8 +35,6 @@ _MARKS = re.compile(r"""^\s*(?:[-*•]|\d+[.)])?\s*["'“”]*|["'“”\s]*$"""
 
 class LlmCaptions(CaptionSource):
     """Captions written by a language model."""
-
-    needs_gpu: ClassVar[bool] = True
 
     source: Literal["llm"] = Field(description="captions written by a language model")
     classes: ModelPath = Field(description="a class list of resources/classes/ by name, or a path to one")

@@ -91,9 +91,6 @@ class CaptionSource(Source):
     """A caption pool."""
 
     not_deciding: ClassVar[frozenset[str]] = frozenset({"shards"})
-    needs_gpu: ClassVar[bool] = False
-    """Whether reading takes a GPU, if the machine has one."""
-
     shards: Annotated[int, Field(ge=1, le=10_000)] = Field(
         1, description="generation jobs per sample, a whole number from 1 to 10,000"
     )
