@@ -1,4 +1,7 @@
-"""English words that change the meaning of a noun: the closed lists of the noun filter, all singular and lower case."""
+"""English words that decide what a noun of a caption means: the closed lists of the noun filter, all in lower case.
+
+Lemmas (singular nouns, infinitives), unless a list says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +10,272 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    return frozenset((first, second) for first, second in (pair.split() for pair in text.strip().split(", ")))
+
+
+# --- Heads of noun phrases
+
 # A noun before one of these is still what the phrase is about: "pizza slice", "elephant calf", "bike rider".
 TRANSPARENT_HEADS = _words("""
-    slice piece half bunch herd flock group pair pack set collection stack pile row line variety assortment trio family
-    calf cub foal kitten pup baby adult face head ear eye nose tail paw mane neck trunk fur back side top front rear end
+    slice piece half bunch herd flock group pair pack set collection wheel trick equipment gear screen stack pile row
+    line variety assortment trio family calf cub foal kitten pup baby adult face head ear eye nose tail paw mane neck
+    trunk fur back side top front rear end
     """)
 
-# Verbs and adverbs of captions that taggers take for nouns.
+# Verbs and adverbs of captions that taggers take for nouns, as written.
 NO_HEADS = _words("""
     sits lies lays grazes graze poses pose stares stare looks look waits wait jumps leaps smiles smile eats eat rides
     flies fly paddles tips rests sleeps sleep runs holds plays play stands swims watches drinks hangs performs grinds
-    indoors outdoors inside outside together alone overhead nearby
+    indoors outdoors inside outside together alone overhead nearby cut
+    """)
+
+# What people and animals do, in words that are nouns too: "a zebra stand in front of rocks".
+DOINGS = _words("stand walk rest graze drink swim jump pose ride play fly climb stroll dash sprint race march nap")
+
+# Nouns that end as participles do: "boxing ring", not "giraffe grazing".
+ING_NOUNS = _words("""
+    ring string king wing building ceiling painting clothing railing earring evening morning spring thing wedding
+    bedding icing frosting stocking housing siding flooring awning sling sibling pudding dumpling duckling
     """)
 
 # Nouns of class lists that are adjectives too.
-ADJECTIVES = _words("orange male female adult human mobile individual nude teen royal military")
+ADJECTIVES = _words("orange male female adult human mobile individual nude teen royal military remote")
+
+COLOURS = _words("""
+    white black grey gray blue red green yellow brown pink purple violet orange silver gold golden beige tan teal cream
+    turquoise maroon navy ivory magenta cyan crimson bronze khaki olive
+    """)
+# Things that colours are called after: "an orange, white and blue bus".
+COLOUR_THINGS = _words("orange rose lavender salmon coral navy peach lilac violet olive")
+# What only a colour is, before it: "burnt orange", "in orange".
+SHADES = _words("bright burnt vibrant dark deep light pale vivid solid neon striking in hue shade")
 
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their"})
+SINGULAR = frozenset({"a", "an", "one", "this", "that", "another", "each", "every"})
+SEVERAL = _words("two three four five six seven eight nine ten several many some few these those both various numerous")
+DEFINITE = POSSESSIVES | {"the", "this", "that", "these", "those", "both", "each"}
+
+# --- People and animals
+
+# Words that only people are called by, as written.
+HUMANS = _words("""
+    man men woman women people person persons boy boys girl girls guy guys lady ladies gentleman gentlemen child
+    children kid kids toddler toddlers teenager teenagers player players rider riders surfer surfers skier skiers
+    snowboarder skateboarder skateboarders driver crowd tourist tourists passenger passengers commuter pedestrian
+    pedestrians someone worker workers officer policeman soldier soldiers farmer cowboy student students trainer
+    handler vendor cyclist biker spectator spectators audience fisherman bride groom athlete batter catcher individuals
+    he him himself she herself his i me my we us our you your person's
+    """)
+# Words for relatives, ages and sexes, of people and of animals.
+KIN = _words("""
+    mother father mom mum mama mamma dad papa parent family baby child infant sibling brother sister twin son daughter
+    adult male female youngster newborn couple friend companion owner individual youth juvenile
+    """)
+# Those of them that are people unless an animal is said to be one.
+KIN_OF_PEOPLE = _words("baby child infant son daughter couple friend owner family youth individual twin")
+ANIMALS = _words("""
+    animal bird duck goose swan owl eagle hen rooster chicken penguin ostrich flamingo parrot pigeon gull seagull
+    pelican cat kitten dog puppy horse pony foal mare colt donkey zebra mule sheep lamb goat ewe ram cow cattle calf
+    bull ox bison buffalo elk moose deer antelope elephant bear cub panda giraffe lion lioness tiger leopard cheetah
+    wolf fox monkey ape gorilla chimpanzee pig piglet rabbit squirrel camel kangaroo hippo hippopotamus rhino
+    rhinoceros raccoon otter seal whale dolphin turtle tortoise lizard snake frog crocodile alligator hamster creature
+    critter bovine feline canine equine pachyderm polar grizzly steer yak llama alpaca gazelle impala orangutan walrus
+    """)
+# Parts of the body that show a person, unless something else has them: "the arms of the chair", "clock hands".
+PARTS = _words("arm hand finger leg foot face head mouth hair lap thumb knee")
+
+# "a baby's room" needs no baby.
+ROOM_OWNERS = _words("someone somebody child children kid kids baby men women boys girls people ladies")
+# Those for whom a picture is taken: "looks at the photographer".
+BEHOLDERS = _words("photographer cameraman viewer")
+TOWARDS = _words("of at to toward towards by for facing faces face")
+
+# --- What is not there
 
 # "a statue of a horse" shows no horse. A thing after one of these and "of" is depicted, not there.
-DEPICTIONS = _words("""
-    statue sculpture carving figurine figure painting drawing cartoon mural poster illustration sketch logo emblem
-    silhouette outline replica imitation caricature doodle graffiti engraving symbol icon shape sign advertisement
-    ad decal sticker print pattern tattoo mosaic billboard costume mask model
+FLAT_DEPICTIONS = _words("""
+    painting drawing cartoon mural poster illustration sketch logo emblem silhouette outline doodle graffiti engraving
+    symbol icon sign advertisement ad decal sticker print pattern tattoo mosaic billboard artwork caricature graphic
+    motif depiction rendering rendition representation portrayal stencil screenshot insignia crest
     """)
+SOLID_DEPICTIONS = _words("""
+    statue sculpture carving figurine figure bust replica imitation shape costume mask model cutout effigy gargoyle
+    mannequin ornament likeness
+    """)
+DEPICTIONS = FLAT_DEPICTIONS | SOLID_DEPICTIONS | {"design"}
 # These are the caption speaking of its own picture when nothing is named before them: "a photo of a cat".
 PICTURES = _words("picture photo photograph image portrait shot view video snapshot close-up closeup print")
+# Works of art: what a caption says after one of them as its subject is in the work.
+ARTWORKS = _words("""
+    painting drawing cartoon mural poster illustration sketch artwork caricature screenshot rendering engraving comic
+    """)
+TOY_SUBJECTS = _words("statue sculpture figurine gargoyle mannequin toy doll puppet plush plushie stuffed bust carving")
+# They end what is depicted: "a poster of a dog by a wall" is by a real wall.
+PLACES = _words("next near behind above outside hanging below under in at by beside ")
+# "a sign that shows a bike", "a poster featuring a man", "a sign warning people"
+SHOWS = _words("show display feature read say warn advertise tell contain bear list illustrate ask prohibit ban")
+# "the statues depict two rhinos", "a bag emblazoned with a cat": verbs for what is no more than a picture.
+DEPICTS = _words("depict portray represent symbolize symbolise illustrate imitate mimic resemble evoke emulate")
+MARKED = _words("emblazon embellish embroider engrave print paint etch imprint stamp inscribe pattern tattoo")
 
 # Words in a noun phrase that make the thing an imitation: "toy car", "stuffed dog".
 IMITATIONS = _words("""
-    toy stuffed fake pretend plush miniature inflatable cartoon artificial imaginary lego origami animated mock model
+    toy stuffed stuff fake pretend plush miniature inflatable cartoon artificial imaginary lego origami animated mock
+    model faux replica animatronic stylized stylised taxidermied mythical mythological fictional
+    """)
+# Words of class lists for toys themselves.
+TOYS = _words("teddy stuffed plush toy doll")
+# ... if the thing would be alive: "a ceramic cat".
+IMITATED_LIVES = _words("""
+    wooden ceramic porcelain plastic metal bronze marble stone concrete carved painted sculpted paper cardboard rubber
+    knitted crocheted decorative ornamental chocolate embroidered engraved printed glass brass iron clay wicker gummy
     """)
 
-# "shaped like a fish", "dressed as a cat", "looks like a boat"
-LIKENESS = frozenset({("shaped", "like"), ("look", "like"), ("dressed", "as"), ("dressed", "like"), ("shape", "of")})
+# Things that grow are imitated in these too.
+NATURAL = _words("leaf flower rose tulip lily petal blossom tree plant branch bush vine")
+
+# "shaped like a fish", "dressed as a cat", "looks like a boat", "similar to a dog"
+LIKENESS = _pairs(
+    "shaped like, look like, dressed as, dressed like, shape of, form of, reminiscent of, similar to, akin to, "
+    "style of, likeness of, disguised as, size of, fashioned into, carved into, shaped into, sculpted into, "
+    "hint of, suggestion of, act as, serve as, double as, use as, instead of, lieu of, fashion of"
+)
+# "possibly a tower", "what might be a boat"
+HEDGES = _words("possibly perhaps maybe presumably probably supposedly apparently likely seemingly")
+SEEMING = _words("appear seem")
+MODALS = _words("might may could")
 
 # Nothing named right after one of these is there.
-NEGATIONS = frozenset({"no", "without", "zero", "neither", "nor", "minus", "not"})
+NEGATIONS = frozenset({"no", "without", "zero", "neither", "nor", "minus", "not", "never"})
 # ... and after one of these with "of" or "from".
-ABSENCES = frozenset({"lack", "absence", "empty", "free", "devoid", "missing", "absent"})
+ABSENCES = frozenset({"lack", "absence", "empty", "free", "devoid", "missing", "absent", "bereft", "void", "clear"})
+# "the dog is not visible"
+SEEN = _words("visible seen see shown show present pictured depicted there in")
+# What is waited for is not there yet, unless it stops for people.
+ARRIVALS = _words("bus train subway tram plane airplane boat ferry taxi car")
+# "a sign with a bike on it"
+CARRIERS = _words("sign flag shirt banner billboard sticker card badge mug")
+# "made of stone": materials
+MATERIAL = _words("make construct build craft carve sculpt")
+# "a bear crossing sign"
+MARKERS = _words("sign lot area zone lane post")
+VEHICLES = _words("jet plane airplane aircraft train bus car ship ferry boat van truck vehicle seat")
+# "wire to deter birds": what a thing is for need not be there.
+AVERTS = _words("deter prevent repel attract avoid scare warn prohibit")
+INTENDED = _words("mean intend design designate reserve suit suitable ideal perfect")
+# --- Other meanings
+
+# With "of", comparisons and measures: "a bed of pebbles", "signs of wear", "a tower of plates".
+FIGURES = _words("""
+    bed sea ocean river stream pool mountain hill forest tower rainbow cloud wave army flame cascade waterfall sign
+    lake jet
+    """)
+# ... unless they consist of it: "a pool of water", "a forest of trees"
+REAL_CONTENTS = _words("water tree pine ice palm sand rock")
+# ... and those that are never meant with "of".
+NEVER_OF = _words("bed jet sign tower cloud")
+
+# After a noun and a hyphen: what is only like the thing, or lacks it.
+LIKE_SUFFIXES = _words("""
+    shaped like themed style styled inspired esque sized size colored coloured patterned looking printed print type
+    free less only proof made friendly resistant scented flavored flavoured
+    """)
+# ... without a hyphen as well.
+SHAPED = _words("shaped themed inspired esque")
+# Before a noun and a hyphen.
+UNLIKE_PREFIXES = _words("anti non faux pseudo ex")
+
+# Words with a meaning besides that of the class lists: it counts if one of these words, as written, is in the sentence.
+OTHER_SENSES = {
+    "apple": _words("laptop computer macbook keyboard monitor logo iphone mac"),
+    "ball": _words("""
+        baseball pitcher pitchers batter catcher glove bat mound outfield bases cake cupcake frosting ladder juggling
+        """),
+    "bat": _words("cave vampire halloween pumpkin flying wings winged upside"),
+    "batter": _words("bowl blender mixer cake pancake whisk fried mix mixing flour dough"),
+    "bear": _words("holding hugging bed couch sofa shelf cake toy pillow crib plush gift store"),
+    "bed": _words("truck pickup trailer tractor mulch pebbles pebble gravel soil"),
+    "bike": _words("motorcyclist motorcyclists harley bikers biker"),
+    "bowl": _words("skate skateboard skateboarder skateboarding skater ramp"),
+    "canine": _words("teeth tooth jaw fangs"),
+    "catcher": _words("wind dream sun feather feathers hung"),
+    "crane": _words("construction"),
+    "dish": _words("satellite soap antenna"),
+    "dog": _words("mustard ketchup relish chili sauerkraut"),
+    "hand": _words("clock watch dial"),
+    "horse": _words("carousel merry rocking"),
+    "jet": _words("spray nozzle hose fountain"),
+    "keyboard": _words("piano organ synthesizer band musician guitar drum drums accordion typewriter calculator music"),
+    "mouse": _words("cheese trap rodent"),
+    "palm": _words("hand hands fingers his her"),
+    "phone": _words("booth rotary payphone landline receiver corded dial antique payphones booths"),
+    "pitcher": _words("""
+        water juice milk lemonade tea beer pour pouring pours glass ceramic table tray cup flowers jug liquid counter
+        shelf plastic wine
+        """),
+    "ram": _words("dodge truck pickup"),
+    "range": _words("mountain mountains driving wide free"),
+    "runner": _words("table rug carpet"),
+    "skier": _words("water lake ocean wake boat river"),
+    "skiing": _words("water lake ocean wake boat river"),
+    "sub": _words("sea navy submarine"),
+    "train": _words("gown bridal veil"),
+}
+OTHER_SENSES |= dict.fromkeys(
+    ("turkey", "duck", "goose", "lamb", "hen", "fish", "salmon", "lobster"),
+    _words("""
+        oven roast roasted roasting bake baked baking cook cooked cooking plate pan tray grill grilled fried sauce gravy
+        carving carved thanksgiving
+        """),
+)
+OTHER_SENSES["sunshade"] = _words("windshield van car inside")
+OTHER_SENSES["table"] = _words("""
+    classroom podium conference meeting panel poker blackjack jack roulette chess pool billiard billiards
+    """)
+OTHER_SENSES |= dict.fromkeys(
+    ("red light", "green light", "yellow light"),
+    _words("gauge bike bicycle tail brake lamp led laser dashboard illuminates illuminated candle stage glow glows"),
+)
+# ... or one of these is.
+# In a narrative, a ball without one of these is any round thing.
+GAMES = _words("""
+    game games player players court field team tennis soccer football basketball baseball volleyball golf bowling match
+    playing plays play goal racket bat pitch
+    """)
+SURE_SENSES = {"ball": _words("hit hits hitting strike strikes kick kicks kicking")}
+# Things of sports in these are virtual: "playing tennis on the wii".
+CONSOLES = _words("wii nintendo xbox playstation video kinect")
+VIRTUAL = _words("""
+    ball racket racquet bat mitt glove ski skiing snowboard snowboarding skateboard skateboarding surfing frisbee
+    tennis
+    """)
+# Those that mean it unless one of these words is there.
+NEEDED_SENSES = {
+    "speaker": _words("""
+        speak speaks speaking talk talks talking address addresses addressing lecture podium lectern conference audience
+        crowd he she his her microphone speech
+        """),
+    "pitcher": _words("""
+        baseball ball mound throw throws throwing pitch pitches pitching batter catcher game player team windup winds
+        field uniform league glove
+        """),
+    "sun": _words("set sets setting rise rises rising horizon visible peek peeks peeking orb disc sphere directly"),
+}
+# What those are without them: a loudspeaker is nobody; a jug is likely not meant, the light of the sun likely is.
+UNKNOWN_SENSES = _words("""
+    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train keyboard phone
+    """)
+
+# Words of class lists that leave a class open name it with one of these in their sentence, or right before them.
+SUPPORTS = {"table": _words("food eat eats eating meal dinner lunch breakfast plates")}
+SUPPORTS_BEFORE = {"table": _words("at around")}
+# Names of classes for which this holds too.
+EVEN_NAMES = _words("sun bear apple bed bowl dog horse keyboard mouse train")
+
+# "a train with several cars": parts of a whole that are called as things of their own are.
+TRAINS = _words("train locomotive railroad railway subway tram monorail")
+COUPLINGS = _words("with of has have having pull pulls pulling carry carries carrying haul hauling tow towing")
+
+# "running down the side": said of things too.
+EXTENDS = frozenset({"running"})

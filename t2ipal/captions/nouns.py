@@ -11,30 +11,32 @@ The paper (section 3.1) states only that nouns of captions are matched with clas
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
 from typing import TYPE_CHECKING
 
+from t2ipal import names as spelling
 from t2ipal.captions import english
+from t2ipal.captions.grammar import (
+    NOUNS,
+    PREMODIFIER,
+    determiner,
+    is_noun,
+    is_verb_form,
+    lives,
+    modifies,
+    phrase_start,
+    pos_at,
+    text_at,
+)
 from t2ipal.captions.labels import NOTHING, Labelled, Span, Verdict
 from t2ipal.captions.phrases import Match, Phrase, PhraseIndex, longest
+from t2ipal.captions.scopes import Reason, not_there
+from t2ipal.captions.senses import Senses
 from t2ipal.captions.tagger import Tagger, Word
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
-
-NOUNS = frozenset({"NOUN", "PROPN"})
-NAMING = NOUNS | {"PRON"}  # "someone"
-# words allowed between a trigger ("no", "statue of") and the noun it holds for
-CHUNK = frozenset({"DET", "ADJ", "NUM", "NOUN", "PROPN", "PRON", "PART", "ADV"})
-# what a denial, a depiction or a likeness begins with
-TRIGGERS = (
-    english.NEGATIONS
-    | english.ABSENCES
-    | english.DEPICTIONS
-    | english.PICTURES
-    | {first for first, _ in english.LIKENESS}
-)
-PREMODIFIER = frozenset({"ADJ", "NOUN", "PROPN", "NUM", "VERB"})
 
 
 class NounFilter:
@@ -47,6 +49,7 @@ class NounFilter:
     def __init__(self, classes: ClassList, words: int | None = None) -> None:
         self.classes = classes
         self._tagger = Tagger(words)
+        self._names_of = [spelling.spoken(entry.name).lower() for entry in classes.classes]
         self._positive: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._unknown: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._blocks: defaultdict[Phrase, set[int]] = defaultdict(set)
@@ -61,31 +64,57 @@ class NounFilter:
 
     def label(self, texts: Iterable[str]) -> Iterator[Labelled]:
         """Yield the labels of each text, in order."""
+        tagged, written = tee(texts)
         # a text without a word that starts a phrase names nothing: tagging it would be in vain
-        for words in self._tagger.tag(texts, self._terms.starts):
-            yield self.label_words(words) if words else NOTHING
+        for words, text in zip(self._tagger.tag(tagged, self._terms.starts), written, strict=True):
+            yield self.label_words(words, text) if words else NOTHING
 
-    def label_words(self, words: list[Word]) -> Labelled:
-        """Labels of a caption whose words are tagged."""
-        spellings = [(word.text,) if word.text == word.lemma else (word.text, word.lemma) for word in words]
+    def label_words(self, words: list[Word], text: str = "") -> Labelled:
+        """Labels of a caption whose words are tagged.
+
+        Args:
+            text: the caption; without it, hyphens are not seen.
+        """
+        spellings = [_spellings(words, at) for at in range(len(words))]
         matches = longest(match for match in self._terms.find(spellings) if self._names(match, words))
         if not matches:
             return NOTHING
         # blockers are met as written: "a bus stopping" is no bus stop
+        written = [_written(words, at) for at in range(len(words))]
         blocked = [
-            (block, self._blocks[block.phrase]) for block in self._blockers.find([(word.text,) for word in words])
+            (block, self._blocks[block.phrase])
+            for block in self._blockers.find(written)
+            if len(block.phrase) == 1 or not is_verb_form(words, block.start, block.end - 1)
         ]
-        unreal = not_there(words)
-        spans = []
+        senses, unreal = Senses(words, text), not_there(words)
+        others = {at: match for match in matches for at in range(match.start, match.end)}
+        spans: list[Span] = []
+        doubted: dict[int, bool] = {}  # by class: whether its last thing was none
         for match in matches:
-            verdict = verdict_of(match, words, unreal)
+            reason = _reason(match, words, unreal)
+            if reason == "quoted":
+                continue
             start, end = words[match.start].start, words[match.end - 1].end
             term = match.phrase.text
             positive = self._positive.get(match.phrase, ())
             for index in (*positive, *self._unknown.get(match.phrase, ())):
                 if any(index in owners and covers(block, match) for block, owners in blocked):
                     continue
-                spans.append(Span(index, term, start, end, verdict if index in positive else "unknown"))
+                sense = senses.of(match, own_name=term == self._names_of[index])
+                if sense == "absent":
+                    continue
+                verdict: Verdict = "positive" if index in positive or senses.supported(match) else "unknown"
+                same = doubted.get(index, False) and determiner(words, match.start) in english.DEFINITE
+                if (
+                    reason
+                    or sense
+                    or same  # "the horse" of a statue
+                    or modifies(words, match.start, match.end)
+                    or self._alternative(match, index, words, others)
+                ):
+                    verdict = "unknown"
+                doubted[index] = bool(reason or sense) or (doubted.get(index, False) and verdict != "positive")
+                spans.append(Span(index, term, start, end, verdict))
         return Labelled.of(spans) if spans else NOTHING
 
     def _phrase(self, text: str) -> Phrase:
@@ -98,30 +127,42 @@ class NounFilter:
         word = words[match.start].text
         return word in match.phrase.last and (match.phrase in self._unknown or word.endswith("ing"))
 
+    def _alternative(self, match: Match, index: int, words: list[Word], others: dict[int, Match]) -> bool:
+        """Whether "or" leaves open if the class is there: "a tree or a cone", not "a man or a woman"."""
+        before = phrase_start(words, match.start) - 1
+        after = match.end
+        if text_at(words, before) == "or" and pos_at(words, before - 1) in NOUNS:
+            near = range(max(before - 4, 0), before)
+        elif text_at(words, after) == "or" and pos_at(words, after + 1) in ("DET", "ADJ", "NOUN", "PROPN"):
+            near = range(after + 1, min(after + 5, len(words)))
+        else:
+            return False
+        return not any(index in self._positive.get(others[at].phrase, ()) for at in near if at in others)
 
-def verdict_of(match: Match, words: list[Word], unreal: set[int]) -> Verdict:
-    """The verdict of a match on the classes that its phrase names."""
-    if not unreal.isdisjoint(range(match.start, match.end)) or imitated(words, match.start):
-        return "unknown"
-    return "unknown" if modifies(words, match.end) else "positive"
 
-
-def is_noun(words: list[Word], at: int) -> bool:
-    """Whether word `at` is a noun: tagged as one, or where only a noun fits (taggers err on captions)."""
+def _spellings(words: Sequence[Word], at: int) -> tuple[str, ...]:
+    """What word `at` may be found under: as written, and its lemma; "a table topped with" is no table top."""
     word = words[at]
-    if word.pos in NAMING:
-        return True
-    after = words[at + 1].pos if at + 1 < len(words) else ""
-    if word.text.endswith(("ing", "ed")):
-        return False
-    if word.text in english.ADJECTIVES and word.pos == "ADJ" and after in ("NOUN", "PROPN", "ADJ", "CCONJ"):
-        return False
-    if at == 0:
-        return not (word.pos == "VERB" and after in ("DET", "NOUN", "PRON"))
-    before = words[at - 1]
-    if before.pos == "CCONJ" and at > 1:
-        return words[at - 2].pos in NOUNS
-    return before.pos in ("DET", "NUM", "ADJ") or before.text in english.POSSESSIVES
+    participle = word.pos == "VERB" and word.text.endswith("ed") and pos_at(words, at - 1) in NOUNS
+    return (word.text,) if participle or word.text == word.lemma else (word.text, word.lemma)
+
+
+def _written(words: Sequence[Word], at: int) -> tuple[str, ...]:
+    """The spellings of a blocker: "bunches of bananas" as "bunch of", but not "umbrellas stand" as "umbrella stand"."""
+    word = words[at]
+    text = word.text.replace("\u2019", "'")
+    return (text, word.lemma) if text != word.lemma and text_at(words, at + 1) == "of" else (text,)
+
+
+def _reason(match: Match, words: Sequence[Word], unreal: dict[int, Reason]) -> Reason | None:
+    """Why a match names nothing that is there, if so."""
+    for at in range(match.start, match.end):
+        if at in unreal:
+            return unreal[at]
+    if imitated(words, match.start, match.end):
+        return "depicted"
+    depicted = modifies(words, match.start, match.end) and words[match.end].lemma in english.DEPICTIONS
+    return "depicted" if depicted else None
 
 
 def covers(block: Match, match: Match) -> bool:
@@ -129,60 +170,22 @@ def covers(block: Match, match: Match) -> bool:
     return block.start < match.end and match.start < block.end and block.end - block.start >= match.end - match.start
 
 
-def modifies(words: list[Word], end: int) -> bool:
-    """Whether the phrase that ends before word `end` modifies a further noun, so that it is not what is meant."""
-    if end >= len(words) or words[end].pos not in NOUNS:
-        return False
-    word = words[end]
-    # "a giraffe grazing", "a horse grazes": verbs that taggers take for nouns
-    if word.text.endswith("ing") or word.lemma in english.TRANSPARENT_HEADS or word.text in english.NO_HEADS:
-        return False
-    return words[end - 1].end + 1 >= word.start
-
-
-def imitated(words: list[Word], start: int) -> bool:
-    """Whether the noun phrase around word `start` speaks of a toy or another imitation."""
-    for at in range(start - 1, -1, -1):
-        if words[at].lemma in english.IMITATIONS:
-            return True
-        if words[at].pos not in PREMODIFIER:
-            return False
-    return False
-
-
-def not_there(words: list[Word]) -> set[int]:
-    """Words that a denial, a depiction or a likeness holds for."""
-    held: set[int] = set()
-    for at, word in enumerate(words):
-        if word.text not in TRIGGERS and word.lemma not in TRIGGERS:
-            continue
-        after = words[at + 1].text if at + 1 < len(words) else ""
-        if word.text in english.NEGATIONS or (word.lemma in english.ABSENCES and after in ("of", "from")):
-            held |= _chunk(words, at + 1 + (after in ("of", "from")), coordinated=True)
-        elif _depicts(words, at) or not english.LIKENESS.isdisjoint({(word.lemma, after), (word.text, after)}):
-            held |= _chunk(words, at + 2, coordinated=False)
-    return held
-
-
-def _depicts(words: list[Word], at: int) -> bool:
-    """Whether word `at` begins "a statue of"; the caption's own picture ("a photo of") is none."""
-    word = words[at]
-    if word.pos not in NOUNS or at + 1 == len(words) or words[at + 1].text != "of":
-        return False
-    if word.lemma in english.DEPICTIONS:
-        return True
-    return word.lemma in english.PICTURES and any(
-        before.pos in NOUNS and before.lemma not in english.PICTURES for before in words[:at]
-    )
-
-
-def _chunk(words: list[Word], start: int, *, coordinated: bool) -> set[int]:
-    """Indices of the noun chunk from `start`, and of those joined to it by "and", "or" or a comma."""
-    held: set[int] = set()
-    for at in range(start, len(words)):
+def imitated(words: Sequence[Word], start: int, end: int) -> bool:
+    """Whether the noun phrase around word `start` speaks of a toy or another imitation: "a toy car, truck and bus"."""
+    if any(word.text in english.TOYS for word in words[start:end]):
+        return False  # a toy is meant: "a plush teddy bear"
+    alive = end - start == 1 and (lives(words[start]) or words[start].lemma in english.NATURAL)
+    kinds = english.IMITATIONS | english.IMITATED_LIVES if alive else english.IMITATIONS
+    at = start - 1
+    while at >= 0:
         word = words[at]
-        joins = coordinated and (word.pos == "CCONJ" or word.text == ",")
-        if word.pos not in CHUNK and not joins:
-            break
-        held.add(at)
-    return held
+        if word.lemma in kinds or word.text in kinds:
+            return True
+        # the members of a list share what is said of the first, unless they have articles of their own
+        listed = word.text in (",", "and", "or") and pos_at(words, at + 1) not in ("DET", "NUM")
+        if word.pos not in PREMODIFIER and not (listed and pos_at(words, at - 1) in NOUNS):
+            return False
+        if word.pos == "VERB" and not word.text.endswith(("ed", "en")):
+            return False
+        at -= 1
+    return False

@@ -66,17 +66,17 @@ class PhraseIndex:
         for start, spellings in enumerate(words):
             if firsts.isdisjoint(spellings):
                 continue
-            seen: set[Phrase] = set()
+            seen: set[int] = set()  # a phrase may be met under both spellings; ids, as hashing one takes long
             for spelling in spellings:
                 for phrase in self._by_first.get(spelling, ()):
                     end = start + len(phrase)
-                    if phrase in seen or end > count:
+                    if id(phrase) in seen or end > count:
                         continue
                     inner = all(
                         word in words[at] for at, word in enumerate(phrase.head[1:], start + 1)
                     ) and not phrase.last.isdisjoint(words[end - 1])
                     if inner:
-                        seen.add(phrase)
+                        seen.add(id(phrase))
                         yield Match(phrase, start, end, phrase.text.endswith(words[end - 1][0]))
 
 

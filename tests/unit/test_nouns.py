@@ -1,5 +1,7 @@
 """The noun filter on captions with traps, checked by hand, and on real captions with true labels."""
 
+import csv
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
@@ -56,7 +58,7 @@ COCO = [
     ("A parking lot near the train station", "", "train"),
     ("pizza slices on a counter top", "pizza", ""),
     ("a woman's handbag", "person, handbag", ""),
-    ("a giraffe calf and its mother", "giraffe, person", ""),
+    ("a giraffe calf and its mother", "giraffe", ""),
     ("A giraffe grazing from a tree", "giraffe", ""),
     # verbs
     ("The man ties his shoe.", "person", ""),
@@ -87,6 +89,96 @@ COCO = [
     ("a table in a room", "", "dining table"),
     ("a plant near the window", "", "potted plant"),
     ("Fruit in a bowl", "bowl", "banana, apple, orange"),
+    ("A long table with plates of curry", "dining table", ""),
+    ("Friends gather around a folding table", "person, dining table", ""),
+    ("A table topped with candles", "", "dining table"),
+    # relatives of animals
+    ("A group of young zebras with their mother", "zebra", ""),
+    ("A mother bear and two cubs in a river", "bear", ""),
+    ("A pair of adult and baby rhinos", "", ""),
+    ("A family of ducks crosses a lawn", "bird", ""),
+    ("The foal stays beside its father", "horse", ""),
+    ("An infant and a kitten nap together", "person, cat", ""),
+    ("A couple with a terrier", "person, dog", ""),
+    ("A father holds his daughter", "person", ""),
+    # parts of things, and of those who are not in the picture
+    ("The left arm of the sofa is torn", "couch", ""),
+    ("A robot's hand grips a mug", "cup", ""),
+    ("A hand reaches for an apple", "person, apple", ""),
+    ("the hands of a violinist", "person", ""),
+    ("A cow lifts its head", "cow", ""),
+    ("A seal faces the photographer", "", "person"),
+    ("a child's bedroom", "", "person, bed"),
+    ("a passenger plane", "airplane", ""),
+    # colours
+    ("An orange kite over the dunes", "kite", ""),
+    ("A van in white, orange and blue", "", "car, truck"),
+    ("The wall is a bright orange", "", ""),
+    ("Orange and purple umbrellas", "umbrella", ""),
+    ("An orange cut in half", "orange", ""),
+    ("a pear, an apple and an orange", "apple, orange", ""),
+    ("Seven ripe oranges hang from a branch", "orange", ""),
+    # other meanings
+    ("Two speakers on a shelf", "", ""),
+    ("A speaker at a lectern", "person", ""),
+    ("A pitcher of milk beside a jug", "", "vase"),
+    ("A pitcher throws from the mound", "person", "sports ball, baseball glove, vase"),
+    ("Whisking batter in a bowl", "bowl", ""),
+    ("A turkey roasted in an oven", "oven", ""),
+    ("Two dogs with relish and mustard", "", "dog, bottle"),
+    ("A woman plays an organ keyboard", "person", ""),
+    ("A keyboard on a grand piano", "", "keyboard"),
+    ("A telephone booth, and a phone inside", "", "cell phone"),
+    ("A freight train pulling green cars", "train", "car"),
+    ("A car waits for a train", "car, train", ""),
+    ("Playing tennis on the wii", "", "tennis racket, remote"),
+    ("A bus stop sign at a corner", "", ""),
+    ("A dog curled up into a ball", "dog", ""),
+    # verbs that look like nouns, and nouns that look like verbs
+    ("A yellow bus stops at the school", "bus", ""),
+    ("A parked umbrella stands in the hall", "umbrella", ""),
+    ("A horse sprints over the sand", "horse", ""),
+    ("The player on the right sports a tie", "person, tie", ""),
+    ("A giraffe stand by a gate", "giraffe", ""),
+    ("A deer and bear crossing sign", "", "bear"),
+    ("a big bird on a thin branch", "bird", ""),
+    # lists
+    ("A toy bus, truck and train", "", "bus, truck, train"),
+    ("a drawing of a cat, a dog and a cow", "", "cat, dog, cow"),
+    ("A sculpture of a woman riding a bull", "", "person, cow"),
+    ("A statue of two men sitting on a bench", "bench", "person"),
+    # compounds with hyphens
+    ("a fish-and-boat-shaped pool", "", ""),
+    ("A cat-like robot", "", ""),
+    ("a dog-free beach", "", ""),
+    ("A bus-only lane", "", ""),
+    ("a non-human actor", "person", ""),
+    ("An ox-drawn cart", "cow", ""),
+    # material and figures of speech
+    ("The bed of red gravel", "", ""),
+    ("A chair made of skis", "chair", "skis"),
+    ("A jet of steam", "", ""),
+    # texts, pictures and signs
+    ('A banner reads "save the elephants"', "", ""),
+    ("A sign warning people of bears", "", "person, bear"),
+    ("A flag with a lion and a sheep on it", "", "sheep"),
+    ("A mug emblazoned with a horse", "cup", "horse"),
+    ("A man takes a picture of a train", "person, train", ""),
+    # doubts
+    ("Possibly a boat far away", "", "boat"),
+    ("What appears to be a clock", "", "clock"),
+    ("It looks as if a truck had passed", "", "truck"),
+    ("A rock that resembles an elephant", "", "elephant"),
+    ("A rock larger than a car", "", "car"),
+    ("a dog as big as a horse", "dog", "horse"),
+    ("a cat as well as a bird", "cat, bird", ""),
+    ("A truck or a bus in the fog", "", "truck, bus"),
+    ("A boy or a girl", "person", ""),
+    ("Spikes to deter birds", "", "bird"),
+    ("A rack meant for bicycles", "", "bicycle"),
+    ("The cat is not visible", "", "cat"),
+    ("Waiting for a frisbee", "", "frisbee"),
+    ("Waiting for the bus", "bus", ""),
     # forms
     ("three geese and a goose", "bird", ""),
     ("knives and forks", "knife, fork", ""),
@@ -235,6 +327,23 @@ def test_agrees_with_pictures(real_data: Callable[..., Path]) -> None:
     labeller = noun_filter("coco")
     result = agreement(report, labeller.label(sample.text for sample in report), labeller.classes.names)
     assert result.captions > 2000
-    assert result.precision >= 0.95
-    assert result.recall >= 0.44
+    assert result.precision >= 0.97
+    assert result.recall >= 0.47
     assert result.recall_with_unknown >= 0.47
+
+
+def test_long_captions_judged_by_hand(real_data: Callable[..., Path]) -> None:
+    """Positives of narratives that a reader judged, in captions that no rule was written for: 0.93 were right."""
+    narratives = real_data("narratives.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = {row["id"]: row["text"] for row in map(json.loads, narratives)}
+    with (Path(__file__).parent / "narratives.tsv").open(encoding="utf-8", newline="") as file:
+        judged = [row for row in csv.DictReader(file, delimiter="\t") if row["part"] == "report"]
+    right = []
+    for name in ("coco", "nuswide"):
+        labeller = noun_filter(name)
+        rows = [row for row in judged if row["list"] == name]
+        ids = sorted({row["id"] for row in rows})
+        found = dict(zip(ids, labeller.label(texts[key] for key in ids), strict=True))
+        right += [row["right"] == "yes" for row in rows if row["class"] in names(labeller, found[row["id"]].positive)]
+    assert len(right) > 120
+    assert sum(right) / len(right) >= 0.9
