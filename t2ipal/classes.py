@@ -8,6 +8,8 @@ of the shipped lists has gets its words from there. A `.yaml` file has, per clas
     blockers:  phrases that hold a word of the class and mean something else
     kinds:     classes of the list that are kinds of this one: their words are its words too
     names:     the class's name in other name sets, by set
+
+In names and phrases, `_` is a space.
 """
 
 from __future__ import annotations
@@ -267,7 +269,7 @@ def _phrases(where: str, value: Any) -> tuple[str, ...]:
             raise UserError(f"{where}: found {phrase!r}; expected a phrase (in quotes, if YAML misreads it)")
         if problem := spelling.problem_of(" ".join(phrase.split())):
             raise UserError(f"{where}: {phrase!r} {problem}")
-    return tuple(dict.fromkeys(" ".join(phrase.lower().split()) for phrase in value))
+    return tuple(dict.fromkeys(spelling.spoken(phrase).lower() for phrase in value))
 
 
 def _check_words(path: Path, entries: tuple[ClassEntry, ...]) -> None:

@@ -70,6 +70,17 @@ def test_plain_text(tmp_path: Path) -> None:
     assert len(class_files(path)) == 4
 
 
+def test_underscores_are_spaces_in_names_and_phrases(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("traffic_lights\nbus\n")
+    entry = load_classes(tmp_path / "mine.txt").classes[0]
+    assert entry.terms[:3] == ("traffic lights", "traffic light", "traffic signal")
+    (tmp_path / "mine.yaml").write_text(
+        "classes: [{name: tea_pot, synonyms: [Tea_Kettle], blockers: [tea_pot_lid]}, bus]"
+    )
+    entry = load_classes(tmp_path / "mine.yaml").classes[0]
+    assert (entry.terms, entry.blockers) == (("tea pot", "tea kettle"), ("tea pot lid",))
+
+
 def test_plain_text_keeps_two_classes_apart(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("dog\npuppy\n")
