@@ -82,6 +82,7 @@ ANIMALS = _words("""
     rhinoceros raccoon otter seal whale dolphin turtle tortoise lizard snake frog crocodile alligator hamster creature
     critter bovine feline canine equine pachyderm polar grizzly steer yak llama alpaca gazelle impala orangutan walrus
     """)
+PETS = _words("cat kitten dog puppy animal creature")
 # Parts of the body that show a person, unless something else has them: "the arms of the chair", "clock hands".
 PARTS = _words("arm hand finger leg foot face head mouth hair lap thumb knee")
 
@@ -264,7 +265,7 @@ NEEDED_SENSES = {
 }
 # What those are without them: a loudspeaker is nobody; a jug is likely not meant, the light of the sun likely is.
 UNKNOWN_SENSES = _words("""
-    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train keyboard phone
+    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train phone
     """)
 
 # Words of class lists that leave a class open name it with one of these in their sentence, or right before them.

@@ -232,6 +232,9 @@ class Senses:
             joined = text_at(words, first - 1) in ("and", "with", "&", ",")
             if joined and before[-1] == first - 2 and (first == at or lemma not in english.KIN_OF_PEOPLE):
                 return "absent"
+            wild = words[before[-1]].lemma not in english.PETS
+            if lemma == "baby" and text_at(words, first - 1) == "with" and before[-1] == first - 2 and wild:
+                return "absent"
             if owner == "the":
                 return "unknown"
         if self._humans or lemma in english.KIN_OF_PEOPLE:
@@ -258,6 +261,9 @@ class Senses:
         owner = _owner(words, at)
         if owner is not None:
             return _ownership(owner)
+        of_thing = text_at(words, first - 1) == "with" and pos_at(words, first - 2) in NOUNS
+        if of_thing and words[at].text.endswith("s") and not lives(words[first - 2]):
+            return "absent"  # "a couch with wooden arms"
         before = words[at - 1] if at > 0 else None
         if before and before.pos in NOUNS and before.text not in SIDES and not {before.text, before.lemma} & people:
             return "absent"
