@@ -26,6 +26,11 @@ def rows(path: Path, content: bytes | str, *wanted: str) -> list[tuple[int, tupl
     return [(row.line, row.problem.partition(": ")[2] or row.cells) for row in table]
 
 
+def test_a_line_break_in_a_cell_stays_as_it_is(tmp_path: Path) -> None:
+    found = rows(tmp_path / "t.csv", 'id,caption\r\n1,"A dog\r\nand a cat"\r\n2,A bus\r\n')
+    assert found == [(2, ("1", "A dog\r\nand a cat")), (4, ("2", "A bus"))]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -72,6 +72,8 @@ def test_labels_as_lists_of_class_labels_sorted_by_id(tmp_path: Path) -> None:
     known = {"labels": datasets.Sequence(datasets.ClassLabel(names=NAMES))}
     path = images(tmp_path / "set", {"labels": listed}, known, parquet=False)
     assert read(path, id_column="id") == LABELS
+    with pytest.raises(UserError, match="no column 'nr' of ids; it has "):
+        read(path, id_column="nr")
     source = image_source({"source": "huggingface", "path": str(path)})
     assert source.all_positives(FEW) == (2, 0, 1, 1)
     (row,) = [row for row in source.read(FEW) if row.image_id == "00000000"]

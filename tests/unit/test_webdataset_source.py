@@ -86,6 +86,13 @@ def test_images_and_their_labels_sorted_by_key(shards: Path) -> None:
     assert sum(isinstance(row, ImageRow) for row in rows) == 2
 
 
+def test_a_class_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    classes = {f"{number}.cls": content for number, content in enumerate([b"0", b"1", b"2", b"3", b"\xff"])}
+    path = shard(tmp_path / "x.tar", {f"{number}.jpg": picture("JPEG") for number in range(5)} | classes)
+    rows = list(image_source({"source": "webdataset", "path": str(path)}).read(FEW))
+    assert [getattr(row, "reason", row.image_id) for row in rows] == ["0", "1", "2", "3", ".cls: not UTF-8"]
+
+
 def test_the_package_datasets_finds_the_same_samples(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     files = {f"{n:02d}.{suffix}": content for n in range(3)
