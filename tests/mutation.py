@@ -41,7 +41,7 @@ TESTS = {
     "word_vectors label_methods laso ml_fsl",
     "sources": "sources caps coco_captions coco_images drop_words folder_images id_list json_stream micro_source "
     "nuswide openimages text_captions voc data_check delimited existing_images huggingface_source "
-    "label_check webdataset_source",
+    "label_check fetch webdataset_source",
 }
 """The unit tests of each package: `bootstrap` is tests/unit/test_bootstrap.py."""
 COPIED = (

@@ -135,3 +135,12 @@ def test_what_is_missing_is_told_before_a_run(tmp_path: Path, monkeypatch: pytes
     (found,) = source.check("pools.x")
     assert found.missing
     assert "pip install 't2ipal[huggingface]'" in found.text
+
+
+def test_a_split_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/test.csv").write_text("text\na dog\n")
+    source = caption_source({"source": "huggingface", "path": str(tmp_path / "set"), "split": "train"})
+    (found,) = source.check("pools.x")
+    assert (found.key, found.missing) == ("pools.x", True)
+    assert "set, split train: the package datasets cannot read it: " in found.text

@@ -185,3 +185,9 @@ def test_an_image_with_two_marks_is_one_line(tmp_path: Path) -> None:
     path.write_text(path.read_text() + "000001 -1\n")
     with pytest.raises(UserError, match=r"dog_test\.txt: image 000001 has two marks; expected one"):
         list(image_source({"source": "voc", "root": str(tmp_path)}).read(DOG))
+
+
+@pytest.mark.parametrize("split", ["test", "trainval"])
+def test_files_name_the_download_that_has_them(split: str) -> None:
+    source = image_source({"source": "voc", "root": "VOC2007", "split": split})
+    assert {file.download for file in source.files()} == {f"voc2007-{split}"}
