@@ -34,7 +34,7 @@ reproduce: writable $(STAMP) ## captions to Table 1, figures and report.html on 
 	  $(SNAKEMAKE) --report "$$part" > "$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; mv -f "$$part" "$$report"; fi
 	@$(BIN)/t2ipal results
 
-check: lint ## lint and unit tests: a minute or so, after every edit
+check: lint ## lint and unit tests: two or three minutes on 2 cores, after every edit
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" tests/unit tests/golden
 
 test: $(STAMP) ## all tests
