@@ -18,10 +18,11 @@ def notes(table: Table) -> tuple[str, ...]:
 def legend(table: Table) -> tuple[str, ...]:
     """What the numbers are."""
     seeds = max((cell.ours.count for row in table.rows for cell in row.cells if cell), default=1)
-    sentences = [
-        f"{_units(table.metrics)}. Ours: mean ± sample standard deviation over {seeds} training seeds; a "
-        "method without random choices has no deviation."
-    ]
+    ours = "one model, so no deviation"
+    if seeds > 1:
+        ours = f"mean ± sample standard deviation over {seeds} training seeds; "
+        ours += "a method without random choices has no deviation"
+    sentences = [f"{_units(table.metrics)}. Ours: {ours}."]
     if any(row.pairs for row in table.rows):
         sentences.append(
             "Differences are of the means over the seeds; in brackets the 95 % interval of a paired bootstrap over the "
