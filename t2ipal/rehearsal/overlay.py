@@ -101,6 +101,7 @@ def make_overlay(
         "partial": None,
         "novel": None,
         "few_shot": None,
+        "score_rules": None,
         "training": {"epochs": 2, "templates": 2},
         "ablations": gone(("table5", "table6", "supplement", "calibration")),
         "sweeps": gone(("fig3a", "fig3b", "fig3c", "fig4")),
