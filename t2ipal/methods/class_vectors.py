@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.features.fields import LOCAL, global_field
-from t2ipal.methods.base import Method, Tensors, TrainingSettings
+from t2ipal.methods.base import Tensors, TrainingSettings
+from t2ipal.methods.caption_learning import CaptionLearning
 from t2ipal.methods.zsclip import Template
 from t2ipal.rows import CAPTIONS
-from t2ipal.rows.base import Batch, RowRequest
+from t2ipal.rows.base import Batch
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
 
 
@@ -54,30 +52,15 @@ class Settings(TrainingSettings):
     )
 
 
-class ClassVectors(Method):
+class ClassVectors(CaptionLearning):
     """Loss rank(4 cos(x, g)) + 0.1 rank(4 local(x_j, l)); a score adds both, the global feature being a cell too."""
 
     name = "class_vectors"
     title = "Class vectors (TAI++ on cached features)"
     source = "TAI++, IJCAI 2024 (arXiv 2405.06926); github.com/Jinx630/Pseudo-Visual-Prompt"
-    uses = frozenset({CAPTIONS})
-    in_paper = False
     has_cells = True
-    own_schedule = True
     Settings = Settings
     settings: Settings
-
-    @classmethod
-    def image_fields(cls, settings: Settings) -> frozenset[str]:
-        return frozenset({global_field(settings.global_feature), LOCAL})
-
-    def rows(self) -> RowRequest:
-        return RowRequest(self.uses, global_feature=self.settings.global_feature, templates=self.settings.templates)
-
-    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
-        from t2ipal.methods.prompt_learning import encode_names
-
-        self.texts = encode_names(backbone, self.class_names, self.settings.template).to(device)
 
     def start(self, seeds: Sequence[int]) -> Tensors:
         self.seeds = tuple(seeds)

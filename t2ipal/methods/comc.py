@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from t2ipal.features.fields import LOCAL, global_field
-from t2ipal.methods.base import Method, Tensors, TrainingSettings
+from t2ipal.methods.base import Tensors, TrainingSettings
+from t2ipal.methods.caption_learning import CaptionLearning
 from t2ipal.methods.label_learning import linear_start
 from t2ipal.methods.zsclip import Template
 from t2ipal.rows import CAPTIONS
-from t2ipal.rows.base import Batch, RowRequest
+from t2ipal.rows.base import Batch
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-    from t2ipal.backbones.base import ImageTextEncoder
     from t2ipal.features.cache import ImageFeatures
 
 
@@ -53,7 +51,7 @@ class Settings(TrainingSettings):
     )
 
 
-class CoMC(Method):
+class CoMC(CaptionLearning):
     """Captions train W by the ranking loss on W (x + noise); an image is scored by W at 0.7 x + 0.3 t.
 
     t is the L2-normalised mean of the class texts under softmax(cosine / tau) with the feature x. It replaces x on
@@ -63,28 +61,12 @@ class CoMC(Method):
     name = "comc"
     title = "CoMC"
     source = "Liu et al., ICML 2024; github.com/yic20/CoMC"
-    uses = frozenset({CAPTIONS})
-    in_paper = False
-    own_schedule = True
     Settings = Settings
     settings: Settings
 
-    @classmethod
-    def image_fields(cls, settings: Settings) -> frozenset[str]:
-        return frozenset({global_field(settings.global_feature), LOCAL})
-
-    def rows(self) -> RowRequest:
-        return RowRequest(self.uses, global_feature=self.settings.global_feature, templates=self.settings.templates)
-
-    def prepare(self, backbone: ImageTextEncoder, device: torch.device) -> None:
-        from t2ipal.methods.prompt_learning import encode_names
-
-        self.device = device
-        self.texts = encode_names(backbone, self.class_names, self.settings.template).to(device)
-
     def start(self, seeds: Sequence[int]) -> Tensors:
         self.seeds = tuple(seeds)
-        return {"weight": linear_start(seeds, "weight", self.texts.shape[-1], self.texts.shape).to(self.device)}
+        return {"weight": linear_start(seeds, "weight", self.texts.shape[-1], self.texts.shape).to(self.texts.device)}
 
     def begin_epoch(self, learned: Tensors, epoch: int) -> None:
         """Each seed samples its own noise, the same whoever shares the job."""

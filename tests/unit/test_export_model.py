@@ -58,7 +58,7 @@ def scores(recogniser: t2ipal.Recogniser, photos: Path) -> np.ndarray:
 def test_a_round_trip_keeps_scores_and_header(made: Path, tmp_path: Path) -> None:
     wanted = scores(t2ipal.Recogniser.load(made / "here/m.safetensors"), made / "photos")
     shutil.copytree(made / "there", tmp_path / "down loaded")
-    folder = (made / "there").rename(made / "hidden")  # nothing of it may be read where it was written
+    folder = (made / "there").rename(made / "hidden")  # the original folder must not be needed any more
     try:
         recogniser = t2ipal.Recogniser.from_pretrained(tmp_path / "down loaded", device="cpu")
         assert np.array_equal(scores(recogniser, made / "photos"), wanted)
