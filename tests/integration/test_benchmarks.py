@@ -15,6 +15,7 @@ from tiny_clip import tiny_clip
 from tiny_pipeline import build
 from warm import python_command
 
+from t2ipal.classes import load_classes
 from t2ipal.store import write_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ ARGUMENTS = {
     "generation": "--model pipeline --images 2 --steps 1 --batch 2",
     "growth": "--captions 100 --times 1 --plot growth.png",
     "intervals": "--repeats 1 --images 100",
+    "nltk_nouns": "--captions 30 --wordnet wordnet",
     "noun_filter": "captions.jsonl --terms 1 --timed 4 --long long.jsonl",
     "performance": "--tiny --out performance.md",
     "streaming": "--captions 200 --times 1 --wide --extract 1 --ways scratch --steps 2 --folder .",
@@ -37,6 +39,7 @@ ROWS = {
     "generation": "ours, as the default: 8 steps, auto",
     "growth": "100 ",
     "intervals": "| 100 | mAP |",
+    "nltk_nouns": "NLTK",
     "noun_filter": "loaded in",
     "performance": "mAP | torchmetrics in a loop",
     "streaming": "extraction 1,200",
@@ -54,6 +57,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = ("A dog beside a bus.", "Two cats", "A man on a horse.", "a hot dog on a plate")
     rows = [{"image_id": str(row), "caption": text, "labels": ["dog", "bus"]} for row, text in enumerate(texts)]
     (path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (path / "wordnet").mkdir()
+    for kind, words in {"noun": ("dog", "bus"), "verb": ("run",), "adj": (), "adv": ()}.items():
+        lines = (f"{word} {kind[0]} 1 0 1 0 {row:08d}\n" for row, word in enumerate(words))
+        (path / f"wordnet/index.{kind}").write_text("".join(lines))
+        for name in (f"data.{kind}", f"{kind}.exc", "cntlist.rev"):
+            (path / "wordnet" / name).touch()
     (path / "long.jsonl").write_text(json.dumps({"text": "In this image there is a dog. " * 9}) + "\n")
     return path
 
@@ -95,6 +104,18 @@ def test_without_a_gpu_the_check_says_so_in_one_line(
     with pytest.raises(SystemExit, match="1"):
         runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().err == "error: no GPU that torch can use; expected one with 24 GB of memory or more\n"
+
+
+def test_nltk_labels_by_the_original_rule(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import nltk_nouns
+
+    texts = ["Two dogs, and buses.", "A hot dog runs.", "A teddy bear with a dog"]
+    with nltk_nouns.loop(load_classes("coco"), texts, folder / "wordnet") as label:
+        names = [{load_classes("coco").names[at] for at in found} for found in label(texts)]
+    assert names == [{"dog", "bus"}, {"hot dog"}, {"teddy bear", "dog"}]
+    with pytest.raises(LookupError, match="no files of WordNet"), nltk_nouns.loop(load_classes("coco"), texts, folder):
+        pass
 
 
 def test_a_broken_promise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
