@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=REPLICATES)
     options = parser.parse_args()
     sizes = [(options.images, options.classes)] if options.images else SIZES
-    columns = ("images", "classes", "resamples", "draw s", "mAP s", "sklearn s", "peak MB")
+    columns = ("images", "classes", "resamples", "sample s", "mAP s", "sklearn s", "peak MB")
     print(" ".join(f"{column:>9}" for column in columns))
     for images, classes in sizes:
         values = measure(images, classes, options.replicates)
@@ -45,18 +45,18 @@ def main() -> None:
 
 
 def measure(images: int, classes: int, replicates: int) -> tuple[str, ...]:
-    """Seconds of the draw, of the mAP of all resamples, of scikit-learn for the same (scaled up), and peak memory."""
-    draw = np.random.default_rng(0)
-    labels = draw.random((images, classes)) < POSITIVE
-    scores = draw.standard_normal((images, classes)).astype(np.float32) + labels
+    """Seconds of sampling, of the mAP of all resamples, of scikit-learn for the same (scaled up), and peak memory."""
+    random = np.random.default_rng(0)
+    labels = random.random((images, classes)) < POSITIVE
+    scores = random.standard_normal((images, classes)).astype(np.float32) + labels
     started = time.perf_counter()
     counts = resample_counts(images, replicates, 0)
-    drawn = time.perf_counter() - started
+    sampling = time.perf_counter() - started
     repeats = 3 if images * classes < 1_000_000 else 1
     ours = min(seconds(lambda: bootstrap_map(scores, labels, counts)) for _ in range(repeats))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     plain = seconds(lambda: [_plain(scores, labels, weights) for weights in counts[:COMPARED]])
-    return f"{drawn:.3f}", f"{ours:.3f}", f"{plain * replicates / COMPARED:.0f}", f"{peak:.0f}"
+    return f"{sampling:.3f}", f"{ours:.3f}", f"{plain * replicates / COMPARED:.0f}", f"{peak:.0f}"
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -30,7 +30,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(resource("zoo/clip.safetensors")))
-    parser.add_argument("--side", type=int, default=512, help="pixels of a drawn image")
+    parser.add_argument("--side", type=int, default=512, help="pixels of an image")
     parser.add_argument("--stored", type=int, nargs="*", default=[512, 448, 224], help="pixels of a stored one")
     parser.add_argument("--image-size", type=int, default=224, help="pixels that CLIP sees")
     parser.add_argument("--images", type=int, default=128)
@@ -46,19 +46,19 @@ def main() -> None:
     print(f"from tensors: {model:.1f} images/s")
     columns = ("format", "side", "kB", "decode ms", "resize ms", "extract images/s", "of tensors")
     print(" ".join(f"{column:>16}" for column in columns))
-    drawn = picture(options.side)
+    pixels = picture(options.side)
     for encoding in ("png", "webp", "jpeg"):
         for side in options.stored:
-            cells = measure(clip, encode(shrink(drawn, side), encoding), model, options)
+            cells = measure(clip, encode(shrink(pixels, side), encoding), model, options)
             print(" ".join(f"{cell:>16}" for cell in (encoding, side, *cells)), flush=True)
 
 
 def picture(side: int) -> np.ndarray:
     """A picture with shapes and some noise: neither as easy to pack as a drawing nor as hard as noise."""
-    draw = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     rows, columns = np.mgrid[:side, :side] / side
-    waves = [np.sin(2 * np.pi * (a * rows + b * columns)) for a, b in draw.integers(1, 12, (3, 2))]
-    pixels = 128 + 80 * np.stack(waves, -1) + draw.normal(0, 4, (side, side, 3))
+    waves = [np.sin(2 * np.pi * (a * rows + b * columns)) for a, b in random.integers(1, 12, (3, 2))]
+    pixels = 128 + 80 * np.stack(waves, -1) + random.normal(0, 4, (side, side, 3))
     return pixels.clip(0, 255).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Images per second of this project's drawing against a plain diffusers call, in one run.
+"""Images per second of this project's generation against a plain diffusers call, in one run.
 
     python benchmarks/generation.py [--model DIR] [--images N] [--steps N] [--batch N] [--threads N]
 
@@ -7,7 +7,7 @@ call diffusers first: prompts as text, the pipeline's own solver and --steps ste
 The line after it is ours with the same solver and steps; each further line changes one thing. Start one process per
 core with --threads 1 to see what a machine can do. On a GPU a line is with compilation, whose minutes are told apart.
 
-At the end: what encoding the prompts costs of a drawing, measured here, and counted for Stable Diffusion 1.5 at 512
+At the end: what encoding the prompts costs of a batch, measured here, and counted for Stable Diffusion 1.5 at 512
 pixels.
 """
 
@@ -77,11 +77,11 @@ def _measure(options: argparse.Namespace) -> None:
 
     texts, seeds = [text for _, text in captions[:batch]], list(range(batch))
     generator = load_pipeline(base)
-    drawing, prompts = (
+    whole, prompts = (
         min(_seconds(work) for _ in range(3))
         for work in (lambda: generator.generate(texts, seeds)[0].cpu(), lambda: generator._encode(texts).cpu())
     )
-    print(f"prompts: {1e3 * prompts:.1f} of {1e3 * drawing:.0f} ms of a batch, 1/{drawing / prompts:.0f}")
+    print(f"prompts: {1e3 * prompts:.1f} of {1e3 * whole:.0f} ms of a batch, 1/{whole / prompts:.0f}")
 
 
 def rates(settings: GenerationSettings, captions: list[tuple[str, str]]) -> tuple[float, float]:
@@ -125,7 +125,7 @@ def _count_operations() -> None:
         f"Stable Diffusion 1.5: a prompt {prompt / 1e9:.1f}, a denoising pass {step / 1e9:.0f} billion operations; so"
     )
     for steps in (25, 50):
-        print(f"    a prompt is 1/{2 * steps * step / prompt:.0f} of a draw of {steps} steps with guidance")
+        print(f"    a prompt is 1/{2 * steps * step / prompt:.0f} of an image of {steps} steps with guidance")
 
 
 def _plain(settings: GenerationSettings, captions: list[tuple[str, str]], dtype: str = "float32") -> float:

@@ -34,21 +34,21 @@ def auc(higher: np.ndarray, lower: np.ndarray) -> float:
 
 
 def below_real(
-    drawn: np.ndarray, named: np.ndarray, real: np.ndarray, truth: np.ndarray, quantile: float = LOW
+    generated: np.ndarray, named: np.ndarray, real: np.ndarray, truth: np.ndarray, quantile: float = LOW
 ) -> np.ndarray:
     """Of each class the share of generated images naming it that look less like it than nearly all real images of it.
 
     Args:
-        drawn, real: cosines [N, C] and [M, C] of images and "a photo of a {class}".
+        generated, real: cosines [N, C] and [M, C] of images and "a photo of a {class}".
         named, truth: labels [N, C] and [M, C], 1 where a caption names the class, and where it is there.
         quantile: of real images with the class; by definition that share of them is below it.
 
     Returns:
         [C], nan for a class that no caption names or no real image shows.
     """
-    shares = np.full(drawn.shape[1], np.nan)
-    for index in range(drawn.shape[1]):
-        ours, theirs = drawn[named[:, index] == 1, index], real[truth[:, index] == 1, index]
+    shares = np.full(generated.shape[1], np.nan)
+    for index in range(generated.shape[1]):
+        ours, theirs = generated[named[:, index] == 1, index], real[truth[:, index] == 1, index]
         if len(ours) and len(theirs):
             shares[index] = (ours < np.quantile(theirs, quantile)).mean()
     return shares

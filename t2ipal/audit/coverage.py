@@ -52,10 +52,10 @@ def coverage(real: np.ndarray, others: np.ndarray, k: int = NEIGHBOURS) -> Cover
     return Coverage(held / (k * len(others)), hit / len(real), len(real))
 
 
-def beside_real(real: np.ndarray, drawn: np.ndarray, seed: int = 0) -> tuple[Coverage, Coverage]:
+def beside_real(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> tuple[Coverage, Coverage]:
     """Of generated images among half of the real ones, and of the other half: what real images reach."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(real))
-    count = min(len(real) // 2, len(drawn), MOST)
+    count = min(len(real) // 2, len(generated), MOST)
     first, second = real[order[:count]], real[order[count : 2 * count]]
-    return coverage(first, drawn[random.permutation(len(drawn))[:count]]), coverage(first, second)
+    return coverage(first, generated[random.permutation(len(generated))[:count]]), coverage(first, second)

@@ -53,7 +53,7 @@ class Audit:
 
 def audit_images(
     labelled: str | Path,
-    drawn: Paths,
+    generated: Paths,
     captions: str | Path,
     templates: str | Path,
     real: str | Path,
@@ -65,7 +65,7 @@ def audit_images(
 
     Args:
         labelled: captions with their labels.
-        drawn, captions, templates, real: the judge's features of the generated images, of the captions, of the class
+        generated, captions, templates, real: the judge's features of the generated images, of the captions, of the class
             templates, of which the first is "a photo of a ...", and of real images.
         real_images: the table of the real images, with labels.
         classes: how many there are.
@@ -75,7 +75,7 @@ def audit_images(
         UserError: a file is missing or damaged, or cleanlab is not installed.
     """
     every, all_labels = read_labelled(TrainingFiles({"labelled": labelled}), classes)
-    images = load_image_features(drawn, fields=[GLOBAL_POS])
+    images = load_image_features(generated, fields=[GLOBAL_POS])
     there = set(images.ids)
     kept = [row for row, name in enumerate(every) if name in there]  # without flagged images
     ids, labels = [every[row] for row in kept], all_labels[kept].numpy()
