@@ -65,8 +65,8 @@ def audit_images(
 
     Args:
         labelled: captions with their labels.
-        generated, captions, templates, real: the judge's features of the generated images, of the captions, of the class
-            templates, of which the first is "a photo of a ...", and of real images.
+        generated, captions, templates, real: the judge's features of the generated images, of the captions, of the
+            class templates, of which the first is "a photo of a ...", and of real images.
         real_images: the table of the real images, with labels.
         classes: how many there are.
         seed: of folds and samples.
