@@ -52,4 +52,8 @@ def _asked(total: int) -> bool:
     """Whether a person at the terminal agrees."""
     if not sys.stdin.isatty():
         return False
-    return input(f"Fetch {total / 1e9:.2f} GB, if the sizes above are right? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        answer = input(f"Fetch {total / 1e9:.2f} GB, if the sizes above are right? [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,8 @@ from t2ipal.data_check import PIPELINE, Download, load_downloads
 from t2ipal.errors import UserError
 from t2ipal.fetch.transfer import Progress, check_space, download
 from t2ipal.fetch.unpack import unpack
-from t2ipal.store import write_json
+from t2ipal.file_lock import try_lock
+from t2ipal.store import read_json, write_json
 
 if TYPE_CHECKING:
     from t2ipal.images.settings import GenerationSettings
@@ -69,28 +72,55 @@ class Job:
     def run(self, on_progress: Progress | None = None) -> str:
         """Fetch it; return what was fetched, as a line.
 
+        An archive is removed when it is unpacked, unless it was there before.
+
         Raises:
-            UserError: as `download` and `unpack`, or the hub cannot be reached.
+            UserError: as `download` and `unpack`, the hub cannot be reached, or another process fetches the same.
         """
         if self.pipeline is not None:
             return f"{self.name}: in {fetch_pipeline(self.pipeline)}"
         path = self.folder / self.url.rpartition("/")[2]
-        is_archive = path.suffix in ARCHIVES
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if is_archive and self.bytes:  # photographs hardly shrink: the archive and what is in it are there together
+        note = self.folder / NOTES / f"{path.name}.json"
+        with _alone(note.with_suffix(".lock"), path):
+            return self._run(path, note, on_progress)
+
+    def _run(self, path: Path, note: Path, on_progress: Progress | None) -> str:
+        is_archive, was_there = path.suffix in ARCHIVES, os.path.lexists(path)
+        if is_archive and self.bytes and not was_there:  # photographs hardly shrink: the archive and what is in it are there together
             check_space(self.folder, 2 * self.bytes, f"{self.name} and its archive")
         sums = {"md5": self.md5, "sha256": self.sha256}
         received = download(self.url, path, size=self.bytes, on_progress=on_progress, **sums)
         published = next((f"{name} as published" for name, value in sums.items() if value), "no checksum is published")
-        about = {"url": self.url, "bytes": received.bytes, "md5": received.md5, "sha256": received.sha256}
-        about |= {"checked": published, "fetched": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_json(self.folder / NOTES / f"{path.name}.json", about)
+        is_ours = not was_there or (note.is_file() and read_json(note).get("sha256") == received.sha256)
+        if not was_there:
+            about = {"url": self.url, "bytes": received.bytes, "md5": received.md5, "sha256": received.sha256}
+            about |= {"checked": published, "fetched": datetime.now(UTC).isoformat(timespec="seconds")}
+            write_json(note, about)
         line = f"{self.name}: {received.bytes:,} bytes, sha256 {received.sha256} ({published})"
         if not is_archive:
-            return f"{line}; {path}"
+            return f"{line}; {path}{' was there' if was_there else ''}"
         count = unpack(path, self.folder)
-        path.unlink()
-        return f"{line}; {count:,} files in {self.folder}"
+        if is_ours:
+            path.unlink()
+        return f"{line}; {count:,} files in {self.folder}{'' if is_ours else f', from {path}, which was there'}"
+
+
+@contextmanager
+def _alone(lock: Path, path: Path) -> Iterator[None]:
+    """Hold a lock, so that no two processes write one file.
+
+    Raises:
+        UserError: another one has it, or the folder cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("ab")
+    except OSError as error:
+        raise UserError(f"{lock.parent}: cannot be written: {(error.strerror or str(error)).lower()}") from error
+    with file:
+        if try_lock(file) is False:
+            raise UserError(f"{path}: another process is fetching it; wait for it, or end it")
+        yield
 
 
 def job_of(row: Download, folder: Path) -> Job | None:
@@ -121,10 +151,9 @@ def named_jobs(names: Iterable[str], data_dir: Path, cache: Path) -> tuple[list[
     from t2ipal.images.settings import GenerationSettings
 
     table, jobs, manual = load_downloads(), [], []
-    for name in names:
-        if name in SHA256 or name == "clip":
-            model, size = ("RN101", table["clip"].bytes) if name == "clip" else (name, None)
-            jobs.append(clip_job(model, cache, size))
+    for name in dict.fromkeys("RN101" if name == "clip" else name for name in names):
+        if name in SHA256:
+            jobs.append(clip_job(name, cache, table["clip"].bytes if name == "RN101" else None))
             continue
         if name not in table:
             raise UserError(f"{name}: no such download; expected one of {', '.join([*table, *SHA256])}")

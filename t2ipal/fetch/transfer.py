@@ -68,16 +68,17 @@ def download(
 
     Raises:
         UserError: the server has no such file or one of another size, the transfer breaks again and again, a checksum
-            differs, or the disk is full. Only a file with a wrong checksum is removed.
+            differs, or the disk is full. What was received with a wrong checksum is removed; a file that was there is
+            not.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return _checked(path, url, md5, sha256)
+    if os.path.lexists(path):
+        return _there(path, url, md5, sha256, size)
     part, problem = part_of(path), ""
     for attempt in range(TRIES):
         if attempt:
             time.sleep(pause * attempt)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             _receive(url, part, size, bool(md5 or sha256), on_progress)
             break
         except HTTPError as error:
@@ -87,30 +88,44 @@ def download(
         except (Broken, HTTPException, URLError, ConnectionError, TimeoutError) as error:
             problem = str(getattr(error, "reason", "") or error) or type(error).__name__
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UserError(f"{part}: the disk is full; make space, then the same call continues") from error
-            raise UserError(f"{part}: cannot be written: {error.strerror}") from error
+            raise UserError(f"{part}: cannot be written: {(error.strerror or str(error)).lower()}") from error
     else:
         there = part.stat().st_size if part.exists() else 0
         raise UserError(f"{url}: broke {TRIES} times, last: {problem}; {there:,} bytes stay, the same call continues")
-    received = _checked(part, url, md5, sha256)
+    received = sums_of(part)
+    if wrong := _wrong_sum(received, md5, sha256):
+        _remove(part)
+        raise UserError(f"{url}: {wrong}: {part} was removed")
     part.replace(path)
     _remove(part)
     return received
 
 
-def _checked(path: Path, url: str, md5: str, sha256: str) -> Received:
-    """Size and checksums of a file; one with a wrong checksum is removed.
+def _there(path: Path, url: str, md5: str, sha256: str, size: int | None) -> Received:
+    """Size and checksums of a file that was there before: it may be someone's own, so nothing removes it.
 
     Raises:
-        UserError: a checksum differs.
+        UserError: it is no file, or not the file of the address.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: not a file; expected nothing there, or the file of {url}")
     received = sums_of(path)
-    for name, expected in (("md5", md5), ("sha256", sha256)):
-        if expected and getattr(received, name) != expected:
-            _remove(path)
-            raise UserError(f"{url}: {name} {getattr(received, name)}; expected {expected}: {path} was removed")
+    wrong = _wrong_sum(received, md5, sha256)
+    if not (md5 or sha256) and size and abs(received.bytes - size) > TOLERANCE * size:
+        wrong = f"{received.bytes:,} bytes; expected about {size:,}"
+    if wrong:
+        raise UserError(f"{path}: not the file of {url}: {wrong} (move it away, or delete it)")
     return received
+
+
+def _wrong_sum(received: Received, md5: str, sha256: str) -> str:
+    """Which checksum differs from the published one, or ""."""
+    for name, expected in (("md5", md5), ("sha256", sha256)):
+        if expected and getattr(received, name) != expected.lower():
+            return f"{name} {getattr(received, name)}; expected {expected}"
+    return ""
 
 
 def part_of(path: Path) -> Path:
@@ -145,8 +160,9 @@ def _receive(url: str, part: Path, size: int | None, checked: bool, on_progress:
     Raises:
         Broken: it ended early.
     """
-    start = part.stat().st_size if part.exists() else 0
-    mark = _mark(part, url)
+    about = _noted(part)
+    start = part.stat().st_size if part.exists() and about.get("url", url) == url else 0
+    mark = about.get("mark", "") if about.get("url") == url else ""
     headers = {"Accept-Encoding": "identity", "User-Agent": "t2ipal"}
     if start and (mark or checked):  # without a mark of the server's file, only a checksum tells two files apart
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {})
@@ -167,6 +183,9 @@ def _receive(url: str, part: Path, size: int | None, checked: bool, on_progress:
         elif not begun or int(begun[1]) != start:
             _remove(part)
             raise Broken("the server continues at another place")
+        packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if packed not in ("", "identity"):
+            raise UserError(f"{url}: the server sends it packed by {packed}; expected the file as it is")
         length = response.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else None
         if size and total and abs(total - size) > TOLERANCE * size:
@@ -175,6 +194,10 @@ def _receive(url: str, part: Path, size: int | None, checked: bool, on_progress:
         _note(part, url, response.headers)
         with part.open("ab" if start else "wb") as file:
             _copy(response, file, start, total, on_progress)
+        there = part.stat().st_size
+        if total is None and size and abs(there - size) > TOLERANCE * size:
+            _remove(part)
+            raise UserError(f"{url}: the server sent {there:,} bytes; expected about {size:,}")
 
 
 def _copy(response: Any, file: BinaryIO, start: int, total: int | None, on_progress: Progress | None) -> None:
@@ -188,13 +211,13 @@ def _copy(response: Any, file: BinaryIO, start: int, total: int | None, on_progr
         raise Broken(f"the connection ended after {there:,} of {total:,} bytes")
 
 
-def _mark(part: Path, url: str) -> str:
-    """What the server called the file of which the part is: a strong ETag or a date; "" if it said neither."""
+def _noted(part: Path) -> dict[str, str]:
+    """The `url` of the file of which the part is, and its `mark` on the server: a strong ETag, a date or ""."""
     try:
         about = json.loads(_notes(part).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    return about.get("mark", "") if about.get("url") == url else ""
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def _note(part: Path, url: str, headers: Any) -> None:

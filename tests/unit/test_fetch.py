@@ -42,7 +42,7 @@ Usage = namedtuple("Usage", "total used free")
 class Server(ThreadingHTTPServer):
     """Serves `content` under every path but /none; `cuts` are bytes after which connections end."""
 
-    content, tag, ranges = CONTENT, '"1"', True
+    content, tag, ranges, packed, has_length = CONTENT, '"1"', True, "", True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -71,7 +71,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(len(server.content) - start))
+        if server.has_length:
+            self.send_header("Content-Length", str(len(server.content) - start))
+        if server.packed:
+            self.send_header("Content-Encoding", server.packed)
         if server.tag:
             self.send_header("ETag", server.tag)
         self.end_headers()
@@ -175,6 +178,46 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
         get(server, tmp_path / "x.bin")
 
 
+def test_what_is_no_file_as_it_is(server: Server, tmp_path: Path) -> None:
+    server.packed = "gzip"
+    with pytest.raises(UserError, match="the server sends it packed by gzip; expected the file as it is"):
+        get(server, tmp_path / "x.bin")
+    server.packed, server.has_length = "", False
+    with pytest.raises(UserError, match="the server sent 10,240 bytes; expected about 900,000"):
+        get(server, tmp_path / "x.bin", size=900_000)
+    assert left(tmp_path) == []
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"x\.bin\.part: cannot be written: (not a directory|file exists)"):
+        get(server, tmp_path / "file/x.bin")
+
+
+def test_a_part_of_another_address_is_not_continued(server: Server, tmp_path: Path) -> None:
+    part = part_of(tmp_path / "x.bin")
+    part.write_bytes(b"of another file")
+    part.with_name(f"{part.name}.json").write_text('{"url": "http://elsewhere/x.bin", "mark": ""}')
+    get(server, tmp_path / "x.bin", md5=MD5.upper())
+    assert server.asked == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sums", "message"),
+    [
+        ("file", {"md5": "0" * 32}, "not the file of http.*: md5 .*; expected 0+ .move it away"),
+        ("file", {"size": 900_000}, "not the file of http.*: 4 bytes; expected about 900,000"),
+        ("folder", {}, "not a file; expected nothing there, or the file of http"),
+        ("broken link", {"md5": MD5}, "not a file; expected nothing there"),
+    ],
+)
+def test_what_was_there_stays(server: Server, tmp_path: Path, kind: str, sums: dict[str, Any], message: str) -> None:
+    path = tmp_path / "x.bin"
+    made = {"file": lambda: path.write_text("mine"), "folder": path.mkdir, "broken link": lambda: path.symlink_to("y")}
+    made[kind]()
+    with pytest.raises(UserError, match=message):
+        get(server, path, **sums)
+    assert left(tmp_path) == ["x.bin"]
+    assert not server.asked
+
+
 def archive(path: Path, files: dict[str, bytes]) -> Path:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as opened:
@@ -197,6 +240,33 @@ def test_archives_join_what_is_there(tmp_path: Path, suffix: str) -> None:
     assert unpack(archive(tmp_path / f"x{suffix}", {"a/b/new.txt": b"new", "c/d.txt": b"d"}), folder) == 2
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == ["a/b/new.txt", "a/b/old.txt", "c/d.txt"]
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+def test_files_of_ones_own_are_not_replaced(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "data"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a/same.txt").write_text("1")
+    (folder / "a/mine.txt").write_text("corrected by hand")
+    path = archive(tmp_path / f"x{suffix}", {"a/same.txt": b"1", "a/mine.txt": b"theirs", "a/new.txt": b"2"})
+    with pytest.raises(UserError, match=r"a/mine\.txt: not as in the archive; expected the archive's own \(move it"):
+        unpack(path, folder)
+    assert (folder / "a/mine.txt").read_text() == "corrected by hand"
+    assert left(folder / "a") == ["mine.txt", "same.txt"]
+    (folder / "a/mine.txt").unlink()
+    assert unpack(path, folder) == 3
+    assert unpack(path, folder) == 3
+    assert left(folder / "a") == ["mine.txt", "new.txt", "same.txt"]
+
+
+def test_an_archive_with_a_password_is_one_line(tmp_path: Path) -> None:
+    content = bytearray(archive(tmp_path / "x.zip", {"a.txt": b"1"}).read_bytes())
+    for start in (b"PK\x03\x04", b"PK\x01\x02"):
+        content[content.index(start) + (6 if start.endswith(b"\x04") else 8)] |= 1
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.zip: damaged archive: .*encrypted"):
+        unpack(tmp_path / "x.zip", tmp_path / "data")
+    assert left(tmp_path / "data") == []
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar"])
@@ -224,6 +294,29 @@ def test_a_job_fetches_unpacks_and_notes_the_sum(server: Server, tmp_path: Path)
     assert said[0] == "nuswide: ask"
     assert said[1].endswith(f"x.zip (0.00 GB) into {tmp_path / 'COCO'}")
     assert note["sha256"] in said[2]
+
+
+def test_an_archive_of_ones_own_is_unpacked_and_stays(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.zip", {"a.json": b"{}"})
+    job = Job("mine", "http://127.0.0.1:9/x.zip", tmp_path)
+    assert job.run().endswith(f"1 files in {tmp_path}, from {path}, which was there")
+    assert left(tmp_path) == [".fetched", "a.json", "x.zip"]
+    note = tmp_path / ".fetched/x.zip.json"
+    note.write_text(json.dumps({"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}))
+    job.run()  # a call that was killed before it unpacked what it had fetched
+    assert not path.exists()
+
+
+def test_two_processes_do_not_fetch_one_file(tmp_path: Path) -> None:
+    job = Job("x", "http://127.0.0.1:9/x.zip", tmp_path)
+    with (
+        fetch_jobs._alone(tmp_path / ".fetched/x.zip.lock", tmp_path),
+        pytest.raises(UserError, match=r"x\.zip: another process is fetching it; wait for it, or end it"),
+    ):
+        job.run()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=r"file/\.fetched: cannot be written: not a directory"):
+        Job("x", "http://127.0.0.1:9/x.zip", tmp_path / "file").run()
 
 
 def test_more_than_a_gigabyte_is_asked_for(tmp_path: Path) -> None:
