@@ -86,7 +86,8 @@ class Job:
 
     def _run(self, path: Path, note: Path, on_progress: Progress | None) -> str:
         is_archive, was_there = path.suffix in ARCHIVES, os.path.lexists(path)
-        if is_archive and self.bytes and not was_there:  # photographs hardly shrink: the archive and what is in it are there together
+        if is_archive and self.bytes and not was_there:
+            # photographs hardly shrink: the archive and what is in it are there together
             check_space(self.folder, 2 * self.bytes, f"{self.name} and its archive")
         sums = {"md5": self.md5, "sha256": self.sha256}
         received = download(self.url, path, size=self.bytes, on_progress=on_progress, **sums)

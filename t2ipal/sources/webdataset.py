@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from t2ipal.errors import UserError, printable
+from t2ipal.findings import Finding
 from t2ipal.sources.base import CaptionSource, Counted, ImageSource
 from t2ipal.sources.caption_rows import TWICE, Caption, RejectedCaption, checked, rejected
 from t2ipal.sources.image_rows import NEGATIVE, POSITIVE, ImageRow, RejectedImage
-from t2ipal.sources.reading.class_names import match
+from t2ipal.sources.reading.class_names import check_single, match
 from t2ipal.sources.reading.image_files import checked_images
-from t2ipal.sources.reading.tar_samples import Sample, samples_of, shards_of
+from t2ipal.sources.reading.tar_samples import Sample, gaps, samples_of, shards_of
 from t2ipal.sources.text import TEXT_COLUMNS
-from t2ipal.text_files import writable
+from t2ipal.text_files import unique, writable
 from t2ipal.validation import DataPath
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("labels", "label")
+_NUMERIC = re.compile(r"[-+\d., \n]*\d[-+\d., \n]*", re.ASCII)
+"""A number in any form, or several: only one that counts a class is a label."""
 NO_CAPTION, NO_LABELS, NO_PICTURE = "no caption", "no labels", "no image"
 
 
@@ -62,6 +67,9 @@ class WebDatasetCaptions(CaptionSource):
         keys = (self.text_key,) if self.text_key else TEXT_COLUMNS
         return next((content[key] for key in keys if content.get(key) is not None), None)
 
+    def check(self, key: str) -> Iterator[Finding]:
+        return _check(key, self.path)
+
     def count(self) -> Counted:
         return _count(self.path)
 
@@ -94,6 +102,7 @@ class WebDatasetImages(ImageSource):
             except ValueError as error:
                 named.append(str(error))
         categories = dict.fromkeys(name for names in named if isinstance(names, list) for name in names)
+        check_single(classes, categories, str(self.path))
         indices = match(classes, categories, str(self.path), every=True)
         return [names if isinstance(names, str) else _codes(names, indices, len(classes.names)) for names in named]
 
@@ -103,9 +112,9 @@ class WebDatasetImages(ImageSource):
         labels = next((content[key] for key in keys if content.get(key) is not None), None)
         if labels is None and not self.labels and "cls" in sample.members:
             labels = _decoded(sample.members["cls"].read(), ".cls").strip()
-            if labels.isascii() and labels.isdigit():
-                if int(labels) >= len(classes.names):
-                    raise ValueError(f"class {labels}; expected a number from 0 to {len(classes.names) - 1}")
+            if _NUMERIC.fullmatch(labels):
+                if not (labels.isdigit() and len(labels) < 10 and int(labels) < len(classes.names)):
+                    raise ValueError(f"class {labels[:60]}; expected a number from 0 to {len(classes.names) - 1}")
                 labels = classes.names[int(labels)]
         names = [labels] if isinstance(labels, str) else labels
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -116,6 +125,9 @@ class WebDatasetImages(ImageSource):
         """As of any source; images are not read."""
         rows = [row for row in self._labels(samples_of(self.path), classes) if not isinstance(row, str)]
         return tuple(sum(row[index] == POSITIVE for row in rows) for index in range(len(classes.names)))
+
+    def check(self, key: str) -> Iterator[Finding]:
+        return _check(key, self.path)
 
     def count(self) -> Counted:
         return _count(self.path)
@@ -150,7 +162,7 @@ def _json_of(sample: Sample) -> dict[str, Any]:
     if "json" not in sample.members:
         return {}
     try:
-        content = json.loads(_decoded(sample.members["json"].read(), ".json"))
+        content = json.loads(_decoded(sample.members["json"].read(), ".json"), object_pairs_hook=unique)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f".json: not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -163,6 +175,19 @@ def _decoded(content: bytes, where: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{where}: not UTF-8") from None
+
+
+def _check(key: str, path: str) -> Iterator[Finding]:
+    """Finding before a run: which shards are there, and do their numbers leave some out?"""
+    try:
+        shards = shards_of(path)
+    except UserError as error:
+        yield Finding(f"{key}.path", str(error), missing=True)
+        return
+    text = f"{path}: {len(shards):,} shard{'s' if len(shards) > 1 else ''}"
+    if lost := gaps(shards):
+        text += f"; {len(lost):,} of their numbers left out, the first: {lost[0]}"
+    yield Finding(f"{key}.path", printable(text))
 
 
 def _count(path: str) -> Counted:

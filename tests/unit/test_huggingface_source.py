@@ -144,3 +144,83 @@ def test_a_split_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     (found,) = source.check("pools.x")
     assert (found.key, found.missing) == ("pools.x", True)
     assert "set, split train: the package datasets cannot read it: " in found.text
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "message"),
+    [
+        ([[0, 1, 1, 0, 0]] * 5, "numbers", "labels has a 0 or 1 for each of 5 names; expected the numbers"),
+        ([["dog", "Sofa"], ["dining table, person"], [], [], []], "names", "'dining table, person' is several names"),
+        ([["dog, couch"], ["couch"], ["dining table"], ["person"], []], "names", "'dog, couch' is several names"),
+        ([[0], [1], [2], [3], [4]], "combinations", "'dog, couch' is several names in one text; expected a list"),
+    ],
+)
+def test_labels_of_another_kind_are_one_line(tmp_path: Path, cells: list[Any], kind: str, message: str) -> None:
+    """Read as numbers or single names, they would be other labels, or none."""
+    several = ["dog, couch", "dog", "couch", "dining table", "person"]
+    types = {"numbers": datasets.ClassLabel(names=NAMES), "combinations": datasets.ClassLabel(names=several)}
+    known = {"labels": datasets.Sequence(types.get(kind, datasets.Value("string")))}
+    with pytest.raises(UserError, match=message):
+        read(images(tmp_path / "set", {"labels": cells}, known))
+
+
+def test_marks_are_told_from_numbers_of_names(tmp_path: Path) -> None:
+    cells = [[1, 1, 0, 0, 0], [1, 2, 3, 4], [], [0, 1], None]
+    known = {"labels": datasets.Sequence(datasets.ClassLabel(names=NAMES))}
+    assert read(images(tmp_path / "set", {"labels": cells}, known))[0] == ("00000000", (1, 0, 0, 0))
+
+
+def test_paths_as_text_are_those_of_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of the working directory, and no file elsewhere."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.png").write_bytes(picture(1)["bytes"])
+    (tmp_path / "b.png").write_bytes(picture(2)["bytes"])
+    monkeypatch.chdir(tmp_path)
+    paths = ["a.png", "./a.png", "b.png", "../b.png", str(tmp_path / "b.png"), "http://x.org/a.png", "", "set/a.png"]
+    lines = [f"{name},dog" for name in paths] + ["a.png,couch", "a.png,person", "a.png,dining table"]
+    (tmp_path / "set/train.csv").write_text("\n".join(["image,labels", *lines]))
+    found = [value if isinstance(value, str) else "read" for _, value in read(tmp_path / "set")]
+    gone = "a path outside of the data set: "
+    assert found[:7] == [
+        "read", "read", "no such file", f"{gone}../b.png", f"{gone}{tmp_path}/b.png", f"{gone}http://x.org/a.png",
+        "no image",
+    ]  # fmt: skip
+    assert found[8:] == ["read"] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hub": "https://huggingface.co/datasets/a/b"}, "not a name of the hub, such as OWNER/NAME"),
+        ({"hub": "../mine"}, "not a name of the hub"),
+        ({"hub": "a/b", "path": "x"}, "found path and hub"),
+        ({}, "found neither path nor hub"),
+        ({"path": "x", "revision": "main"}, "a folder has no revisions"),
+        ({"path": "x", "split": "test[:100]"}, r"split 'test\[:100\]' is a part of a split, or several"),
+        ({"path": "x", "split": " "}, "split: ' ': empty"),
+        ({"path": "x", "split": ["train", "test"]}, "is not text"),
+        ({"path": "x", "Split": "test"}, "unknown key 'Split' .did you mean 'split'"),
+        ({"path": "x", "streaming": "yes"}, "is not true or false"),
+    ],
+)
+def test_blocks_that_cannot_be_meant(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        source_of({"class": "t2ipal.sources.huggingface.captions.HubCaptions", "source": "huggingface", **change})
+
+
+def test_nothing_is_read_in_the_place_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder by the name of a data set on the hub, and a saved split of another name."""
+    (tmp_path / "someone/captions").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="someone/captions: something here has the name of this data set"):
+        list(caption_source({"source": "huggingface", "hub": "someone/captions"}).read(0))
+    data = datasets.Dataset.from_dict({"text": ["a dog"], "nr": [None]}, split="test")
+    data.save_to_disk(tmp_path / "saved")
+    about = {"source": "huggingface", "path": str(tmp_path / "saved")}
+    with pytest.raises(UserError, match="saved: contains split test; found split: train in the config"):
+        list(caption_source(about).read(0))
+    assert [row.text for row in caption_source(about | {"split": "test"}).read(0)] == ["a dog"]
+    (row,) = caption_source(about | {"split": "test", "id_column": "nr"}).read(0)
+    assert row.reason == "no id in column 'nr'"
+    with pytest.raises(UserError, match="saved data have no configuration 'en'"):
+        list(caption_source(about | {"split": "test", "config": "en"}).read(0))

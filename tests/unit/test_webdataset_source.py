@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -125,3 +127,108 @@ def test_a_shard_that_was_cut_is_damaged(shards: Path) -> None:
     path.write_bytes(path.read_bytes()[:2100])
     with pytest.raises(UserError, match=r"b-000000\.tar: damaged tar file: unexpected end of data"):
         list(image_source({"source": "webdataset", "path": str(shards)}).read(FEW))
+
+
+def test_a_key_twice_in_one_shard_and_links_are_counted(tmp_path: Path) -> None:
+    path = shard(tmp_path / "x.tar", {"a.txt": b"first", "b.txt": b"b"})
+    with tarfile.open(path, "a") as tar:
+        for name, kind in (("a.txt", tarfile.REGTYPE), ("c.txt", tarfile.SYMTYPE), ("d.txt", tarfile.LNKTYPE)):
+            about = tarfile.TarInfo(name)
+            about.type, about.linkname, about.size = kind, "a.txt", 6 if kind == tarfile.REGTYPE else 0
+            tar.addfile(about, io.BytesIO(b"second"))
+    rows = list(caption_source({"source": "webdataset", "path": str(path)}).read(0))
+    assert [(row.caption_id, getattr(row, "reason", "")) for row in rows] == [
+        ("a", ""), ("b", ""), ("a", "caption id occurs more than once; its first caption is taken"),
+        ("c", "no caption"), ("d", "no caption"),
+    ]  # fmt: skip
+
+
+def _two_in_one(content: bytes) -> bytes:
+    return content + content
+
+
+def _damaged(content: bytes) -> bytes:
+    second = content.index(b"b.txt")
+    return content[:second] + b"?" * 200 + content[second + 200 :]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_two_in_one, "no header at byte 2,048, but more behind it; expected one whole tar file"),
+        (_damaged, "no header at byte 1,024, but more behind it"),
+        (lambda content: content[:2048], "it ends without an end mark"),
+        (lambda content: content[:1600], "unexpected end of data"),
+        (lambda content: b"", "empty file"),
+        (gzip.compress, "damaged tar file"),
+    ],
+)
+def test_nothing_of_a_damaged_shard_is_lost_without_a_word(tmp_path: Path, change: Any, message: str) -> None:
+    path = shard(tmp_path / "x.tar", {"a.txt": b"a dog", "b.txt": b"a cat"})
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match=rf"x\.tar: .*{message}"):
+        list(caption_source({"source": "webdataset", "path": str(path)}).read(0))
+
+
+@pytest.mark.parametrize("name", ["y.tar.gz", "y.tgz", "y.TAR.ZST", "y.tar.part"])
+def test_a_compressed_shard_among_others_is_not_left_out(tmp_path: Path, name: str) -> None:
+    shard(tmp_path / "x.tar", {"a.txt": b"a dog"})
+    (tmp_path / "._x.tar").write_bytes(b"of a Mac")
+    source = caption_source({"source": "webdataset", "path": str(tmp_path)})
+    assert source.count().items == 1
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=f"{name}: compressed, or not downloaded whole; expected uncompressed"):
+        source.count()
+    (finding,) = source.check("pools.x")
+    assert finding.missing
+
+
+@pytest.mark.parametrize(
+    ("names", "lost"),
+    [
+        (["x-000000.tar", "x-000001.tar", "x-000003.tar"], ["x-000002.tar"]),
+        (["00-of-03.tar", "02-of-03.tar"], ["01-of-03.tar"]),
+        (["5.tar", "6.TAR"], []),
+        (["20240131.tar", "20250131.tar"], []),
+        (["a.tar", "b1.tar", "c9.tar"], []),
+    ],
+)
+def test_numbers_that_are_left_out_are_told_before_a_run(tmp_path: Path, names: list[str], lost: list[str]) -> None:
+    for name in names:
+        shard(tmp_path / name, {"a.txt": b"a dog"})
+    (finding,) = caption_source({"source": "webdataset", "path": str(tmp_path)}).check("pools.x")
+    assert finding.text.partition("; ")[0].endswith(f": {len(names)} shards")
+    assert ("the first: " + lost[0] in finding.text) if lost else ("left out" not in finding.text)
+
+
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [
+        ({"labels": "dog, couch"}, "label 'dog, couch' is several names in one text; expected a list"),
+        ({"labels": ["dog|zebra"]}, r"label 'dog\|zebra' is several names in one text"),
+        (b"dog person\n", "label 'dog person' is several names in one text"),
+        (b"1 3", "class 1 3; expected a number from 0 to 3"),
+        (b"1.0", "class 1.0; expected a number from 0 to 3"),
+        (b"-1", "class -1; expected a number from 0 to 3"),
+        (b"9" * 5000, "class 9+; expected a number from 0 to 3"),
+        (b"zebra, white", None),
+    ],
+)
+def test_no_label_is_lost_in_a_text_of_several(tmp_path: Path, label: Any, found: str | None) -> None:
+    """As one name, it would be of no class of the list, and the image would have none."""
+    files = {f"{number}.cls": str(number).encode() for number in range(4)}
+    files["4.json" if isinstance(label, dict) else "4.cls"] = label
+    path = shard(tmp_path / "x.tar", {f"{number}.jpg": picture("JPEG") for number in range(5)} | files)
+    source = image_source({"source": "webdataset", "path": str(path)})
+    if found and "several" in found:
+        with pytest.raises(UserError, match=found):
+            list(source.read(FEW))
+        return
+    *_, last = source.read(FEW)
+    assert re.fullmatch(found, last.reason) if found else last.labels == (0, 0, 0, 0)
+
+
+def test_a_key_twice_in_a_json_file_is_a_reject(tmp_path: Path) -> None:
+    path = shard(tmp_path / "x.tar", {"a.json": b'{"text": "a dog", "text": "a cat"}', "b.txt": b"a dog"})
+    first, _ = caption_source({"source": "webdataset", "path": str(path)}).read(0)
+    assert first.reason == "key 'text' occurs twice in one object"

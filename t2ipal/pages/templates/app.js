@@ -16,6 +16,15 @@ function problem(text) {
   at("problems").append(row);
 }
 
+async function isReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function recognise(files) {
   if (isBusy || !files.length) return;
   isBusy = true;
@@ -34,7 +43,11 @@ async function recognise(files) {
         problem(`${file.name}: more than ${limits.bytes / 1e6} MB`);
         continue;
       }
-      await ask("PUT", `/batches/${name}/photos/${encodeURIComponent(file.name)}`, file);
+      if (!await isReadable(file)) {
+        problem(`${file.name}: cannot be read (a folder?)`);
+        continue;
+      }
+      await ask("PUT", `/batches/${name}/photos/${encodeURIComponent(file.name.toWellFormed?.() ?? file.name)}`, file);
       sent += 1;
     }
     at("status").textContent = "Looking at them ...";

@@ -13,7 +13,7 @@ from t2ipal.errors import UserError
 from t2ipal.findings import Finding
 from t2ipal.sources.base import Counted
 from t2ipal.sources.existing.base import ID_COLUMNS, SAMPLE_COLUMNS, ExistingImages, Listed, Tied, sample_of, tie
-from t2ipal.sources.huggingface.rows import HubBlock, HubRows, check_block, count_rows, picture_of
+from t2ipal.sources.huggingface.rows import HubBlock, HubRows, check_block, count_rows
 from t2ipal.sources.text import id_text
 
 
@@ -48,5 +48,8 @@ class ExistingHubImages(HubBlock, ExistingImages):
 
 
 def _content(rows: HubRows, number: int, image: str) -> bytes | Path:
-    """The image of a row; one without is of no bytes, which is broken."""
-    return picture_of(rows.row(number)[image]) or b""
+    """The image of a row; one without, or a path elsewhere, is of no bytes, which is broken."""
+    try:
+        return rows.picture(rows.row(number)[image]) or b""
+    except ValueError:
+        return b""

@@ -40,6 +40,8 @@ class HubCaptions(HubBlock, CaptionSource):
             for place, content in enumerate(texts):
                 caption_id = identity if place == 0 else f"{identity}-{place}"
                 item = checked(caption_id, image_id, content, "huggingface")
+                if self.id_column and id_text(row[key]) is None:
+                    item = rejected(caption_id, content, f"no id in column {self.id_column!r}")
                 if item.caption_id in seen:
                     item = rejected(item.caption_id, item.text, TWICE)
                 seen.add(item.caption_id)

@@ -11,7 +11,7 @@ from t2ipal.errors import UserError
 from t2ipal.findings import Finding
 from t2ipal.sources.base import Counted, ImageSource
 from t2ipal.sources.huggingface.labels import NoLabels, label_reader
-from t2ipal.sources.huggingface.rows import HubBlock, HubRows, check_block, count_rows, ids_of, picture_of
+from t2ipal.sources.huggingface.rows import HubBlock, HubRows, check_block, count_rows, ids_of
 from t2ipal.sources.image_rows import POSITIVE, ImageRow, RejectedImage
 from t2ipal.sources.reading.image_files import checked_images
 
@@ -57,7 +57,10 @@ class HubImages(HubBlock, ImageSource):
             rows = data.read([image, *reader.columns], order)
             for place, row in enumerate(rows):
                 identity = ids[numbers[place]] if ids is not None else f"{place:08d}"
-                content = picture_of(row[image])
+                try:
+                    content = data.picture(row[image]) or RejectedImage(identity, "", "no image")
+                except ValueError as error:
+                    content = RejectedImage(identity, "", str(error))
                 try:
                     labels = reader.of(row)
                 except NoLabels as error:
@@ -65,7 +68,7 @@ class HubImages(HubBlock, ImageSource):
                     continue
                 except UserError as error:
                     raise UserError(f"{data.where}: row {identity}: {error}") from error
-                yield identity, RejectedImage(identity, "", "no image") if content is None else content, labels
+                yield identity, content, labels
 
         return checked_images(listed())
 

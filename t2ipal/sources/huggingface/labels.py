@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from t2ipal.errors import UserError
 from t2ipal.sources.huggingface.rows import HubRows
 from t2ipal.sources.image_rows import DIFFICULT, NEGATIVE, POSITIVE
-from t2ipal.sources.reading.class_names import match
+from t2ipal.sources.reading.class_names import check_single, match
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
@@ -114,7 +114,29 @@ def label_reader(
     for row in data.read(written) if written else ():
         for name in written:
             categories |= dict.fromkeys(_named(row[name], None, f"{data.where}: {name}"))
+    if written:
+        check_single(classes, categories, data.where)
+    for name, known in names.items():
+        check_single(classes, known, data.where, least=2)
+        if _are_marks(data, name, len(known)):
+            raise UserError(
+                f"{data.where}: {name} has a 0 or 1 for each of {len(known)} names; expected the numbers of the names "
+                "that are there, or a column per class"
+            )
     return ListedLabels(column, unknown, match(classes, categories, data.where, every=True), names, len(classes.names))
+
+
+def _are_marks(data: HubRows, column: str, names: int) -> bool:
+    """Whether the lists of a column have a mark for each name. Lists of numbers have each once, and other lengths."""
+    repeats = False
+    for row in data.read([column]):
+        cell = row[column]
+        if cell is None:
+            continue
+        if not isinstance(cell, list) or len(cell) != names or set(cell) - {0, 1}:
+            return False
+        repeats = repeats or len(set(cell)) < len(cell)
+    return repeats
 
 
 def _names_of(feature: Any) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,13 +30,44 @@ class HubBlock(Part):
     revision: str | None = Field(None, description="commit or branch on the hub; null: its default branch")
     config: str | None = Field(None, description="the data set's configuration; null: its default")
     split: str = Field("train", description="the split, such as train or test[:1000]")
-    streaming: bool = Field(True, description="true: read as it is; false: first stored in the cache of datasets")
+    streaming: bool = Field(
+        True, validate_default=True, description="true: read as it is; false: first stored in the cache of datasets"
+    )
 
     @field_validator("hub")
     @classmethod
     def _one_place(cls, value: str | None, info: ValidationInfo) -> str | None:
         if (value is None) == (info.data.get("path") is None):
             raise ValueError("found path and hub" if value else "found neither path nor hub")
+        return value
+
+    @field_validator("hub")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", value):
+            raise ValueError("not a name of the hub, such as OWNER/NAME; a folder is given as path")
+        return value
+
+    @field_validator("revision")
+    @classmethod
+    def _is_of_the_hub(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("path") is not None:
+            raise ValueError("a folder has no revisions")
+        return value
+
+    @field_validator("split")
+    @classmethod
+    def _is_named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("empty")
+        return value
+
+    @field_validator("streaming")
+    @classmethod
+    def _is_whole(cls, value: bool, info: ValidationInfo) -> bool:
+        split = info.data.get("split", "")
+        if value and not re.fullmatch(r"[\w.-]+", split):
+            raise ValueError(f"split {split!r} is a part of a split, or several (expected streaming: false)")
         return value
 
     @property
@@ -60,7 +92,7 @@ class HubRows:
         Raises:
             UserError: `datasets` is not installed or cannot read it; the line ends with its reason.
         """
-        self.where = block.where
+        self.where, self.folder = block.where, block.path
         data = _load(block, block.streaming if streaming is None else streaming)
         self.features: dict[str, Any] = dict(data.features or {})
         self.sortable = hasattr(data, "select")
@@ -98,10 +130,29 @@ class HubRows:
             raise UserError(f"{self.where}: no column {wanted} of {what}; it has {', '.join(self.columns)[:200]}")
         return name
 
+    def picture(self, value: object) -> bytes | Path | None:
+        """The bytes of an image in a cell, or the path of its file; None: there is no image in it.
+
+        Raises:
+            ValueError: a path as text that is not below the folder of the data set.
+        """
+        if isinstance(value, dict):
+            value = value.get("bytes") or value.get("path")
+            if isinstance(value, str) and os.path.isabs(value):  # where `datasets` found or put the file
+                return Path(value)
+        if isinstance(value, bytes):
+            return value or None
+        if not isinstance(value, str) or not value.strip():
+            return None
+        path = Path(os.path.abspath(os.path.join(self.folder or "", value)))
+        if self.folder is None or "://" in value or not path.is_relative_to(os.path.abspath(self.folder)):
+            raise ValueError(f"a path outside of the data set: {value[:200]}")
+        return path
+
     def _read(self, data: Any) -> Iterator[dict[str, Any]]:
         try:
             yield from data
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # readers of many formats raise whatever a damaged file leads them to
             raise UserError(f"{self.where}: {_reason(error)}") from error
 
 
@@ -113,6 +164,11 @@ def _load(block: HubBlock, streaming: bool) -> Any:
     datasets.disable_progress_bars()
     if block.path and not os.path.isdir(block.path):
         raise UserError(f"{block.path}: no such folder of a data set")
+    if block.hub and os.path.exists(block.hub):
+        raise UserError(
+            f"{block.hub}: something here has the name of this data set, and would be read in its place (expected path "
+            "for a folder, or another working directory)"
+        )
     try:
         if block.path and any(Path(block.path, name).is_file() for name in SAVED):
             return _saved(datasets.load_from_disk(block.path), block)
@@ -128,7 +184,11 @@ def _load(block: HubBlock, streaming: bool) -> Any:
 
 def _saved(data: Any, block: HubBlock) -> Any:
     """The split of what `save_to_disk` wrote, which may be a split itself."""
+    if block.config is not None:
+        raise UserError(f"{block.path}: saved data have no configuration {block.config!r} (expected config: null)")
     if not hasattr(data, "keys"):
+        if data.split is not None and str(data.split) != block.split:
+            raise UserError(f"{block.path}: contains split {data.split}; found split: {block.split} in the config")
         return data
     if block.split not in data:
         raise UserError(f"{block.path}: no split {block.split!r}; it has {', '.join(map(str, data))}")
@@ -164,9 +224,13 @@ def count_rows(block: HubBlock) -> Counted:
     of_split = [path for path in files if block.split.partition("[")[0] in path.name]
     if not files:
         return Counted(0, f"rows of {block.path} are not counted: no Parquet files")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return Counted(sum(pq.read_metadata(path).num_rows for path in of_split or files), f"rows of {block.path}")
+    try:
+        return Counted(sum(pq.read_metadata(path).num_rows for path in of_split or files), f"rows of {block.path}")
+    except (pa.ArrowException, OSError) as error:
+        return Counted(0, f"rows of {block.path} are not counted: {_reason(error)}")
 
 
 def ids_of(rows: HubRows, column: str) -> list[str]:
@@ -185,12 +249,3 @@ def ids_of(rows: HubRows, column: str) -> list[str]:
             raise UserError(f"{rows.where}: row {number}: {what} in column {column!r}; expected unique ids")
         numbers[key] = number
     return list(numbers)
-
-
-def picture_of(value: object) -> bytes | Path | None:
-    """The bytes of an image in a cell, or the path of its file; None: there is no image in it."""
-    if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
-    if isinstance(value, bytes):
-        return value or None
-    return Path(value) if isinstance(value, str) and value else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from t2ipal.plurals import singulars
 
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
+
+_SEPARATORS = re.compile(r"[,;|\t\n]")
 
 
 def match(classes: ClassList, categories: Iterable[str], where: str, every: bool = False) -> dict[str, int]:
@@ -44,3 +47,26 @@ def match(classes: ClassList, categories: Iterable[str], where: str, every: bool
                 raise UserError(f"{where}: {alike[0]!r} and {alike[1]!r} are one name (expected different names)")
             indices[alike[0]] = index
     return indices
+
+
+def check_single(classes: ClassList, labels: Iterable[str], where: str, least: int = 1) -> None:
+    """Check that no label is several names in one text, such as "cat, dog": as one name, it would be no class.
+
+    Args:
+        classes: the class list.
+        labels: names as the rows or the header of a data set have them.
+        where: names the file.
+        least: how many different classes a text of several names has to name.
+
+    Raises:
+        UserError: one is.
+    """
+    known = {key(word): entry.name for entry in classes.classes for word in (entry.name, *entry.synonyms)}
+    for label in labels:
+        if key(label) in known:
+            continue
+        parts = [part.strip() for part in _SEPARATORS.split(label) if part.strip()]
+        named = {known[key(part)] for part in parts if key(part) in known}
+        words = {known.get(key(word)) for word in label.split()}
+        if (len(parts) > 1 and len(named) >= least) or (len(words) > 1 and None not in words):
+            raise UserError(f"{where}: label {label[:60]!r} is several names in one text; expected a list of names")
