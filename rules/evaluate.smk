@@ -154,6 +154,7 @@ rule search_settings:
             "protocol": queries.search_protocol(CONFIG, w.method) or "",
             "level": CONFIG.search[w.method].level or 0,
             "grid": dict(CONFIG.search[w.method].grid),
+            "then": dict(CONFIG.search[w.method].then),
             "seeds": list(CONFIG.search_seeds),
             "settings": settings_of(CONFIG, w.method, dataset=w.dataset).model_dump(mode="json"),
             "clip": CONFIG.clip[w.clip].model,

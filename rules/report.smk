@@ -139,6 +139,16 @@ rule image_audit:
             CONFIG.use.text_to_image,
             1,
         ),
+        others=lambda w: [
+            file
+            for t2i in queries.audited(CONFIG, PLAN, w.dataset)[1:]
+            for file in get_shards(
+                f"features/{queries.audit_judge(CONFIG, PLAN, w.dataset)}/images",
+                CONFIG.datasets[w.dataset].pool,
+                t2i,
+                1,
+            )
+        ],
         captions=lambda w: get_judged(w.dataset, f"captions/{CONFIG.datasets[w.dataset].pool}"),
         templates=lambda w: get_judged(w.dataset, f"templates/{queries.classes_name(CONFIG, w.dataset)}"),
         real=lambda w: get_judged(w.dataset, f"{queries.audit_part(CONFIG, w.dataset)}/{w.dataset}"),
@@ -167,7 +177,7 @@ rule image_audit:
             "labelled": get_labels_made(CONFIG.datasets[w.dataset]),
             "images": get_images_made(CONFIG.datasets[w.dataset].pool, CONFIG.use.text_to_image),
             **dict.fromkeys(
-                ("features", "real"), {"clip": get_clip_made(queries.audit_judge(CONFIG, PLAN, w.dataset))}
+                ("features", "others", "real"), {"clip": get_clip_made(queries.audit_judge(CONFIG, PLAN, w.dataset))}
             ),
             "captions": {"clip": get_text_clip_made(queries.audit_judge(CONFIG, PLAN, w.dataset))},
             "templates": get_templates_made(queries.audit_judge(CONFIG, PLAN, w.dataset), w.dataset),
@@ -179,6 +189,8 @@ rule image_audit:
             "title": CONFIG.datasets[w.dataset].title,
             "judge": f"CLIP {queries.audit_judge(CONFIG, PLAN, w.dataset)}",
             "circular": queries.audit_judge(CONFIG, PLAN, w.dataset) == CONFIG.use.clip,
+            "models": queries.audited(CONFIG, PLAN, w.dataset),
+            "shards": CONFIG.pools[CONFIG.datasets[w.dataset].pool].shards,
         },
     message:
         "Audit the generated images of {wildcards.dataset}"

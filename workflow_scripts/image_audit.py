@@ -13,15 +13,17 @@ def main(snakemake: Any) -> None:
     from t2ipal.store import read_parquet, write_text
 
     spec, files = snakemake.params.spec, snakemake.input
+    shards = [files.others[start : start + spec["shards"]] for start in range(0, len(files.others), spec["shards"])]
     audit = audit_images(
         *(files.labelled, files.features, files.captions, files.templates, files.real, files.real_images),
         classes=len(spec["classes"]),
         seed=spec["seed"],
+        others=dict(zip(spec["models"][1:], shards, strict=True)),
     )
     shown = {audit.ids[row] for ends in chosen(audit).values() for rows in ends for row in rows}
     table = read_parquet(files.labelled, ["caption_id", "text"])
     captions = dict(zip(table["caption_id"].to_pylist(), table["text"].to_pylist(), strict=True))
-    about = (spec["title"], spec["judge"], spec["circular"])
+    about = (spec["title"], spec["models"][0], spec["judge"], spec["circular"])
     page = audit_page(audit, spec["classes"], captions, images_of(files.images, shown), *about)
     write_text(snakemake.output.csv, rates_csv(class_rates(audit, spec["classes"])))
     write_text(snakemake.output.html, page)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Paths = Sequence[str | Path]
+OWN = "generated image and its caption"
+"""Pairs whose CLIP scores are quantiles of an audit."""
+
+
+class Compared(NamedTuple):
+    """Images of the same captions by another text-to-image model.
+
+    Attributes:
+        images: how many there are.
+        around: density and coverage among the real images; None for too few.
+        scores: `QUANTILES` of the CLIP scores of an image and its caption.
+        auc: as in `Audit`.
+    """
+
+    images: int
+    around: Coverage | None
+    scores: list[float]
+    auc: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +57,7 @@ class Audit:
         below: [C], the share of images named so that are below the 5 % quantile of real images of the class.
         flagged: [N, C] labels that cleanlab finds wrong.
         measures: by name a value [N] of each image, the worst lowest.
+        others: what other models make of the captions, by their names.
     """
 
     ids: tuple[str, ...]
@@ -49,6 +68,7 @@ class Audit:
     below: np.ndarray
     flagged: np.ndarray
     measures: dict[str, np.ndarray]
+    others: dict[str, Compared] = field(default_factory=dict)
 
 
 def audit_images(
@@ -60,6 +80,7 @@ def audit_images(
     real_images: str | Path,
     classes: int,
     seed: int,
+    others: Mapping[str, Paths] | None = None,
 ) -> Audit:
     """Audit the first image of each caption.
 
@@ -70,25 +91,23 @@ def audit_images(
         real_images: the table of the real images, with labels.
         classes: how many there are.
         seed: of folds and samples.
+        others: the judge's features of images of the same captions by other models, by their names.
 
     Raises:
         UserError: a file is missing or damaged, or cleanlab is not installed.
     """
     every, all_labels = read_labelled(TrainingFiles({"labelled": labelled}), classes)
-    images = load_image_features(generated, fields=[GLOBAL_POS])
-    there = set(images.ids)
-    kept = [row for row, name in enumerate(every) if name in there]  # without flagged images
-    ids, labels = [every[row] for row in kept], all_labels[kept].numpy()
-    ours = _vectors(images.global_pos[join_rows(ids, images.ids, "features of generated images")])
-    others = load_image_features(real, fields=[GLOBAL_POS])
-    theirs, truth = _vectors(others.global_pos), read_image_labels(real_images, others.ids).numpy()
+    ids, ours = _images(generated, every)
+    labels = all_labels[join_rows(ids, every, "labelled captions")].numpy()
+    photos = load_image_features(real, fields=[GLOBAL_POS])
+    theirs, truth = _vectors(photos.global_pos), read_image_labels(real_images, photos.ids).numpy()
     says = _texts(captions, ids)
     prompts = _texts(templates, [f"{index:03d}-000" for index in range(classes)])
     own, other = pair_scores(ours, says), shuffled(ours, says, seed)
     by_class, by_real = ours @ prompts.T, theirs @ prompts.T
     named = [by_real[truth[:, index] == 1, index] for index in range(classes)]
     pairs = {
-        "generated image and its caption": own,
+        OWN: own,
         "generated image and another caption": other,
         "generated image and a class that its caption names": by_class[labels == 1],
         "real image and a class that it shows": np.concatenate(named),
@@ -98,7 +117,7 @@ def audit_images(
     return Audit(
         tuple(ids),
         labels,
-        beside_real(theirs, ours, seed) if min(len(theirs) // 2, len(ours)) > NEIGHBOURS else None,
+        _around(theirs, ours, seed),
         {name: np.quantile(values, QUANTILES).tolist() for name, values in pairs.items() if len(values)},
         auc(own, other),
         below_real(by_class, labels, by_real, truth),
@@ -108,7 +127,27 @@ def audit_images(
             "Named class that is least certain": np.where(labels == 1, p, 1.0).min(1),
             "Likeness to the nearest real image": _nearest(ours, theirs),
         },
+        {name: _compared(*_images(paths, every), captions, theirs, seed) for name, paths in (others or {}).items()},
     )
+
+
+def _images(paths: Paths, captions: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The captions that have an image, without flagged ones, and the features [n, D] of their images."""
+    images = load_image_features(paths, fields=[GLOBAL_POS])
+    there = set(images.ids)
+    ids = [name for name in captions if name in there]
+    return ids, _vectors(images.global_pos[join_rows(ids, images.ids, "features of generated images")])
+
+
+def _around(real: np.ndarray, ours: np.ndarray, seed: int) -> tuple[Coverage, Coverage] | None:
+    return beside_real(real, ours, seed) if min(len(real) // 2, len(ours)) > NEIGHBOURS else None
+
+
+def _compared(ids: Sequence[str], ours: np.ndarray, captions: str | Path, real: np.ndarray, seed: int) -> Compared:
+    says, around = _texts(captions, ids), _around(real, ours, seed)
+    own = pair_scores(ours, says)
+    quantiles = np.quantile(own, QUANTILES).tolist()
+    return Compared(len(ids), around and around[0], quantiles, auc(own, shuffled(ours, says, seed)))
 
 
 def _vectors(values: Tensor) -> np.ndarray:

@@ -72,7 +72,8 @@ def check_references(config: Config) -> None:
     for table, ablation in config.ablations.items():
         lists |= {f"ablations.{table}.rows.{name}.against": row.against for name, row in ablation.rows.items()}
     for method, search in config.search.items():
-        lists |= {f"search.{method}.grid.{name}": values for name, values in search.grid.items()}
+        for part in ("grid", "then"):
+            lists |= {f"search.{method}.{part}.{name}": values for name, values in getattr(search, part).items()}
     named_datasets = {f"sweeps.{name}": sweep.datasets for name, sweep in config.sweeps.items()}
     named_datasets |= {f"ablations.{name}": ablation.datasets for name, ablation in config.ablations.items()}
     for protocol in ("partial", "novel", "few_shot"):

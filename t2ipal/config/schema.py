@@ -253,6 +253,9 @@ class Search(Part):
         None, description="label share (percent) or shots at which it searches; null: for a method of Table 1"
     )
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1, description="values by setting")
+    then: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {}, description="values by setting that are tried with the best of the grid, one setting at a time"
+    )
 
 
 class Config(Part):

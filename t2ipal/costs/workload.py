@@ -188,16 +188,19 @@ class Workload:
             texts = 89 * len(load_classes(self.config.datasets[dataset].classes).names)
             work = self._texts(f"templates of {name} by {clip}", clip, texts)
             yield replace(work, at=f"features_templates/{clip}/{name}")
-        image_sets = {(run.clip, run.pool, run.t2i) for run in trained if run.samples}
-        for clip, pool, t2i in sorted(image_sets):
-            most = max(run.samples for run in trained if (run.clip, run.pool, run.t2i) == (clip, pool, t2i))
+        most = dict.fromkeys(queries.audited_images(self.config, self.plan), 1)
+        for run in trained:
+            if run.samples:
+                image_set = (run.clip, run.pool, run.t2i)
+                most[image_set] = max(most.get(image_set, 0), run.samples)
+        for (clip, pool, t2i), samples in sorted(most.items()):
             shards = self.config.pools[pool].shards
             model = self.config.text_to_image[t2i]
             micro = model.source == "diffusers" and is_micro(model.model)
             what = f"generated images of {pool} ({t2i}) by {clip}"
             fields = generated_fields(self.config, self.plan, clip, pool, t2i)
             images, existing = self._selected(pool) / shards, model.source != "diffusers"
-            work = self._encode(what, most * shards, clip, images, existing, fields)
+            work = self._encode(what, samples * shards, clip, images, existing, fields)
             work = replace(work, at=f"features_generated/{clip}/{pool}/{t2i}")
             yield work if not micro else _without_reading(work)
         for clip, part, dataset in sorted(self._labelled(trained)):

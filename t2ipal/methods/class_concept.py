@@ -40,7 +40,7 @@ class Settings(clip_dpt.Settings):
         description="1 / temperature of the attention of the cells. Class Concept: 40, VOC2007 30, NUS-WIDE 20.",
     )
     tau_concept: float = Field(
-        0.02, gt=0, description="Temperature of the softmax over the rewritten cells. Class Concept: not stated."
+        0.02, gt=0, description="Temperature of the softmax over the rewritten cells. Class Concept: none printed."
     )
     query_feature: Literal["nopos", "pos"] = Field(
         "nopos", description="Global feature that attends, without or with positional embedding. Not stated."

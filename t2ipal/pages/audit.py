@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from t2ipal.audit.images import OWN, Compared
 from t2ipal.pages.csv_text import csv_text
 from t2ipal.pages.environment import render
 
@@ -57,6 +58,7 @@ def audit_page(
     captions: Mapping[str, str],
     images: Mapping[str, Image],
     dataset: str,
+    model: str,
     judge: str,
     circular: bool,
 ) -> str:
@@ -68,6 +70,7 @@ def audit_page(
         captions: texts by id.
         images: by id, those of `chosen` at least.
         dataset: its title.
+        model: the text-to-image model of the images.
         judge: the CLIP that judges.
         circular: whether it is also the one in training.
     """
@@ -82,6 +85,7 @@ def audit_page(
         for name, ends in chosen(audit).items()
     ]
     rates = class_rates(audit, names)
+    own = Compared(len(audit.ids), audit.around and audit.around[0], audit.quantiles[OWN], audit.auc)
     return render(
         "audit.html.j2",
         title=f"Images under audit: {dataset}",
@@ -89,6 +93,7 @@ def audit_page(
         circular=circular,
         count=len(audit.ids),
         around=audit.around,
+        compared={model: own, **audit.others} if audit.others else {},
         quantiles=audit.quantiles,
         auc=audit.auc,
         rates=rates,

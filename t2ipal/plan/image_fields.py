@@ -9,6 +9,7 @@ from t2ipal.features.fields import ALL_FIELDS, GLOBAL_NOPOS, GLOBAL_POS, LOCAL
 from t2ipal.plan.queries import (
     audit_judge,
     audit_part,
+    audited_images,
     base_runs,
     calibrating_run,
     heat_map_run,
@@ -24,15 +25,14 @@ if TYPE_CHECKING:
 
 
 def generated_fields(config: Config, plan: Plan, clip: str, pool: str, t2i: str) -> frozenset[str]:
-    """The fields of a pool's generated images that runs and the modality gap read; all of what nobody reads."""
+    """The fields of a pool's generated images that runs and pages read; all of what nobody reads."""
     image_set = (clip, pool, t2i)
     runs = [run for run in plan.runs.values() if run.trains and run.reads("images")]
     wanted = [run.fields for run in runs if (run.clip, run.pool, run.t2i) == image_set]
+    wanted += [frozenset({GLOBAL_POS})] * (image_set in audited_images(config, plan))
     for dataset, data in config.datasets.items():
         if image_set == (config.use.clip, data.pool, config.use.text_to_image) and _shows_gap(config, plan, dataset):
             wanted.append(frozenset({GLOBAL_NOPOS}))
-        if image_set == (audit_judge(config, plan, dataset), data.pool, config.use.text_to_image):
-            wanted.append(frozenset({GLOBAL_POS}))
         if (run := calibrating_run(config, plan, dataset)) and image_set == (run.clip, run.pool, run.t2i):
             wanted += [run.fields for run in base_runs(plan, dataset)]
     return frozenset().union(*wanted) or ALL_FIELDS

@@ -154,11 +154,31 @@ def audit_judge(config: Config, plan: Plan, dataset: str) -> str | None:
 
     None without images of the model in use, or without labelled real images next to them.
     """
-    data = config.datasets[dataset]
-    generated = any(t2i == config.use.text_to_image for t2i, _ in images_to_generate(plan, data.pool))
-    if not generated or audit_part(config, dataset) is None:
+    if config.use.text_to_image not in _generators(config, plan, dataset) or audit_part(config, dataset) is None:
         return None
     return next((name for name in config.clip if name != config.use.clip), config.use.clip)
+
+
+def audited(config: Config, plan: Plan, dataset: str) -> list[str]:
+    """The text-to-image models whose images of a data set's captions are audited: that in use, then the others."""
+    used = config.use.text_to_image
+    others = [name for name in _generators(config, plan, dataset) if name != used]
+    return [used, *others] if audit_judge(config, plan, dataset) else []
+
+
+def audited_images(config: Config, plan: Plan) -> set[tuple[str, str, str]]:
+    """(CLIP, pool, text-to-image model) of the first image of each caption that audits read."""
+    return {
+        (audit_judge(config, plan, dataset), data.pool, t2i)
+        for dataset, data in config.datasets.items()
+        for t2i in audited(config, plan, dataset)
+    }
+
+
+def _generators(config: Config, plan: Plan, dataset: str) -> list[str]:
+    """The text-to-image models whose images of a data set's captions some run needs, in the config's order."""
+    needed = {t2i for t2i, _ in images_to_generate(plan, config.datasets[dataset].pool)}
+    return [name for name in config.text_to_image if name in needed]
 
 
 def audit_part(config: Config, dataset: str) -> str | None:
@@ -221,9 +241,11 @@ def search_protocol(config: Config, method: str) -> str | None:
 
 
 def search_points(config: Config, method: str) -> list[dict[str, Any]]:
-    """Every combination of settings that a method's search tries."""
-    values = config.search[method].grid
-    return [dict(zip(values, point, strict=True)) for point in product(*values.values())]
+    """Every combination of settings that a method's search may try, whatever is best of its grid."""
+    search = config.search[method]
+    points = [dict(zip(search.grid, point, strict=True)) for point in product(*search.grid.values())]
+    others = [{key: value} for key, values in search.then.items() for value in values]
+    return [point | other for point in points for other in ({}, *others)]
 
 
 def search_run(config: Config, plan: Plan, method: str, dataset: str) -> Run:

@@ -436,12 +436,14 @@ def check_methods(config: Config) -> None:
 
 
 def _check_search(config: Config, name: str) -> None:
-    """Every value of a grid is one that its method takes."""
-    for key, values in config.search[name].grid.items():
-        for value in values:
-            if key not in method_of(name).Settings.model_fields:
-                raise unknown(f"search.{name}.grid", key, method_of(name).Settings.model_fields, f"setting of {name}")
-            settings_of(config, name, {key: value}, f"search.{name}.grid")
+    """Every value of a search is one that its method takes."""
+    search, known = config.search[name], method_of(name).Settings.model_fields
+    for part, grid in ((f"search.{name}.grid", search.grid), (f"search.{name}.then", search.then)):
+        for key, values in grid.items():
+            if key not in known:
+                raise unknown(part, key, known, f"setting of {name}")
+            for value in values:
+                settings_of(config, name, {key: value}, part)
 
 
 def _check_method(key: str, name: str, protocol: str) -> None:

@@ -28,6 +28,11 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(values, choice, strict=True)) for choice in product(*values.values())]
 
 
+def one_changed(best: Mapping[str, Any], values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The best point with one further setting changed at a time, in the order of the keys."""
+    return [{**best, key: value} for key, choices in values.items() for value in choices]
+
+
 def try_settings(
     method: type[Method],
     settings: MethodSettings,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from html_pages import HOSTILE, parse, texts
@@ -9,7 +11,7 @@ from PIL import Image
 
 from t2ipal.audit.alignment import auc, below_real, pair_scores, shuffled, unit
 from t2ipal.audit.coverage import Coverage, beside_real, coverage
-from t2ipal.audit.images import Audit
+from t2ipal.audit.images import OWN, Audit, Compared
 from t2ipal.audit.label_issues import issues, out_of_fold
 from t2ipal.pages.audit import audit_page, chosen, class_rates, rates_csv
 
@@ -99,7 +101,7 @@ def an_audit() -> Audit:
         tuple(f"c{row:02d}" for row in range(30)),
         labels,
         (Coverage(0.9, 0.88, 500), Coverage(0.97, 0.974, 500)),
-        {"generated image and its caption": [0.1, 0.2, 0.3, 0.4, 0.5]},
+        {OWN: [0.1, 0.2, 0.3, 0.4, 0.5]},
         0.91,
         np.array([0.25, 0.5, np.nan]),
         flagged,
@@ -117,8 +119,16 @@ def test_the_page_shows_the_ends_of_each_measure_and_the_rates_of_classes() -> N
     assert rates_csv(rates).splitlines()[:2] == ["class,named,below,doubted,unnamed", "dog,20,25,1,1"]
     captions = {name: HOSTILE[row % len(HOSTILE)] for row, name in enumerate(audit.ids)}
     images = {name: Image.new("RGB", (160, 120), (row, 0, 0)) for row, name in enumerate(audit.ids)}
-    text = audit_page(audit, names, captions, images, "my <world>", "CLIP small", False)
+    text = audit_page(audit, names, captions, images, "my <world>", "sd15", "CLIP small", False)
     page = parse(text)
+    assert "Text-to-image models" not in text
+    several = replace(audit, others={"<i>g2": Compared(28, None, [0.0, 0.1, 0.2, 0.3, 0.4], 0.83)})
+    compared = parse(audit_page(several, names, captions, images, "my <world>", "sd15", "CLIP small", False))
+    rows = [texts(row, "th, td") for row in compared.query("table")[1].query("tbody tr")]
+    assert rows == [
+        ["sd15", "30", "0.90", "88.0", "91.0", "0.100", "0.200", "0.300", "0.400", "0.500"],
+        ["<i>g2", "28", "\N{EN DASH}", "\N{EN DASH}", "83.0", "0.000", "0.100", "0.200", "0.300", "0.400"],
+    ]
     assert not page.query("script, i, b")
     assert all(image.attrs["src"].startswith("data:image/jpeg;base64,") for image in page.query("img"))
     assert len(page.query(".examples li")) == 2 * 2 * 8
@@ -126,4 +136,4 @@ def test_the_page_shows_the_ends_of_each_measure_and_the_rates_of_classes() -> N
     assert "doubted: dog" in text
     assert "37.5 % of 40 named classes" in texts(page, "p")[3]
     assert "Training uses another CLIP." in text
-    assert "second one" in audit_page(audit, names, captions, images, "w", "CLIP micro", True)
+    assert "second one" in audit_page(audit, names, captions, images, "w", "sd15", "CLIP micro", True)

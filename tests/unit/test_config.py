@@ -255,6 +255,7 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         ("search.ssgrl", {"level": 10, "grid": {"lrr": [1]}}, ["config: search.ssgrl.grid: unknown setting", "'lr'"]),
         ("search.ssgrl", {"level": 10, "grid": {"lr": ["a"]}}, ["config: search.ssgrl.grid.lr: 'a' is not a number"]),
         ("search.ssgrl", {"level": 10, "grid": {"lr": [1, 1]}}, ["config: search.ssgrl.grid.lr: ", "holds one twice"]),
+        ("search.oracle.then", {"bet": [1]}, ["config: search.oracle.then: unknown setting", "'beta'"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(default: dict, path: str, value: object, parts: list[str]) -> None:

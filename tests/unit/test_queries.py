@@ -1,7 +1,10 @@
 """What rules ask of the plan."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
 from configs import default, merged
 
 from t2ipal.config import Config, load_config
@@ -9,6 +12,8 @@ from t2ipal.features.fields import ALL_FIELDS
 from t2ipal.plan import queries
 from t2ipal.plan.image_fields import generated_fields, labelled_fields
 from t2ipal.plan.make import Plan, make_plan
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def planned(change: dict[str, Any] | None = None) -> tuple[Config, Plan]:
@@ -157,9 +162,12 @@ def test_searches_are_of_data_sets_with_validation_images() -> None:
 
 def test_a_search_reads_what_any_of_its_points_reads() -> None:
     grids = {"t2i_pal": {"gamma": [0.0, 0.5], "alpha": [1.0], "merge": [0.3, 0.5]}, "oracle": {"alpha": [2.0]}}
-    config, plan = planned({"search": {name: {"grid": grid} for name, grid in grids.items()}})
+    changes = {name: {"grid": grid, "then": {"beta": [2.0]}} for name, grid in grids.items()}
+    config, plan = planned({"search": changes})
     assert ("micro", "micro", "oracle") in queries.searches(config)
-    assert len(queries.search_points(config, "t2i_pal")) == 4
+    points = queries.search_points(config, "t2i_pal")
+    assert len(points) == 8
+    assert points[1] == points[0] | {"beta": 2.0} == {"gamma": 0.0, "alpha": 1.0, "merge": 0.3, "beta": 2.0}
     read = {name: queries.search_run(config, plan, name, "micro") for name in ("t2i_pal", "oracle", "partial_bce")}
     assert {name: run.kinds for name, run in read.items()} == {
         "t2i_pal": {"captions", "synthetic"}, "oracle": {"train"}, "partial_bce": {"train"},
@@ -182,6 +190,31 @@ def test_pictures_are_those_that_data_and_methods_allow() -> None:
     assert queries.pictures(config, plan, "mine") == [*every[:3], "image_audit.html"]
     config, plan = bare("zsclip")
     assert queries.pictures(config, plan, "micro") == ["captions.html", "per_class.png"]
+
+
+def test_an_audit_is_of_every_model_that_generates_images_of_the_captions() -> None:
+    assert queries.audited(CONFIG, PLAN, "micro") == ["micro", "steps-2", "steps-4"]
+    assert {("small", "micro", "steps-2"), ("small", "micro", "micro")} <= queries.audited_images(CONFIG, PLAN)
+    assert generated_fields(CONFIG, PLAN, "small", "micro", "steps-2") == {"global_pos"}  # no run reads it
+    config, plan = planned({"ablations": {"supplement": None}})
+    assert queries.audited(config, plan, "micro") == ["micro"]
+    config, plan = bare("zsclip")
+    assert queries.audited(config, plan, "micro") == []
+
+
+@pytest.mark.parametrize("base", ["coco_mini", "coco2014"])
+def test_guidance_is_swept_over_any_config(base: str) -> None:
+    layers = [yaml.safe_load((ROOT / f"config/{name}.yaml").read_text("utf-8")) for name in (base, "guidance")]
+    config = load_config(merged(merged(default(), layers[0]), layers[1]))
+    plan = make_plan(config)
+    runs = queries.table_runs(plan, [plan.tables["guidance"]])
+    assert [(run.method, run.samples) for run in runs] == [("tai_dpt", 0), *[("t2i_pal", 1)] * 3]
+    models = [config.text_to_image[run.t2i] for run in runs[1:]]
+    assert [model.guidance for model in models] == [2.0, 5.0, 7.5]
+    assert len({(model.model, model.samples, model.steps, model.solver) for model in models}) == 1
+    (dataset,) = config.datasets
+    assert queries.audited(config, plan, dataset) == [config.use.text_to_image, *(run.t2i for run in runs[1:])]
+    assert config.name == base  # next to the results of that config
 
 
 def test_heat_maps_are_t2i_pals_where_it_runs() -> None:
