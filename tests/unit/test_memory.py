@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from pretended_gpu import pretended_gpu
 from training_toy import NAMES, clip, settings, toy
 
 from t2ipal import methods
@@ -192,13 +193,12 @@ def test_the_room_of_a_job_follows_its_memory_and_its_gpu(monkeypatch: pytest.Mo
     assert budget.device_memory == 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: features stay in memory")
-def test_features_on_a_gpu_give_the_same_batches(files: TrainingFiles) -> None:
-    budget = MemoryBudget.of_job(4000, torch.device("cuda"))
-    there = read_training_data(files, BOTH, 3, budget)
-    assert there[SYNTHETIC].samples[0].local.is_cuda
-    found = zip(batches(read_training_data(files, BOTH, 3)), batches(there), strict=True)
-    assert all(torch.equal(a, b.cpu()) for a, b in found)
+def test_features_on_a_gpu_give_the_same_batches(files: TrainingFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pretended_gpu(monkeypatch):
+        there = read_training_data(files, BOTH, 3, MemoryBudget.of_job(4000, torch.device("cuda")))
+        assert there[SYNTHETIC].samples[0].local.is_cuda
+        found = zip(batches(read_training_data(files, BOTH, 3)), batches(there), strict=True)
+        assert all(torch.equal(a, b.cpu()) for a, b in found)
 
 
 def test_batches_gathered_ahead_are_the_same_and_errors_pass(files: TrainingFiles) -> None:
