@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from t2ipal.backbones.base import Description, ImageTextEncoder
+from t2ipal.backbones.base import Description
+from t2ipal.backbones.module import BytePairEncoder
 from t2ipal.backbones.open_clip import architectures
 from t2ipal.errors import UserError
 from t2ipal.findings import Finding
@@ -17,13 +16,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from t2ipal.backbones.tower import TextTower
-
 OPENAI = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 0.26130258, 0.27577711)}
 """Pixel statistics of weights that say nothing else, such as one's own file."""
 
 
-class OpenClipEncoder(ImageTextEncoder):
+class OpenClipEncoder(BytePairEncoder):
     """open_clip's CLIP with a ViT or ResNet and a causal text encoder.
 
     Attributes:
@@ -31,9 +28,6 @@ class OpenClipEncoder(ImageTextEncoder):
     """
 
     kind = "open_clip"
-    positions = 77
-    start_ids = (49_406,)
-    end_id = 49_407
 
     def __init__(self, model: Any, name: str, sha256: str, about: dict[str, Any]) -> None:
         """
@@ -53,18 +47,10 @@ class OpenClipEncoder(ImageTextEncoder):
         self.resize = "squash" if about.get("resize_mode") == "squash" else "shortest_crop"
 
     @property
-    def device(self) -> torch.device:
-        return self.model.logit_scale.device
+    def layers(self) -> Any:
+        from t2ipal.backbones.open_clip import dense
 
-    @cached_property
-    def logit_scale(self) -> float:
-        return float(self.model.logit_scale.detach().exp())
-
-    @cached_property
-    def tokenizer_sha256(self) -> str:
-        from t2ipal.backbones.openai.tokens import tokenizer_file
-
-        return sha256_file(tokenizer_file())
+        return dense
 
     @classmethod
     def location(cls, model: str) -> Path | None:
@@ -120,35 +106,14 @@ class OpenClipEncoder(ImageTextEncoder):
 
     @property
     def can_share_prefix(self) -> bool:
-        from t2ipal.backbones.open_clip.dense import can_be_packed
-
-        return can_be_packed(self.model)
-
-    def tokenize(self, texts: Sequence[str], truncate: bool = True) -> tuple[Tensor, Tensor]:
-        """By OpenAI's byte pairs, which these architectures share."""
-        from t2ipal.backbones.openai.tokens import tokenize
-
-        return tokenize(texts, truncate, self.context)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        return self.model.token_embedding(ids.to(self.device))
-
-    def text_states(self, embeddings: Tensor) -> Tensor:
-        from t2ipal.backbones.open_clip.dense import text_states
-
-        return text_states(self.model, embeddings)
-
-    def text_tower(self) -> TextTower:
-        from t2ipal.backbones.open_clip.dense import text_tower
-
-        return text_tower(self.model)
+        return self.layers.can_be_packed(self.model)
 
     def image_dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         from torch.nn.functional import normalize
 
-        from t2ipal.backbones.open_clip.dense import image_dense
-
-        return tuple(normalize(part, dim=-1) for part in image_dense(self.model, images.to(self.device).float()))
+        return tuple(
+            normalize(part, dim=-1) for part in self.layers.image_dense(self.model, images.to(self.device).float())
+        )
 
 
 def _library() -> Any:

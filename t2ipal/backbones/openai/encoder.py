@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from t2ipal.backbones.base import Description, ImageTextEncoder
+from t2ipal.backbones.base import Description
+from t2ipal.backbones.module import BytePairEncoder
 from t2ipal.backbones.openai.variants import (
     CACHE,
     CELL,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from clip.model import CLIP, ModifiedResNet, VisionTransformer
     from torch import Tensor
 
-    from t2ipal.backbones.tower import TextTower
-
 SOURCE = "clip"
 """Row of resources/data_sources.csv."""
 
@@ -36,7 +34,7 @@ MICRO = Description(dim=128, image_size=96, patch=CELL, gflops=0.11)
 """The micro world's CLIP."""
 
 
-class OpenAIEncoder(ImageTextEncoder):
+class OpenAIEncoder(BytePairEncoder):
     """OpenAI's module, with a ResNet or a ViT.
 
     Attributes:
@@ -45,9 +43,6 @@ class OpenAIEncoder(ImageTextEncoder):
     """
 
     kind = "openai"
-    positions = 77
-    start_ids = (49_406,)
-    end_id = 49_407
     mean = (0.48145466, 0.4578275, 0.40821073)
     std = (0.26862954, 0.26130258, 0.27577711)
 
@@ -67,28 +62,18 @@ class OpenAIEncoder(ImageTextEncoder):
         self.patch = model.visual.conv1.kernel_size[0] if hasattr(model.visual, "class_embedding") else CELL
 
     @property
-    def device(self) -> torch.device:
-        return self.model.logit_scale.device
+    def layers(self) -> Any:
+        from t2ipal.backbones.openai import dense
 
-    @cached_property
-    def logit_scale(self) -> float:
-        return float(self.model.logit_scale.detach().float().exp())
+        return dense
 
     @cached_property
     def _visual(self) -> ModifiedResNet | VisionTransformer:
         """The frozen image tower, as it encodes fastest."""
         from clip.model import ModifiedResNet
 
-        from t2ipal.backbones.openai.dense import folded
-
         visual = self.model.visual
-        return folded(visual) if isinstance(visual, ModifiedResNet) else visual
-
-    @cached_property
-    def tokenizer_sha256(self) -> str:
-        from t2ipal.backbones.openai.tokens import tokenizer_file
-
-        return sha256_file(tokenizer_file())
+        return self.layers.folded(visual) if isinstance(visual, ModifiedResNet) else visual
 
     @classmethod
     def location(cls, model: str) -> Path | None:
@@ -155,24 +140,6 @@ class OpenAIEncoder(ImageTextEncoder):
         loaded = load_module(model, device, sha256)
         return cls(loaded.module, loaded.name, loaded.sha256, loaded.variant)
 
-    def tokenize(self, texts: Sequence[str], truncate: bool = True) -> tuple[Tensor, Tensor]:
-        from t2ipal.backbones.openai.tokens import tokenize
-
-        return tokenize(texts, truncate, self.context)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        return self.model.token_embedding(ids.to(self.device))
-
-    def text_states(self, embeddings: Tensor) -> Tensor:
-        from t2ipal.backbones.openai.dense import text_states
-
-        return text_states(self.model, embeddings)
-
-    def text_tower(self) -> TextTower:
-        from t2ipal.backbones.openai.dense import text_tower
-
-        return text_tower(self.model)
-
     def image_dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ResNet: the attention pooling of layer 4 with its positional embedding (CLIP itself) and without (TaI-DPT);
         local features are layer 4 through the pooling's value and output projections, without positional embedding
@@ -181,6 +148,4 @@ class OpenAIEncoder(ImageTextEncoder):
 
         Images of another size than the model's get interpolated positional embeddings.
         """
-        from t2ipal.backbones.openai.dense import image_dense
-
-        return image_dense(self._visual, images.to(self.device))
+        return self.layers.image_dense(self._visual, images.to(self.device))

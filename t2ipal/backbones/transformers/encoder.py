@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from t2ipal.backbones.base import Description, ImageTextEncoder
+from t2ipal.backbones.base import Description
+from t2ipal.backbones.module import ModuleEncoder
 from t2ipal.backbones.transformers import folder as folders
 from t2ipal.errors import UserError
 from t2ipal.findings import Finding
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from t2ipal.backbones.tower import TextTower
 
-
-class TransformersEncoder(ImageTextEncoder):
+class TransformersEncoder(ModuleEncoder):
     """A CLIPModel or SiglipModel with its tokenizer and its image processor.
 
     Attributes:
@@ -61,12 +60,10 @@ class TransformersEncoder(ImageTextEncoder):
         self.interpolation = {2: "bilinear", 3: "bicubic"}.get(int(processor.resample), "bicubic")
 
     @property
-    def device(self) -> torch.device:
-        return self.model.logit_scale.device
+    def layers(self) -> Any:
+        from t2ipal.backbones.transformers import clip, siglip
 
-    @cached_property
-    def logit_scale(self) -> float:
-        return float(self.model.logit_scale.detach().exp())
+        return clip if self.causal else siglip
 
     @cached_property
     def logit_bias(self) -> float:
@@ -138,9 +135,7 @@ class TransformersEncoder(ImageTextEncoder):
 
     @property
     def can_share_prefix(self) -> bool:
-        from t2ipal.backbones.transformers import clip
-
-        return self.causal and clip.can_be_packed(self.model)
+        return self.causal and self.layers.can_be_packed(self.model)
 
     def tokenize(self, texts: Sequence[str], truncate: bool = True) -> tuple[Tensor, Tensor]:
         """As for every kind. SigLIP's end mark has the id of its padding, so lengths are those before padding."""
@@ -161,25 +156,13 @@ class TransformersEncoder(ImageTextEncoder):
     def embed(self, ids: Tensor) -> Tensor:
         return self.model.text_model.embeddings.token_embedding(ids.to(self.device))
 
-    def text_states(self, embeddings: Tensor) -> Tensor:
-        return self._towers.text_states(self.model, embeddings)
-
-    def text_tower(self) -> TextTower:
-        return self._towers.text_tower(self.model) if self.causal else super().text_tower()
-
     def image_dense(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `transformers.clip.image_dense` and `transformers.siglip.image_dense`; the global feature comes twice."""
         from torch.nn.functional import normalize
 
-        pooled, local = self._towers.image_dense(self.model, images.to(self.device).float())
+        pooled, local = self.layers.image_dense(self.model, images.to(self.device).float())
         pooled = normalize(pooled, dim=-1)
         return pooled, pooled, normalize(local, dim=-1)
-
-    @property
-    def _towers(self) -> Any:
-        from t2ipal.backbones.transformers import clip, siglip
-
-        return clip if self.causal else siglip
 
 
 def _line(error: Exception) -> str:
