@@ -20,8 +20,8 @@ Write what a finished run of the workflow made in a format that others read.
            Hugging Face's kind: load_dataset(FOLDER) reads it
   model    a recogniser with its CLIP as a folder for a hub, with a card:
            t2ipal.Recogniser.from_pretrained(FOLDER) reads it
-  onnx     a recogniser as one graph from photos to scores, for programs
-           without torch
+  onnx     a recogniser as one graph from photos to scores, probabilities
+           and labels, for programs without torch
 """
 
 
@@ -131,12 +131,14 @@ def run_model(options: argparse.Namespace) -> int:
 
 def run_onnx(options: argparse.Namespace) -> int:
     """Write a recogniser as a graph."""
-    from t2ipal.export.onnx_graph import export_onnx
+    from t2ipal.export.onnx_graph import check_target, export_onnx, outputs_of
     from t2ipal.prediction.recogniser import load_recogniser
 
+    check_target(options.to)
     loaded = load_recogniser(options.model, options.clip, "cpu", options.trust_method)
     differs = export_onnx(loaded, options.to)
-    print(printable(f"wrote {options.to}; its scores differ by at most {differs:.0e} from PyTorch's"))
+    outputs = ", ".join(outputs_of(loaded.header))
+    print(printable(f"wrote {options.to} ({outputs}); its scores differ by at most {differs:.0e} from PyTorch's"))
     return 0
 
 

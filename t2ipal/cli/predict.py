@@ -20,9 +20,9 @@ A recogniser file contains its classes, its settings and where its CLIP
 is. Photos may be of any size and any format that Pillow reads; they are
 turned upright by their EXIF orientation, and read and scored a batch at a
 time. What cannot be read is listed with its reason and does not stop the rest.
-Without an output option, the highest-scored labels go to standard output, a
+Without an output option, the highest-scored classes go to standard output, a
 line per photo, with their probabilities if the recogniser is calibrated and
-else their scores.
+else their scores, and the labels: classes that count, if a threshold is known.
 """
 
 MORE = """\
@@ -106,8 +106,7 @@ def run(options: argparse.Namespace) -> int:
             if gallery:
                 gallery.add(prediction)
             if to_screen and not prediction.problem:
-                labels = ", ".join(f"{name} {value:.3f}" for name, value in prediction.top(options.top))
-                print(printable(f"{prediction.path}: {labels}"), flush=True)
+                print(printable(prediction.line(options.top)), flush=True)
         if gallery:
             gallery.write()
     print(printable(counts.text()), file=sys.stderr)

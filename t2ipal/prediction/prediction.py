@@ -60,6 +60,15 @@ class Prediction:
             return None
         return [self.classes[index] for index in self.order(len(self.classes)) if self.there[index]]
 
+    def line(self, count: int = 5) -> str:
+        """`a.jpg: dog 0.913, cat 0.482; labels: dog`, or the problem; labels only where a threshold is known."""
+        if self.problem:
+            return f"{self.path}: {self.problem}"
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in self.top(count))
+        return f"{self.path}: {shown}" + (
+            "" if self.labels is None else f"; labels: {', '.join(self.labels) or 'none'}"
+        )
+
 
 def highest(scores: np.ndarray, count: int) -> list[int]:
     """Indices of the `count` highest scores, the highest first; of equal ones the lower index."""
