@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from t2ipal.classes import load_classes
 from t2ipal.errors import UserError
 from t2ipal.plan import queries
 from t2ipal.protocols import FEW_SHOT, NOVEL
@@ -30,6 +31,8 @@ def needs_each_class(config: Config, plan: Plan) -> list[tuple[str, str]]:
 def check_labels(config: Config, plan: Plan) -> None:
     """Check that each class has an image wherever it needs one, in all sources that are there and quickly read.
 
+    Validation images need not show each class, but one.
+
     Raises:
         UserError: one line for the first set of images that lacks a class, or whose labels are malformed.
     """
@@ -38,3 +41,12 @@ def check_labels(config: Config, plan: Plan) -> None:
         there = all(os.path.exists(file.path) for file in source.files())
         if there and (line := without_images(part, source, config.datasets[name].classes)):
             raise UserError(f"config: datasets.{name}.{part}: {line}")
+    for part, name in queries.labelled_images(config, plan):
+        source, classes = located(getattr(config.datasets[name], part), config.data_dir), config.datasets[name].classes
+        if part == "validation" and all(os.path.exists(file.path) for file in source.files()):
+            counts = source.positives(load_classes(classes))
+            if counts is not None and not any(counts):
+                raise UserError(
+                    f"config: datasets.{name}.validation: no image of any class (expected some: thresholds and "
+                    "probabilities rest on them)"
+                )

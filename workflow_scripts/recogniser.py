@@ -7,7 +7,13 @@ from t2ipal.runtime.progress import log
 
 
 def main(snakemake: Any) -> None:
-    from t2ipal.prediction.calibrate import calibrated, generated_scores, score_rule, validation_scores
+    from t2ipal.prediction.calibrate import (
+        calibrated,
+        generated_scores,
+        score_rule,
+        uninformed,
+        validation_scores,
+    )
     from t2ipal.prediction.recogniser import write_recogniser
     from t2ipal.rows.data import TrainingFiles
     from t2ipal.rows.held_out import HeldOut
@@ -30,6 +36,8 @@ def main(snakemake: Any) -> None:
             "calibrated on %d images: class-wise ECE %.2f %% (floor %.2f %%)",
             *(about["fitted_on"]["images"], about["ece"]["class_wise"], about["floor"]["class_wise"]),
         )
+        if same := uninformed({**header, **measured}):
+            log.warning("the scores of %s say nothing of these images: one probability for all photos", ", ".join(same))
     write_recogniser(snakemake.output.model, files.model, spec["clip"], measured, VERSION, rule)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-from pathlib import Path
 
 from t2ipal.cli.options import nonempty_path, positive
 from t2ipal.errors import printable
@@ -41,13 +40,11 @@ def _port(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     from t2ipal.prediction.app import App
-    from t2ipal.prediction.hub import pretrained
     from t2ipal.prediction.local_http import check_port
     from t2ipal.prediction.predict import Recogniser
 
     check_port(options.port)
-    file = pretrained(options.model) if Path(options.model).is_dir() else options.model
-    recogniser = Recogniser.load(file, options.clip, options.device, options.trust_method)
+    recogniser = Recogniser.load(options.model, options.clip, options.device, options.trust_method)
     app = App(recogniser, options.port, options.top)
     for number in (signal.SIGTERM, signal.SIGHUP):  # else the photos would stay
         signal.signal(number, signal.default_int_handler)

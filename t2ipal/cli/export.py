@@ -41,7 +41,11 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     model.set_defaults(run=run_model)
     onnx = kinds.add_parser("onnx", help="a recogniser as one graph")
     onnx.add_argument(
-        "--model", type=nonempty_path, required=True, metavar="FILE", help="the recogniser (.safetensors)"
+        "--model",
+        type=nonempty_path,
+        required=True,
+        metavar="FILE",
+        help="the recogniser (.safetensors), or a folder of export model",
     )
     onnx.add_argument("--to", type=nonempty_path, required=True, metavar="FILE", help="the new .onnx file")
     _add_clip(onnx)

@@ -52,7 +52,11 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "photos", metavar="PHOTO", nargs="+", type=nonempty_path, help="a photo, or a folder of them and below"
     )
     predict.add_argument(
-        "--model", required=True, type=nonempty_path, metavar="FILE", help="the recogniser (.safetensors)"
+        "--model",
+        required=True,
+        type=nonempty_path,
+        metavar="FILE",
+        help="the recogniser (.safetensors), or a folder of export model",
     )
     out = predict.add_argument_group("outputs")
     out.add_argument(
@@ -82,13 +86,14 @@ def run(options: argparse.Namespace) -> int:
     """Photos to labels and scores."""
     from t2ipal.prediction.files import Counts, written
     from t2ipal.prediction.gallery import SIDE, Gallery
+    from t2ipal.prediction.hub import file_of
     from t2ipal.prediction.outputs import check_outputs
     from t2ipal.prediction.photos import find_photos
     from t2ipal.prediction.predict import Recogniser
 
     photos = find_photos(options.photos)
     outputs = {f"--{name}": path for name in OUTPUTS if (path := getattr(options, name)) is not None}
-    check_outputs(outputs, [options.model, *filter(None, [options.clip]), *(photo.path for photo in photos)])
+    check_outputs(outputs, [file_of(options.model), *filter(None, [options.clip]), *(photo.path for photo in photos)])
     recogniser = Recogniser.load(options.model, options.clip, options.device, options.trust_method)
     counts, to_screen = Counts(), not outputs
     how = {"batch": options.batch, "workers": options.workers}

@@ -19,7 +19,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         help="show what a recogniser is",
         description="Show the contents of a recogniser file: classes, method, settings, CLIP, seeds.",
     )
-    show.add_argument("model", type=nonempty_path, metavar="FILE", help="the recogniser, a .safetensors file")
+    show.add_argument(
+        "model",
+        type=nonempty_path,
+        metavar="FILE",
+        help="the recogniser, a .safetensors file or a folder of export model",
+    )
     show.set_defaults(run=run)
 
 
@@ -46,10 +51,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _labels(header: Mapping[str, Any]) -> str:
     """What its probabilities and labels rest on."""
-    from t2ipal.prediction.calibrate import rests_on
+    from t2ipal.prediction.calibrate import rests_on, uninformed
 
     fit = header["calibration"]
     if fit is None:
         return "none: scores are no probabilities" if header["threshold"] is None else f"from {header['threshold']:.4g}"
     off = ", ".join(f"{name} {fit['ece'][key]:.2f} % (floor {fit['floor'][key]:.2f} %)" for key, name in ERRORS.items())
-    return f"probabilities, from {rests_on(fit['fitted_on'])}; {off}"
+    same = f"; one probability for all photos: {', '.join(names)}" if (names := uninformed(header)) else ""
+    return f"probabilities, from {rests_on(fit['fitted_on'])}; {off}{same}"

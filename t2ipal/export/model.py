@@ -11,11 +11,8 @@ from typing import Any
 from t2ipal import backbones, methods, store
 from t2ipal.atomic import unfinished_name
 from t2ipal.errors import UserError
-from t2ipal.prediction.hub import CONFIG, MODEL
+from t2ipal.prediction.hub import CLIP, CONFIG, MODEL
 from t2ipal.prediction.recogniser import find_clip, load_recogniser, read_header
-
-CLIP = "clip"
-"""The folder of the CLIP's files."""
 
 
 def export_model(

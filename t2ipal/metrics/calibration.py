@@ -20,7 +20,7 @@ from t2ipal.metrics.evaluate import best_threshold
 from t2ipal.seeds import seed_of
 
 FEW = 10
-"""A class with fewer positives has the slope of all classes, and no threshold of its own."""
+"""A class with fewer positives, or fewer images without it, has the slope of all classes, and no own threshold."""
 BINS, FOLDS, SAMPLES = 15, 5, 20
 STEPS = 100
 """Newton steps at most; ten are usual."""
@@ -57,18 +57,23 @@ class Errors(NamedTuple):
 def fit(scores: np.ndarray, labels: np.ndarray) -> Platt:
     """Platt's a and b of each class, from scores and labels [N, C].
 
-    A slope is at least 0, so that a calibration never turns a ranking round. A class of fewer than `FEW` positives has
-    the slope of a fit to all classes together, and the offset that fits its own labels best with that slope.
+    A slope is at least 0, so that a calibration never turns a ranking round. A class of fewer than `FEW` positives, or
+    negatives, has the slope of a fit to all classes together, and the offset that fits its own labels best with it.
     """
     scores, known, hits = np.asarray(scores, dtype=np.float64), labels >= 0, labels == 1
     slope, offset = _newton(scores, _targets(hits, known), known)
-    few = hits.sum(0) < FEW
+    few = _is_rare(labels)
     if few.any():
         every, all_hits, all_known = (values.reshape(-1, 1) for values in (scores, hits, known))
         shared, _ = _newton(every, _targets(all_hits, all_known), all_known)
         targets = _targets(hits[:, few], known[:, few])
         slope[few], offset[few] = _newton(scores[:, few], targets, known[:, few], np.repeat(shared, few.sum()))
     return Platt(slope, offset)
+
+
+def _is_rare(labels: np.ndarray) -> np.ndarray:
+    """Whether a class has fewer than `FEW` positives or negatives: [C] of labels [N, C]."""
+    return np.minimum((labels == 1).sum(0), (labels == 0).sum(0)) < FEW
 
 
 def _targets(hits: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -121,12 +126,11 @@ def _newton(
 
 
 def class_thresholds(scores: np.ndarray, labels: np.ndarray) -> list[float | None]:
-    """Of each class the score of the greatest F1, half way between two scores; None with fewer than `FEW` positives."""
+    """Of each class the score of the greatest F1, half way between two scores; None where labels are too `FEW`."""
     thresholds: list[float | None] = []
-    for column, truth in zip(scores.T, labels.T, strict=True):
+    for column, truth, is_rare in zip(scores.T, labels.T, _is_rare(labels), strict=True):
         known = truth >= 0
-        enough = (truth == 1).sum() >= FEW
-        thresholds.append(best_threshold(column[known, None], truth[known, None]) if enough else None)
+        thresholds.append(None if is_rare else best_threshold(column[known, None], truth[known, None]))
     return thresholds
 
 

@@ -127,7 +127,11 @@ def calibrated(rows: Labelled, rule: Mapping[str, Any] | None = None) -> dict[st
     """`threshold`, `thresholds`, `prior` and `calibration` of a recogniser's header, for scores by its `score_rule`.
 
     The errors are those of five fits, each to four fifths of the groups; the recogniser has the fit to all.
+
+    Raises:
+        UserError: fewer than two independent images, no image with or none without a class, or scores not finite.
     """
+    _check(rows)
     scores = mean_scores(rows.values, rule)
     fitted = calibration.fit(scores, rows.labels)
     crossed = calibration.cross_fitted(scores, rows.labels, rows.groups)
@@ -152,6 +156,25 @@ def calibrated(rows: Labelled, rule: Mapping[str, Any] | None = None) -> dict[st
             "floor": calibration.floors(crossed, rows.labels)._asdict(),
         },
     }
+
+
+def _check(rows: Labelled) -> None:
+    fitted_on = {"source": rows.source, "images": len(rows.ids), "groups": len(set(rows.groups))}
+    where = f"calibration: {rests_on(fitted_on)}"
+    if fitted_on["groups"] < 2:
+        what = "captions (a larger calibrate_share)" if rows.source == "generated" else "images"
+        raise UserError(f"{where}; expected at least 2 {what}")
+    for value, what in ((1, "with"), (0, "without")):
+        if not (rows.labels == value).any():
+            raise UserError(f"{where}: not one {what} a class; expected images with and without each class")
+    if not np.isfinite(rows.values).all():
+        raise UserError(f"{where}: scores that are not finite; expected numbers: is the model damaged?")
+
+
+def uninformed(header: Mapping[str, Any]) -> list[str]:
+    """The classes whose scores said nothing of the labelled images: their probability is the same for every photo."""
+    fit = header.get("calibration")
+    return [name for name, slope in zip(header["classes"], fit["a"], strict=True) if slope == 0] if fit else []
 
 
 def rests_on(fitted_on: Mapping[str, Any]) -> str:

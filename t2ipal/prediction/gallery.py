@@ -145,7 +145,7 @@ class Gallery:
         return f"{text} A bold label counts: its score is at least {threshold:.3g}, or the score set below."
 
     def _probabilities(self) -> str:
-        from t2ipal.prediction.calibrate import rests_on
+        from t2ipal.prediction.calibrate import rests_on, uninformed
 
         fit = self.header["calibration"]
         off, floor = fit["ece"]["class_wise"], fit["floor"]["class_wise"]
@@ -155,6 +155,8 @@ class Gallery:
         text += f" by {off:.1f} points per class there (ECE; {floor:.1f} if they were perfect)."
         if fit["fitted_on"]["source"] == "generated":
             text += " No photo had a part in them: for photos they are further off."
+        if same := uninformed(self.header):
+            text += f" Scores said nothing there of {', '.join(same)}: one probability for all photos."
         return f"{text} A bold label counts: it is above its class's threshold of the best F1, or the one set below."
 
     def _link(self, path: Path) -> str:

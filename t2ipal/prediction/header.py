@@ -89,8 +89,8 @@ class Calibration(_Part):
     """p = sigmoid(a z + b) of a score z, by class."""
 
     kind: Literal["platt"]
-    a: list[Annotated[float, Field(ge=0)]] = Field(description="a slope >= 0 for each class")
-    b: list[float] = Field(description="an offset for each class")
+    a: list[Annotated[float, Field(ge=0, le=1e100)]] = Field(description="a slope >= 0 for each class")
+    b: list[Annotated[float, Field(ge=-1e150, le=1e150)]] = Field(description="an offset for each class")
     threshold: Share = Field(description="a probability: labels of classes without a threshold of their own")
     fitted_on: FittedOn
     ece: Errors
@@ -135,6 +135,8 @@ class Header(_Part):
             raise ValueError(
                 f"k of {rule.kind!r} is {rule.k}; expected one for each of {count} seeds, for softmax alone"
             )
+        if rule and rule.kind != "own" and rule.classes != about.data.get("classes", rule.classes):
+            raise ValueError(f"classes of {rule.kind!r} are not those of the recogniser")
         return rule
 
     @field_validator("thresholds", "prior")

@@ -7,9 +7,15 @@ from pathlib import Path
 
 from t2ipal.errors import UserError
 
-MODEL, CONFIG = "model.safetensors", "config.json"
-NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model", "clip/*.pt")
-"""What is fetched from the hub."""
+MODEL, CONFIG, CLIP = "model.safetensors", "config.json", "clip"
+NEEDED = (MODEL, CONFIG, f"{CLIP}/*")
+"""What is fetched from the hub: the recogniser, and the files of its CLIP."""
+
+
+def file_of(path: str | Path) -> Path:
+    """The file of a recogniser, which may be named by a folder of `t2ipal export model`."""
+    path = Path(path)
+    return path / MODEL if path.is_dir() and (path / MODEL).is_file() else path
 
 
 def pretrained(name: str | Path, revision: str | None = None) -> Path:

@@ -18,6 +18,7 @@ from t2ipal import backbones, methods, store
 from t2ipal.errors import UserError
 from t2ipal.prediction.calibrate import UNCALIBRATED
 from t2ipal.prediction.header import SCORES, Header
+from t2ipal.prediction.hub import file_of
 from t2ipal.prediction.trial import kinds_of, try_out
 from t2ipal.resource_files import resource
 from t2ipal.validation import validated
@@ -99,7 +100,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, damaged or no recogniser.
     """
-    path = Path(path)
+    path = file_of(path)
     if os.path.exists(path) and not path.is_file():
         raise UserError(f"{path}: not a file ({OURS})")
     header = store.read_header(path)
@@ -115,7 +116,7 @@ def load_recogniser(
     """Read a recogniser and load its CLIP.
 
     Args:
-        path: the file.
+        path: the file, or a folder of `t2ipal export model`.
         clip: where its CLIP is, if not where it was: a checkpoint. Its sha256 is compared with the recorded one.
         device: "auto" is a GPU where there is one.
         trust_method: whether its method may be code outside this package, which is imported and run.
@@ -125,6 +126,7 @@ def load_recogniser(
     """
     from t2ipal.device import pick_device
 
+    path = file_of(path)
     header = read_header(path)
     if "." in header["method"] and not trust_method:
         raise UserError(
@@ -148,6 +150,8 @@ def _method(path: str | Path, header: Mapping[str, Any]) -> Method:
         kind = methods.get(header["method"])
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    if kind.transductive:
+        raise UserError(f"{path}: {header['method']} scores images by each other (expected a method that does not)")
     return kind(validated(kind.Settings, header["settings"], "header.settings", path), header["classes"])
 
 

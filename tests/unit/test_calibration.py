@@ -149,3 +149,12 @@ def test_thresholds_are_those_of_the_best_f1(drawn: tuple) -> None:
     there = calibration.decided(scores, p, found, t)
     assert (there[:, 0] == (scores[:, 0] >= found[0])).all()
     assert (there[:, 2] == (p[:, 2] >= t)).all()
+
+
+def test_a_class_that_is_nearly_everywhere_is_as_rare_as_one_that_is_nearly_nowhere(drawn: tuple) -> None:
+    scores, labels, _ = drawn
+    labels = labels[:, [0, 1]].copy()
+    labels[np.flatnonzero(labels[:, 1] == 0)[FEW - 1 :], 1] = 1
+    found = fit(scores[:, :2], labels)
+    assert found.a[1] == pytest.approx(fit(scores[:, :2].reshape(-1, 1), labels.reshape(-1, 1)).a[0])
+    assert calibration.class_thresholds(scores[:, :2], labels)[1] is None

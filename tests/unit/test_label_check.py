@@ -33,7 +33,7 @@ def check(folder: Path, rows: dict[str, str], **changes: Any) -> None:
     (folder / "photos").mkdir()
     for part, text in rows.items():
         (folder / f"{part}.csv").write_text(f"image,{','.join(CLASSES)}\n{text}", "utf-8")
-    parts = {part: {"source": "folder", "path": "photos", "labels": f"{part}.csv"} for part in ("test", "train")}
+    parts = {part: {"source": "folder", "path": "photos", "labels": f"{part}.csv"} for part in {"test", "train", *rows}}
     mine = {"title": "mine", "classes": str(folder / "classes.txt"), "pool": "micro", **parts}
     data = {**default(), **BARE, "extra": {}, "data_dir": str(folder), "methods": ["zsclip"], **changes}
     config = load_config({**data, "datasets": {"mine": mine}})
@@ -46,6 +46,14 @@ WHOLE = "a.jpg,1,0,0\nb.jpg,0,1,1\n"
 def test_a_class_without_a_test_image_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^config: datasets\.mine\.test: no image of 'cat', 'sheep' \(expected a test"):
         check(tmp_path, {"test": "a.jpg,1,-1,0\nb.jpg,0,0,0\n"})  # difficult is no positive
+
+
+def test_validation_images_without_any_class_are_one_line(tmp_path: Path) -> None:
+    """They would make thresholds of nothing. A class or two may be missing."""
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match=r"^config: datasets\.mine\.validation: no image of any class \(expected some"):
+        check(tmp_path, {"test": WHOLE, "validation": "c.jpg,0,0,0\nd.jpg,-1,0,0\n"})
+    check(tmp_path / "b", {"test": WHOLE, "validation": "c.jpg,0,0,1\n"})
 
 
 def test_each_class_with_a_test_image_is_enough(tmp_path: Path) -> None:

@@ -117,6 +117,18 @@ def test_every_damaged_header_is_one_line(folder: Path, content: tuple[dict, dic
         ("score_rule", {"kind": "magic", "k": None, "classes": []}, "header.score_rule.kind"),
         ("score_rule", {"kind": "softmax", "k": [1.0], "classes": []}, "header.score_rule: .*each of 2 seeds"),
         ("score_rule", {"kind": "softmax", "k": None, "classes": []}, "header.score_rule: .*each of 2 seeds"),
+        (
+            "score_rule",
+            {"kind": "mean", "k": None, "classes": ["cat", "dog"]},
+            "classes of 'mean' are not those of the",
+        ),
+        (
+            "calibration",
+            {**MEASURED["calibration"], "a": [1.0, 1e308, 1.0]},
+            "header.calibration.a.1: 1e.308 is not <= ",
+        ),
+        ("calibration", {**MEASURED["calibration"], "kind": "beta"}, "header.calibration.kind: 'beta' is not 'platt'"),
+        ("method", "sparc", "sparc scores images by each other .expected a method that does not"),
         ("seeds", [1, 2, 3], "scores of shape .2, 2, 3. in float32 .expected .3, 2, 3."),
         ("levels", [10, 50], "header.levels"),
         ("method", "t2i_pall", "method 't2i_pall': unknown"),
@@ -208,6 +220,13 @@ def test_what_is_no_file_is_one_line(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match=r"not a file|no such file"):
         read_header(tmp_path / name)
+
+
+def test_a_folder_of_export_model_is_a_recogniser(folder: Path, content: tuple[dict, dict], tmp_path: Path) -> None:
+    (tmp_path / "toys").mkdir()
+    (tmp_path / "toys/model.safetensors").write_bytes((folder / "m.safetensors").read_bytes())
+    assert read_header(tmp_path / "toys") == read_header(folder / "m.safetensors")
+    assert not told(tmp_path / "toys")
 
 
 # Code
