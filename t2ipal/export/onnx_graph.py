@@ -202,33 +202,33 @@ def _compare(module: nn.Module, path: Path, size: int, header: Mapping[str, Any]
         images = torch.randn(batch, 3, size, size, generator=generator)
         wanted: np.ndarray = module(images)[0].numpy()
         try:
-            found = dict(zip(outputs_of(header), session.run(None, {"images": images.numpy()}), strict=True))
+            outputs = dict(zip(outputs_of(header), session.run(None, {"images": images.numpy()}), strict=True))
         except Exception as error:  # onnxruntime raises its own kinds
             raise UserError(f"{path.name}: does not run on {batch} images: {str(error)[:160]}") from error
-        scores = found["scores"]
+        scores = outputs["scores"]
         differs = float(np.abs(scores - wanted).max()) if scores.shape == wanted.shape else np.inf
         if not differs <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
             raise UserError(
                 f"{path.name}: scores of {batch} images differ by {differs:.2g} from PyTorch's (expected {TOLERANCE})"
             )
-        _compare_decisions(path, found, header)
+        _compare_decisions(path, outputs, header)
         greatest = max(greatest, differs)
     return greatest
 
 
-def _compare_decisions(path: Path, found: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+def _compare_decisions(path: Path, outputs: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
     import numpy as np
 
     from t2ipal.prediction.decide import decide
 
-    probabilities, there = decide(header, found["scores"])
-    near = np.zeros(found["scores"].shape, bool)
+    probabilities, there = decide(header, outputs["scores"])
+    near = np.zeros(outputs["scores"].shape, bool)
     if probabilities is not None:
-        differs = float(np.abs(found["probabilities"] - probabilities).max())
+        differs = float(np.abs(outputs["probabilities"] - probabilities).max())
         if not differs <= TOLERANCE:
             raise UserError(f"{path.name}: probabilities differ by {differs:.2g} from NumPy's (expected {TOLERANCE})")
         near = np.abs(probabilities - header["calibration"]["threshold"]) <= TOLERANCE
-    if there is not None and ((found["labels"] != there) & ~near).any():
+    if there is not None and ((outputs["labels"] != there) & ~near).any():
         raise UserError(f"{path.name}: labels are not those of the scores' thresholds (expected the same)")
 
 
