@@ -11,9 +11,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal.costs.measured import jobs_of
 from t2ipal.resource_files import resource
 
 if TYPE_CHECKING:
@@ -165,12 +167,11 @@ def heads(backbone: ImageTextEncoder, rows: int = 128, cells: int = 196) -> Iter
 
 
 def jobs(results: Path) -> Iterator[tuple[str, float]]:
-    """Wall seconds and peak memory in MB of the rehearsal's jobs, from Snakemake's benchmarks."""
-    for path in sorted((results / "benchmarks").rglob("*.jsonl")):
-        last = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
-        name = str(path.relative_to(results / "benchmarks").with_suffix(""))
-        yield f"{name}: seconds", float(last["s"])
-        yield f"{name}: peak_mb", float(last["max_rss"])
+    """Wall seconds and peak memory in MB of the rehearsal's jobs."""
+    for job in sorted(jobs_of(results), key=attrgetter("name")):
+        yield f"{job.name}: seconds", job.seconds
+        if job.memory is not None:
+            yield f"{job.name}: peak_mb", job.memory
 
 
 def sizes(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, float]]:

@@ -1,12 +1,12 @@
 """What a job used, as the last line of its log.
 
-Snakemake's `benchmarks/` have the seconds of a job, but no CPU time to rely on: it looks at the process every half
-second during the first 15 s and every 30 s from then on, and what the process uses after the last look is lost. Of a
-job of 40 s that is 25 s.
+Snakemake's `benchmarks/` have the seconds of a job, but no CPU time to rely on: it samples the process now and then,
+and what the process uses after the last sample is lost.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 import resource
 import sys
@@ -14,6 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LINE = re.compile(r"used (\d+\.\d+) CPU-seconds, (\d+) MB$")
+
+INTERVAL = 10
+"""Seconds between Snakemake's samples of a job in its first minutes, in the place of half a second."""
+
+
+def sample_rarely() -> None:
+    """Let Snakemake sample its jobs every `INTERVAL`, where this process is Snakemake's.
+
+    A sample of a fork takes 40 ms of CPU: the kernel walks all the memory that it shares with other forks. Every half
+    second, samples took a tenth of the CPU-seconds of short jobs, for numbers that a job writes itself.
+    """
+    if "snakemake" in sys.modules:
+        importlib.import_module("snakemake.benchmark").BENCHMARK_INTERVAL_SHORT = INTERVAL
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from t2ipal.runtime.orphans import RunWatch
 from t2ipal.runtime.ownership import own_jobs
 from t2ipal.runtime.run_lock import share_folder
 from t2ipal.runtime.terminal import LOGGER, quieten
+from t2ipal.runtime.usage import sample_rarely
 
 
 def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
@@ -39,5 +40,6 @@ def begin_run(root: str, is_main: bool, is_dry: bool) -> IO[str] | None:
     if not is_main:
         return None
     fork_jobs(sys.modules.get("snakemake.shell"))
+    sample_rarely()
     LOGGER.addHandler(RunWatch(is_dry))
     return share_folder()

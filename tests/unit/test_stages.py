@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from t2ipal.costs.workload import Workload
 from t2ipal.cpu import Cpu, this_cpu
 from t2ipal.errors import UserError
 from t2ipal.plan.make import make_plan
-from t2ipal.runtime.usage import Usage, _own_peak, read_usage, used
+from t2ipal.runtime.usage import INTERVAL, Usage, _own_peak, read_usage, sample_rarely, used
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = load_units()
@@ -95,6 +96,17 @@ run(lambda snakemake: None, job)
     usage = read_usage(tmp_path / "one.log")
     assert usage is not None
     assert 0 < usage.cpu < 30
+
+
+def test_snakemake_samples_its_jobs_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmark = importlib.import_module("snakemake.benchmark")
+    monkeypatch.setattr(benchmark, "BENCHMARK_INTERVAL_SHORT", 0.5)
+    monkeypatch.setattr(benchmark.ScheduledPeriodicTimer, "work", lambda self: None)
+    sample_rarely()
+    timer = benchmark.ScheduledPeriodicTimer(benchmark.BENCHMARK_INTERVAL)
+    timer.start()
+    timer.cancel()
+    assert timer._timer.interval == INTERVAL > 0.5
 
 
 def test_jobs_are_summed_by_rule(tmp_path: Path) -> None:
