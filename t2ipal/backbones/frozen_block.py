@@ -119,7 +119,8 @@ class FrozenBlock(nn.Module):
     def activate(self, normed: Tensor) -> tuple[Tensor, Tensor, float]:
         """The MLP's activated hidden numbers up to a factor, their slope, and the factor: [T, 4 W] of [T, W].
 
-        With u = 1.702 x and s its sigmoid, QuickGELU x s is u s / 1.702, and its slope is s + u s (1 - s).
+        With u = 1.702 x and s its sigmoid, QuickGELU x s is u s / 1.702, and its slope is s + u s (1 - s), a point
+        between u s and 1.
         """
         factor = GELU_SLOPE if self.activation == "quick_gelu" else 1.0
         rows = normed.to(self.fc_weight.dtype)
@@ -127,8 +128,8 @@ class FrozenBlock(nn.Module):
         if self.activation == "gelu":
             return F.gelu(hidden), torch.ops.aten.gelu_backward(torch.ones_like(hidden), hidden), 1.0
         sigmoid = hidden.sigmoid()
-        slope = torch.ops.aten.sigmoid_backward(hidden, sigmoid).add_(sigmoid)
-        return hidden.mul_(sigmoid), slope, 1 / factor
+        active = hidden.mul_(sigmoid)
+        return active, torch.lerp(active, active.new_ones(()), sigmoid), 1 / factor
 
     def norm_1(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, (self.width,), self.ln_1_weight, self.ln_1_bias)
