@@ -6,16 +6,18 @@ import json
 import os
 import random
 import re
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import Field
 
 from t2ipal.classes import class_files, load_classes
 from t2ipal.composed.names import weights_of
 from t2ipal.errors import UserError
+from t2ipal.findings import Finding
 from t2ipal.names import spoken
 from t2ipal.seeds import seed_of
 from t2ipal.sources.base import CaptionSource, Counted, RequiredFile
@@ -29,8 +31,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLACE = "{classes}"
-_MARKS = re.compile(r"""^\s*(?:[-*•]|\d+[.)])?\s*["'“”]*|["'“”\s]*$""")
-"""List marks and quotes around a sentence."""
+NO_SENTENCE = "no whole sentence was written: thoughts alone, or more than `tokens`"
+KEPT_EVERY = 60
+"""Seconds after which what was written is kept, in case the job is killed."""
+EDGE = 1 << 16
+"""Bytes at both ends of a file of weights that tell it from others of its size."""
+_THOUGHTS = re.compile(r"<(think|thinking|thought|reasoning|reflection)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r".*</(?:think|thinking|thought|reasoning|reflection)>", re.DOTALL | re.IGNORECASE)
+"""Thoughts before an answer; a chat template may have opened them in the prompt."""
+_QUOTES = r"""[\s*_#>"'`“”\u2018\u2019«»]*"""
+_MARKS = re.compile(
+    rf"^{_QUOTES}(?:[-•\u2013]\s*|\(?\d{{1,3}}[.):]\)?\s+|[a-z]\)\s+)?{_QUOTES}"
+    rf"(?:(?:caption|sentence|answer|output|description)\s*\d*{_QUOTES}:)?{_QUOTES}|{_QUOTES}$",
+    re.IGNORECASE,
+)
+"""List marks, quotes, Markdown and labels around a sentence."""
 
 
 class LlmCaptions(CaptionSource):
@@ -64,7 +79,8 @@ class LlmCaptions(CaptionSource):
         larger pool adds to them.
 
         Raises:
-            UserError: the prompt has no place for classes, the model cannot be loaded, or the cache is another file.
+            UserError: the prompt has no place for classes, the model cannot be loaded, or the cache is another file or
+                of another model or setting.
         """
         from t2ipal.composed.asked import OTHER, Asked
 
@@ -75,7 +91,7 @@ class LlmCaptions(CaptionSource):
         good = Asked(classes).kept(zip(sentences, requests, strict=True))
         for number, (text, fits) in enumerate(zip(sentences, good, strict=True)):
             key = f"llm-{number:07d}"
-            row = checked(key, None, text, f"llm/{Path(self.model).name}")
+            row = checked(key, None, text, f"llm/{Path(self.model).name}") if text else rejected(key, "", NO_SENTENCE)
             yield rejected(key, text, OTHER) if isinstance(row, Caption) and not fits else row
 
     def _requests(self, seed: int, classes: int) -> list[tuple[int, ...]]:
@@ -92,42 +108,78 @@ class LlmCaptions(CaptionSource):
             raise UserError(f"{self.prompt}: no {PLACE} in it; expected it where the classes are to be named")
         return [prompt.replace(PLACE, each) for each in names]
 
-    def _sentences(self, seed: int, prompts: list[str]) -> list[str]:
-        """The sentences of the cache, and those that are missing, which are written into it."""
-        cache, about = Path(self.cache), self._about(seed)
+    def check(self, key: str) -> Iterator[Finding]:
+        """Findings before a run: are its files there, has the prompt a place for classes, and is the cache its own?"""
+        yield from super().check(key)
+        for field, work in (("prompt", lambda: self._prompts(["x"])), ("cache", self._kept)):
+            if field == "cache" or os.path.exists(self.prompt):
+                try:
+                    work()
+                except UserError as error:
+                    yield Finding(f"{key}.{field}", str(error), missing=True)
+
+    def _kept(self, seed: int | None = None) -> list[dict[str, Any]]:
+        """The rows of the cache.
+
+        Raises:
+            UserError: it is another file, or was written by another model or setting: nothing replaces it.
+        """
+        cache = Path(self.cache)
         if cache.suffix != ".parquet":
             raise UserError(f"{cache}: found {cache.suffix or 'no suffix'!r}; expected a .parquet file")
-        known: list[dict[str, Any]] = []
-        if cache.exists():
-            table = read_parquet(cache, ["prompt", "sentence"])
+        if not os.path.lexists(cache):
+            return []
+        table = read_parquet(cache, ["prompt", "sentence"])
+        try:
             written_by = json.loads((table.schema.metadata or {}).get(b"llm", b"null"))
-            if written_by is None:
-                raise UserError(f"{cache}: not a cache of sentences; expected a name that is not taken")
-            known = table.to_pylist() if written_by == about else []
+        except ValueError:
+            written_by = None
+        if not isinstance(written_by, dict):
+            raise UserError(f"{cache}: not a cache of sentences; expected a name that is not taken")
+        about = self._about(written_by.get("seed") if seed is None else seed)
+        for name, value in written_by.items():
+            if name not in about or about[name] != value:
+                raise UserError(
+                    f"{cache}: sentences written with {name} {value!r:.80}; found {about.get(name)!r:.80} in the "
+                    "config (expected another name of the cache, or its removal)"
+                )
+        return table.to_pylist()
+
+    def _sentences(self, seed: int, prompts: list[str]) -> list[str]:
+        """The sentences of the cache, and those that are missing, which are written into it."""
+        known = self._kept(seed)
         # a batch that differs in one prompt is sampled anew as a whole
-        whole = [block for block in range(0, len(prompts), self.batch) if not self._is_known(known, prompts, block)]
-        sentences = [row["sentence"] for row in known[: len(prompts)]]
-        sentences += [""] * (len(prompts) - len(sentences))
-        if whole:
-            write = self._writer()
-            for block in whole:
+        sentences: list[str | None] = [None] * len(prompts)
+        blocks = range(0, len(prompts), self.batch)
+        for block in blocks:
+            if self._is_known(known, prompts, block):
+                rows = slice(block, block + self.batch)
+                sentences[rows] = [row["sentence"] for row in known[rows]]
+        missing = [block for block in blocks if sentences[block] is None]
+        if missing:
+            write, kept = self._writer(), time.monotonic()
+            for block in missing:
                 rows = slice(block, block + self.batch)
                 sentences[rows] = write(prompts[rows], seed_of("llm", seed, "block", block))
-            write_parquet(self._table(prompts, sentences, about), cache)
-        return sentences
+                if time.monotonic() - kept > KEPT_EVERY or block == missing[-1]:
+                    write_parquet(self._table(prompts, sentences, self._about(seed)), Path(self.cache))
+                    kept = time.monotonic()
+        return cast("list[str]", sentences)
 
     def _is_known(self, known: list[dict[str, Any]], prompts: list[str], block: int) -> bool:
-        rows = slice(block, block + self.batch)
-        return [row["prompt"] for row in known[rows]] == prompts[rows]
+        rows = known[block : block + self.batch]
+        is_whole = all(row["sentence"] is not None for row in rows)
+        return is_whole and [row["prompt"] for row in rows] == prompts[block : block + self.batch]
 
-    def _about(self, seed: int) -> dict[str, Any]:
+    def _about(self, seed: int | None) -> dict[str, Any]:
         """All that decides a sentence but its prompt."""
         names = ("model", "revision", "tokens", "temperature", "top_p", "batch")
         config = Path(self.model, "config.json")
         state = sha256(config.read_bytes()).hexdigest() if config.is_file() else ""
-        return {**{name: getattr(self, name) for name in names}, "config": state, "seed": seed}
+        about = {name: getattr(self, name) for name in names}
+        return about | {"config": state, "weights": _state_of_weights(Path(self.model)), "seed": seed}
 
-    def _table(self, prompts: list[str], sentences: list[str], about: dict[str, Any]) -> pa.Table:
+    def _table(self, prompts: list[str], sentences: list[str | None], about: dict[str, Any]) -> pa.Table:
         import pyarrow as pa
 
         schema = pa.schema([("prompt", pa.string()), ("sentence", pa.string())], {"llm": json.dumps(about)})
@@ -142,9 +194,10 @@ class LlmCaptions(CaptionSource):
 
         device = pick_device()
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.model, revision=self.revision, padding_side="left")
+            where = {"revision": self.revision, "trust_remote_code": False}
+            tokenizer = AutoTokenizer.from_pretrained(self.model, padding_side="left", **where)
             model = AutoModelForCausalLM.from_pretrained(
-                self.model, revision=self.revision, use_safetensors=True, dtype=pick_dtype("auto", device)
+                self.model, use_safetensors=True, dtype=pick_dtype("auto", device), **where
             )
         except Exception as error:  # transformers, the hub and safetensors each raise their own kinds
             cause = str(error).strip().splitlines() or [type(error).__name__]
@@ -170,8 +223,14 @@ class LlmCaptions(CaptionSource):
                     max_new_tokens=self.tokens,
                     pad_token_id=tokenizer.pad_token_id,
                 )
-            texts = tokenizer.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-            return [first_sentence(text) for text in texts]
+            made = made[:, inputs["input_ids"].shape[1] :]
+            texts = tokenizer.batch_decode(made, skip_special_tokens=True)
+            ends = model.generation_config.eos_token_id
+            stops = torch.tensor([tokenizer.pad_token_id, *(ends if isinstance(ends, list) else [ends or -1])])
+            ended = torch.isin(made.cpu(), stops).any(1).tolist()
+            opened = [prompt.rstrip().endswith("<think>") for prompt in prompts]
+            texts = [f"<think>{text}" if thinks else text for thinks, text in zip(opened, texts, strict=True)]
+            return [first_sentence(text, ended=end) for text, end in zip(texts, ended, strict=True)]
 
         return write
 
@@ -179,11 +238,35 @@ class LlmCaptions(CaptionSource):
         return Counted(self.size)
 
 
-def first_sentence(text: str) -> str:
-    """The first line of an answer that is not empty, without list marks and quotes.
+def _state_of_weights(folder: Path) -> str:
+    """A digest of sizes and of both ends of the weights in a folder; "" for a name on the hub."""
+    digest, files = sha256(), sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    for path in files:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            start = file.read(EDGE)
+            file.seek(max(0, size - EDGE))
+            digest.update(f"{path.name}\0{size}\0".encode() + start + file.read())
+    return digest.hexdigest() if files else ""
 
-    >>> first_sentence('\\n 1. "Two dogs in a park." \\nMore')
+
+def first_sentence(text: str, ended: bool = True) -> str:
+    """The first line of an answer that is not empty, without thoughts, an announcement, list marks and quotes.
+
+    Args:
+        text: the answer.
+        ended: whether the model ended it; if not, a last line counts up to the end of its last sentence.
+
+    >>> first_sentence('<think>Dogs?</think>\\nSure:\\n 1. "Two dogs in a park." \\nMore')
     'Two dogs in a park.'
     """
-    lines = (_MARKS.sub("", line) for line in text.splitlines())
-    return next((line for line in lines if line), "")
+    text = _THOUGHT.sub("", _THOUGHTS.sub("", text))
+    lines = [line for line in (_MARKS.sub("", line) for line in text.splitlines()) if line]
+    while len(lines) > 1 and lines[0].endswith(":"):
+        lines.pop(0)
+    if not lines:
+        return ""
+    if ended or len(lines) > 1:
+        return lines[0]
+    return lines[0][: max(lines[0].rfind(mark) for mark in ".!?") + 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from t2ipal import backbones
@@ -118,6 +119,14 @@ def _check_paths(config: Config) -> None:
     for name in config.datasets:
         if name.endswith("-rejects"):
             raise UserError(f"config: datasets.{name}: lists of rejects end in '-rejects' (expected another name)")
+    caches: dict[str, str] = {}
+    for name, pool in config.pools.items():
+        if cache := getattr(pool, "cache", None):
+            first = caches.setdefault(os.path.normpath(os.path.join(config.data_dir, cache)), name)
+            if first != name:
+                raise UserError(
+                    f"config: pools.{name}.cache: {cache} is the cache of pools.{first} (expected a file for each)"
+                )
     figures: dict[str, str] = {}
     for figure in ("levels-partial", "levels-few_shot", *config.sweeps):
         for dataset in config.datasets:

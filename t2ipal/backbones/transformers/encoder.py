@@ -113,12 +113,13 @@ class TransformersEncoder(ModuleEncoder):
             raise UserError(f"{folder}: sha256 {digest[:16]}, expected {sha256[:16]}: damaged, or another model")
         verify(folder)
         kind = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel}[config["model_type"]]
+        here = {"local_files_only": True, "trust_remote_code": False}  # without the second, a terminal is asked
         try:
             built, info = kind.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **here)
+            processor = transformers.AutoImageProcessor.from_pretrained(folder, **here)
         except ImportError as error:
             raise UserError(
                 f"{folder}: its tokenizer needs a package that is not installed ({_line(error)}); expected the extra "
