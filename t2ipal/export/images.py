@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from t2ipal.atomic import unfinished_name
 from t2ipal.errors import UserError
+from t2ipal.export.folder import cell, new_folder, scalar
 from t2ipal.store import open_parquet, parquet_writer, read_parquet
 
 if TYPE_CHECKING:
@@ -64,26 +64,24 @@ def export_images(
         on_shard: called with the shards that are done, and all.
 
     Raises:
-        UserError: the folder is not empty, or a file is missing or damaged.
+        UserError: the folder is not empty, a file is missing or damaged, or no image is left.
     """
     import pyarrow as pa
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: not an empty folder (expected one, or a name that is not taken)")
-    captions = _captions(labelled)
-    counts, schema, part = Exported(), _schema(classes), unfinished_name(folder)
-    (part / "data").mkdir(parents=True)
-    try:
+    with new_folder(folder) as part:
+        captions = _captions(labelled)
+        counts, schema = Exported(), _schema(classes)
+        (part / "data").mkdir()
         for number, shard in enumerate(shards):
             with parquet_writer(part / f"data/train-{number:05d}-of-{len(shards):05d}.parquet", schema) as writer:
                 for rows in _rows(shard, captions, classes, counts):
                     writer.write_table(pa.Table.from_pylist(rows, schema))
             if on_shard:
                 on_shard(number + 1, len(shards))
+        if not counts.images:
+            flawed, rest = counts.left_out.total(), counts.unlabelled
+            raise UserError(f"{folder}: no image is left: {flawed:,} flawed, {rest:,} without labels (expected some)")
         (part / "README.md").write_text(card(counts, classes, about), encoding="utf-8")
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return counts
 
 
@@ -115,7 +113,7 @@ def _row(image: Mapping[str, Any], caption: Mapping[str, Any]) -> dict[str, Any]
     content = image["image"]["bytes"]
     suffix = next((name for start, name in SUFFIXES.items() if content.startswith(start)), "img")
     return {
-        "image": {"bytes": content, "path": f"{image['caption_id']}-{image['sample']}.{suffix}"},
+        "image": {"bytes": content, "path": f"{quote(image['caption_id'], safe='')}-{image['sample']}.{suffix}"},
         "caption": caption["text"],
         "labels": caption["positive"],
         "unknown": caption["unknown"],
@@ -151,5 +149,6 @@ def card(counts: Exported, classes: Sequence[str], about: Mapping[str, Any]) -> 
     from jinja2 import Environment, StrictUndefined
 
     text = files("t2ipal.export").joinpath("images_card.md").read_text(encoding="utf-8")
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(text)
-    return template.render(counts=counts, classes=classes, about=about)
+    made = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    made.filters |= {"cell": cell, "scalar": scalar}
+    return made.from_string(text).render(counts=counts, classes=classes, about=about)

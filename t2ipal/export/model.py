@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from t2ipal import backbones, methods, store
-from t2ipal.atomic import unfinished_name
 from t2ipal.errors import UserError
-from t2ipal.prediction.hub import CLIP, CONFIG, MODEL
+from t2ipal.export.folder import cell, new_folder, scalar
+from t2ipal.prediction.hub import CLIP, CONFIG, MODEL, file_of
 from t2ipal.prediction.recogniser import find_clip, load_recogniser, read_header
+
+CLIP_FILES = (".json", ".safetensors", ".txt", ".model")
+"""The files of a CLIP's folder."""
 
 
 def export_model(
@@ -41,12 +44,10 @@ def export_model(
     Raises:
         UserError: the folder is not empty, or the recogniser, its CLIP or the metrics are missing or damaged.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: not an empty folder (expected one, or a name that is not taken)")
+    recogniser = file_of(recogniser)
     header = read_header(recogniser)
-    model, part = find_clip(recogniser, header["clip"], clip), unfinished_name(folder)
-    part.mkdir(parents=True)
-    try:
+    model = find_clip(recogniser, header["clip"], clip)
+    with new_folder(folder) as part:
         where = _copy_clip(model, part)
         if where:
             name = backbones.named(header["clip"]["kind"], where, header["clip"]["name"])
@@ -55,11 +56,9 @@ def export_model(
         store.write_json(part / CONFIG, header)
         loaded = load_recogniser(part / MODEL, device="cpu", trust_method=trust_method)
         license_name = about["clip_license"] or loaded.backbone.license or "unknown"
-        text = card(header, {**about, "clip_license": license_name}, measured(metrics) if metrics else [])
+        scores = measured(metrics, header) if metrics else []
+        text = card(header, {**about, "clip_license": license_name}, scores)
         store.write_text(part / "README.md", text)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return header
 
 
@@ -69,19 +68,21 @@ def _copy_clip(model: str, folder: Path) -> str | None:
     if place is None:
         return None
     target = folder / CLIP
-    if place.is_dir():
-        shutil.copytree(place, target, ignore=shutil.ignore_patterns(".*", "*.bin", "*.pt", "*.msgpack", "*.h5"))
-        return CLIP
     target.mkdir()
+    if place.is_dir():
+        for path in sorted(place.iterdir()):  # what else is in a folder of one's own is nobody's business
+            if path.is_file() and path.suffix in CLIP_FILES and not path.name.startswith("."):
+                shutil.copyfile(path, target / path.name)
+        return CLIP
     shutil.copyfile(place, target / place.name)
     return f"{CLIP}/{place.name}"
 
 
-def measured(metrics: Path) -> list[dict[str, Any]]:
+def measured(metrics: Path, header: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a run reached: name, mean, deviation over the seeds, interval, and `classes` for the first metric, mAP.
 
     Raises:
-        UserError: the file is missing or damaged.
+        UserError: the file is missing or damaged, or not of the recogniser's classes and seeds.
     """
     import numpy as np
 
@@ -90,6 +91,9 @@ def measured(metrics: Path) -> list[dict[str, Any]]:
     from t2ipal.tables.numbers import Result, interval, summary
 
     records, rows = read_records([metrics], tuple(METRICS)), []
+    found = {(record["seed"], len(record["ap"])) for record in records}
+    if found != {(seed, len(header["classes"])) for seed in header["seeds"]}:
+        raise UserError(f"{metrics}: of other seeds or classes than the recogniser (expected both of one run)")
     for name, metric in METRICS.items():
         if any(record.get(name) is None for record in records):
             continue
@@ -106,7 +110,7 @@ def card(header: Mapping[str, Any], about: Mapping[str, Any], scores: list[dict[
     from jinja2 import Environment, StrictUndefined
 
     made = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    made.filters["cell"] = lambda text: str(text).replace("|", "\\|")
+    made.filters |= {"cell": cell, "scalar": scalar}
     text = files("t2ipal.export").joinpath("model_card.md").read_text(encoding="utf-8")
     calibration = leaves(header.get("calibration") or {})
     return made.from_string(text).render(

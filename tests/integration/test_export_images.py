@@ -15,7 +15,7 @@ from PIL import Image
 from t2ipal.errors import UserError
 from t2ipal.export.images import export_images
 from t2ipal.images.generate import shard_schema
-from t2ipal.store import write_parquet
+from t2ipal.store import read_parquet, write_parquet
 
 datasets = pytest.importorskip("datasets")
 CLASSES = ("dog", "cat | kitten", "Zürich tram")
@@ -77,6 +77,8 @@ def test_load_dataset_reads_images_captions_and_labels(made: dict[str, Any], tmp
     assert (rows[2]["labels"], rows[2]["unknown"]) == ([], [2])
     assert np.asarray(rows[1]["image"].convert("RGB")).max() == 40
     assert rows[0]["seed"] == 2**62
+    shard = read_parquet(folder / "data/train-00000-of-00002.parquet")
+    assert [image["path"] for image in shard["image"].to_pylist()] == ["a-0.png", "b-0.png", "c%2Fd-0.png"]
 
 
 def test_the_card_has_the_counts_and_a_header_that_is_yaml(made: dict[str, Any], tmp_path: Path) -> None:
@@ -116,3 +118,11 @@ def test_the_command_names_what_is_missing(tmp_path: Path, capsys: pytest.Captur
     assert re.match(r"error: .*labelled.parquet: no such file", capsys.readouterr().err)
     assert main(["export", "images", "--to", str(tmp_path / "x"), "--dataset", "y", "--configfile", str(overlay)]) == 1
     assert "error: --dataset: 'y' is not in the config (expected one of micro)" in capsys.readouterr().err
+
+
+def test_nothing_to_export_is_one_line(made: dict[str, Any], tmp_path: Path) -> None:
+    labels = read_parquet(made["labelled"])
+    write_parquet(labels.slice(0, 0), made["labelled"])
+    with pytest.raises(UserError, match="x: no image is left: 1 flawed, 7 without labels"):
+        export_images(folder=tmp_path / "x", **made)
+    assert not (tmp_path / "x").exists()

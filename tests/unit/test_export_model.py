@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +19,7 @@ import t2ipal
 from t2ipal import store
 from t2ipal.cli import main
 from t2ipal.errors import UserError
-from t2ipal.export.model import card, export_model, leaves
+from t2ipal.export.model import card, export_model, leaves, measured
 from t2ipal.metrics.records import record_schema
 from t2ipal.metrics.registry import METRICS
 from t2ipal.prediction.recogniser import read_header
@@ -90,16 +92,53 @@ def test_the_card_has_what_was_measured_and_what_was_not(made: Path) -> None:
     assert ", ".join(NAMES) in text
 
 
-def test_a_folder_of_transformers_goes_along(tmp_path: Path) -> None:
+def test_a_folder_of_transformers_goes_along_and_nothing_else_in_it(tmp_path: Path) -> None:
+    """It may be one's own, with anything in it."""
     save_clip(tmp_path / "clip")
+    files = {path.name for path in (tmp_path / "clip").iterdir()}
+    for name in ("holiday.jpg", "notes.md", "run.py", ".env"):
+        (tmp_path / "clip" / name).write_text("private")
+    (tmp_path / "clip/photos").mkdir()
+    (tmp_path / "clip/gone.json").symlink_to("nowhere")
     name = f"transformers:{tmp_path / 'clip'}"
     run = write_run(tmp_path / "run.safetensors", name, method="zsclip")
     write_file(tmp_path / "m.safetensors", run, {"model": name, **CLIP}, None, "0")
     export_model(tmp_path / "m.safetensors", tmp_path / "out", ABOUT)
     about = read_header(tmp_path / "out/model.safetensors")["clip"]
     assert (about["name"], about["relative"]) == ("transformers:clip", "clip")
-    copied, files = ({path.name for path in folder.iterdir()} for folder in (tmp_path / "out/clip", tmp_path / "clip"))
-    assert copied == files
+    assert {path.name for path in (tmp_path / "out/clip").iterdir()} == files
+
+
+def test_metrics_of_another_run_are_one_line(made: Path, tmp_path: Path) -> None:
+    """Average precisions next to other classes, or of other seeds."""
+    header = read_header(made / "here/m.safetensors")
+    assert measured(made / "metrics.parquet", header)
+    for change in ({"classes": [*NAMES, "boat"]}, {"seeds": [1, 2, 3]}, {"seeds": [1]}):
+        with pytest.raises(UserError, match=r"metrics\.parquet: of other seeds or classes than the recogniser"):
+            measured(made / "metrics.parquet", header | change)
+
+
+def test_an_exported_folder_is_exported_again(made: Path, tmp_path: Path) -> None:
+    export_model(made / "there", tmp_path / "again", ABOUT)
+    assert (tmp_path / "again/config.json").read_bytes() == (made / "there/config.json").read_bytes()
+
+
+def test_all_of_a_folder_is_fetched_from_the_hub(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CLIP may have any suffix."""
+    asked: list[Any] = []
+
+    def fetched(name: str, **about: Any) -> str:
+        asked.append((name, about["revision"], about["local_files_only"]))
+        kept = (path for path in (made / "there").rglob("*") if path.is_file())
+        there = {path.relative_to(made / "there").as_posix() for path in kept}
+        wanted = {name for name in there if any(fnmatch(name, pattern) for pattern in about["allow_patterns"])}
+        assert wanted == there - {"README.md"}
+        return str(made / "there")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
+    assert t2ipal.Recogniser.from_pretrained("someone/toys", revision="v1", device="cpu").classes == NAMES
+    assert asked == [("someone/toys", "v1", True)]
 
 
 def test_mistakes_are_one_line(made: Path, tmp_path: Path) -> None:
