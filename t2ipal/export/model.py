@@ -91,8 +91,8 @@ def measured(metrics: Path, header: Mapping[str, Any]) -> list[dict[str, Any]]:
     from t2ipal.tables.numbers import Result, interval, summary
 
     records, rows = read_records([metrics], tuple(METRICS)), []
-    found = {(record["seed"], len(record["ap"])) for record in records}
-    if found != {(seed, len(header["classes"])) for seed in header["seeds"]}:
+    models = {(record["seed"], len(record["ap"])) for record in records}
+    if models != {(seed, len(header["classes"])) for seed in header["seeds"]}:
         raise UserError(f"{metrics}: of other seeds or classes than the recogniser (expected both of one run)")
     for name, metric in METRICS.items():
         if any(record.get(name) is None for record in records):
