@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,24 @@ def test_files_are_tied_by_their_names(tmp_path: Path) -> None:
     assert dict(tied.unused) == {"no caption of the pool has it": ["nobody_0.png"], "beyond `samples`": ["a_7.png"]}
 
 
+def test_links_and_odd_files_are_used_or_told(tmp_path: Path) -> None:
+    """One picture may be of two captions, by a link or a second name."""
+    images = write(tmp_path / "images", {"a.png": b"x", "b.jfif": b"x", "images.csv": b"x", "B C%#.PNG": b"x"})
+    (images / "b_0.png").symlink_to("a.png")
+    (images / "e.png").hardlink_to(images / "a.png")
+    (images / "a_1.png").symlink_to("gone.png")
+    (images / "b_1.png").mkdir()
+    os.mkfifo(images / "e_1.png")
+    tied = folder_of(images).tie({**CAPTIONS, "B C%#": "a tram"})
+    opened = {key: opener().name for key, opener in tied.images.items()}
+    assert opened == {("a", 0): "a.png", ("b", 0): "b_0.png", ("e", 0): "e.png", ("B C%#", 0): "B C%#.PNG"}
+    unused = {name: reason for reason, names in tied.unused.items() for name in names}
+    assert unused.keys() == {"b.jfif", "a_1.png", "b_1.png", "e_1.png"}
+    assert unused["b.jfif"] == "its ending is that of no picture"
+    with pytest.raises(UserError, match=r"a\.png: not a folder"):
+        folder_of(images / "a.png").tie(CAPTIONS)
+
+
 @pytest.mark.parametrize(
     ("names", "captions", "message"),
     [
@@ -91,7 +110,10 @@ def test_a_table_ties_by_ids_or_by_captions(tmp_path: Path) -> None:
     table.write_text("image,caption_id,prompt\n1.png,a,a  dog\n2.PNG,a,a dog\n3.png,z,a cat on a sofa\ngone.png,b,x\n")
     tied = folder_of(images, table=str(table)).tie(CAPTIONS)
     assert {key: opener().name for key, opener in tied.images.items()} == {("a", 0): "1.png", ("a", 1): "2.png"}
-    assert list(tied.notes()) == ["1 images are not used: no caption of the pool has it; the first: 3.png"]
+    assert list(tied.notes()) == [
+        "1 image is not used: no caption of the pool has it; the first: 3.png",
+        "1 image is not used: no row of the table names it; the first: 4.png",
+    ]
     tied = folder_of(images, table=str(table), text_column="prompt").tie(CAPTIONS)
     assert {key: opener().name for key, opener in tied.images.items()} == {
         ("a", 0): "1.png", ("a", 1): "2.png", ("e", 0): "1.png", ("e", 1): "2.png", ("b", 0): "3.png"

@@ -50,7 +50,8 @@ class Tied:
     def notes(self) -> Iterator[str]:
         """A line for each reason for which images are not used."""
         for reason, names in self.unused.items():
-            yield f"{len(names):,} images are not used: {reason}; the first: {printable(names[0])}"
+            images = "1 image is" if len(names) == 1 else f"{len(names):,} images are"
+            yield printable(f"{images} not used: {reason}; the first: {names[0]}")
 
 
 class ExistingImages(Source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
@@ -21,6 +22,10 @@ from t2ipal.validation import DataPath
 IMAGE = "image"
 """Column of a table that holds an image's path below the folder."""
 
+NO_ROW, NO_PICTURE = "no row of the table names it", "its ending is that of no picture"
+TEXTS = (".csv", ".json", ".jsonl", ".log", ".md", ".parquet", ".tsv", ".txt", ".yaml", ".yml")
+"""Endings of what people keep next to images."""
+
 _NUMBERED = re.compile(r"(.+)[_-](\d{1,9})", re.DOTALL)
 """A caption's id and the number of the image."""
 
@@ -37,16 +42,30 @@ class ExistingFolder(ExistingImages):
     def tie(self, captions: Mapping[str, str]) -> Tied:
         """As any source. Without a table, `7.png` and `7_0.png` are image 0 of caption 7, `7-1.png` is its image 1."""
         folder = existing(self.path, "folder of images")
-        paths = [found.path for found in files_below(folder) if not found.problem]
+        if not folder.is_dir():
+            raise UserError(f"{folder}: not a folder (expected the folder of images)")
+        entries = list(files_below(folder))
+        # a second name of one file is an image too: of another caption, perhaps
+        paths = [entry.path for entry in entries if not entry.problem or os.path.isfile(entry.path)]
         files = {path.relative_to(folder).as_posix(): path for path in paths}
-        if self.table:
-            rows = self._listed(Path(self.table), folder, NamedFiles(folder, files))
-            return tie(rows, captions, self.samples, self.text_column is not None)
-        if self.text_column:
-            raise UserError(f"{folder}: text_column without a table of captions; expected table too")
         pictures = {name: path for name, path in sorted(files.items()) if path.suffix.lower() in PICTURES}
-        rows = (_named(name, path, captions) for name, path in pictures.items())
-        return tie(rows, captions, self.samples, by_text=False)
+        if self.table:
+            rows = list(self._listed(Path(self.table), folder, NamedFiles(folder, files)))
+            tied = tie(rows, captions, self.samples, self.text_column is not None)
+            others = {NO_ROW: sorted(pictures.keys() - {row.name for row in rows})}
+        elif self.text_column:
+            raise UserError(f"{folder}: text_column without a table of captions; expected table too")
+        else:
+            rows = [_named(name, path, captions) for name, path in pictures.items()]
+            tied = tie(rows, captions, self.samples, by_text=False)
+            others = {NO_PICTURE: sorted(name for name in files.keys() - pictures.keys() if not _is_text(name))}
+        for reason, names in others.items():
+            if names:
+                tied.unused[reason] = names
+        for entry in entries:
+            if entry.problem and entry.path not in paths:
+                tied.unused[entry.problem].append(entry.path.relative_to(folder).as_posix())
+        return tied
 
     def _listed(self, path: Path, folder: Path, files: NamedFiles) -> Iterator[Listed]:
         table = Table(existing(path, "table of images"), (IMAGE,))
@@ -78,6 +97,10 @@ class ExistingFolder(ExistingImages):
         if not folder.is_dir():
             return Counted(0, f"{folder} is not there, so nothing is counted")
         return Counted(sum(item.path.suffix.lower() in PICTURES for item in files_below(folder)), f"files of {folder}")
+
+
+def _is_text(name: str) -> bool:
+    return name.lower().endswith(TEXTS)
 
 
 def _named(name: str, path: Path, captions: Collection[str]) -> Listed:
