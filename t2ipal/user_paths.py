@@ -12,14 +12,19 @@ from t2ipal.resource_files import resource
 
 _KIND = re.compile(r"([a-z][a-z0-9_]*:)?(.*)", re.DOTALL)
 """The kind of a backbone, such as "openai:", and the rest."""
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://")
 
 
 def from_home(path: str) -> str:
     """A path with `~` and `~user` replaced by the home that they stand for.
 
     Raises:
-        ValueError: there is no such user.
+        ValueError: it is empty, which would be the folder that it starts from, or an address, or there is no such user.
     """
+    if not path.strip():
+        raise ValueError("empty; expected a path, or null where there may be none")
+    if _ADDRESS.match(path):
+        raise ValueError("an address; expected a path")
     whole = os.path.expanduser(path)
     if whole.startswith("~"):
         raise ValueError("no such user; expected ~ for one's own home, or ./ in front of a name that begins with ~")
@@ -38,6 +43,8 @@ def from_project(path: str) -> str:
 
 
 def _of_model(model: str) -> str:
+    if _ADDRESS.match(model):
+        raise ValueError("an address; expected a path or a name")
     kind, path = _KIND.fullmatch(model).groups()  # type: ignore[union-attr] # it matches any text
     return (kind or "") + from_project(from_home(path))
 

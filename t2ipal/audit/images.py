@@ -12,6 +12,7 @@ import numpy as np
 from t2ipal.audit.alignment import QUANTILES, auc, below_real, pair_scores, shuffled, unit
 from t2ipal.audit.coverage import CHUNK, NEIGHBOURS, Coverage, beside_real
 from t2ipal.audit.label_issues import issues, out_of_fold
+from t2ipal.errors import UserError
 from t2ipal.features.cache import load_global_features, load_image_features
 from t2ipal.features.fields import GLOBAL_POS
 from t2ipal.metrics.calibration import FEW
@@ -101,6 +102,12 @@ def audit_images(
     labels = all_labels[join_rows(ids, every, "labelled captions")].numpy()
     photos = load_image_features(real, fields=[GLOBAL_POS])
     theirs, truth = _vectors(photos.global_pos), read_image_labels(real_images, photos.ids).numpy()
+    for path, what, count in (
+        (labelled, "generated images with labels", len(ids)),
+        (real_images, "images", len(theirs)),
+    ):
+        if count < 2:
+            raise UserError(f"{path}: audit: {count} {what}; expected at least 2")
     says = _texts(captions, ids)
     prompts = _texts(templates, [f"{index:03d}-000" for index in range(classes)])
     own, other = pair_scores(ours, says), shuffled(ours, says, seed)

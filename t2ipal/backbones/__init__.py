@@ -43,6 +43,8 @@ def split(model: str | Path) -> tuple[type[ImageTextEncoder], str]:
         UserError: a prefix that is no kind.
     """
     prefix, colon, rest = str(model).partition(":")
+    if colon and prefix.lower() in KINDS and prefix not in KINDS and not Path(model).exists():
+        raise UserError(f"model {str(model)!r}: kinds are written small; expected {prefix.lower()}:{rest}")
     if not colon or not re.fullmatch(r"[a-z][a-z0-9_]*", prefix) or (prefix not in KINDS and Path(model).exists()):
         prefix, rest = DEFAULT, str(model)
     if prefix not in KINDS:

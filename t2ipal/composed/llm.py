@@ -58,13 +58,15 @@ class LlmCaptions(CaptionSource):
     prompt: DataPath = Field(description="a text file with {classes} in it, relative to data_dir")
     cache: DataPath = Field(description="a .parquet file that keeps the sentences, relative to data_dir")
     size: Count = Field(description="number of sentences, a whole number >= 1")
-    most: Annotated[int, Field(ge=1, le=4)] = Field(3, description="the most classes in a sentence, 1 to 4")
+    most: Annotated[int, Field(ge=1, le=4)] = Field(3, description="most classes in a sentence, from 1 to 4")
     pairs: DataPath | None = Field(
         None, description="a .csv with columns class, other, weight: which classes occur together; null: all alike"
     )
-    tokens: Count = Field(40, description="tokens of a sentence at most, a whole number >= 1")
-    temperature: Annotated[float, Field(gt=0, le=5)] = Field(1.0, description="of sampling, above 0 to 5")
-    top_p: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="share of likely tokens, above 0 to 1")
+    tokens: Count = Field(40, description="most tokens of a sentence, a whole number >= 1")
+    temperature: Annotated[float, Field(gt=0, le=5)] = Field(
+        1.0, description="of sampling, a number above 0, at most 5"
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="share of likely tokens, above 0, at most 1")
     batch: Count = Field(16, description="sentences written together, a whole number >= 1; decides what is sampled")
 
     def files(self) -> list[RequiredFile]:

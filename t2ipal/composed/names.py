@@ -16,7 +16,7 @@ from t2ipal.names import key
 from t2ipal.seeds import seed_of
 from t2ipal.sources.base import CaptionSource, Counted, RequiredFile
 from t2ipal.sources.caption_rows import Caption, RejectedCaption, rejected
-from t2ipal.sources.reading.delimited import Table
+from t2ipal.sources.reading.delimited import Table, column_of
 from t2ipal.store import existing
 from t2ipal.user_paths import ModelPath
 from t2ipal.validation import Count, DataPath
@@ -34,7 +34,7 @@ class NamesCaptions(CaptionSource):
     source: Literal["names"] = Field(description="captions composed from class names")
     classes: ModelPath = Field(description="a class list of resources/classes/ by name, or a path to one")
     size: Count = Field(description="number of captions, a whole number >= 1")
-    most: Annotated[int, Field(ge=1, le=4)] = Field(4, description="the most classes in a caption, 1 to 4")
+    most: Annotated[int, Field(ge=1, le=4)] = Field(4, description="most classes in a caption, from 1 to 4")
     pairs: DataPath | None = Field(
         None, description="a .csv with columns class, other, weight: which classes occur together; null: all alike"
     )
@@ -91,7 +91,7 @@ def weights_of(path: str, classes: ClassList) -> dict[int, dict[int, float]]:
         UserError: no such table, no such column, a class that the list lacks, or a weight that is no number >= 0.
     """
     table = Table(existing(path, "table of pairs"), COLUMNS)
-    if missing := [name for name in COLUMNS if name not in table.columns]:
+    if missing := [name for name in COLUMNS if column_of(table.columns, (name,), path) is None]:
         raise UserError(f"{path}: no column {missing[0]!r}; it has {', '.join(table.columns)[:200] or 'none'}")
     places = [table.columns.index(name) for name in COLUMNS]
     rows = []
@@ -99,6 +99,8 @@ def weights_of(path: str, classes: ClassList) -> dict[int, dict[int, float]]:
         if row.problem:
             raise UserError(f"{path}: {row.problem}")
         rows.append((row.line, *(row.cells[place] for place in places)))
+    if not rows:
+        raise UserError(f"{path}: no rows; expected pairs of classes")
     known = {key(word): index for index, entry in enumerate(classes.classes) for word in entry.synonyms}
     known |= {key(name): index for index, name in enumerate(classes.names)}
     weights: dict[int, dict[int, float]] = {}

@@ -38,7 +38,7 @@ class Photos(Part):
     scores: Literal["own", "mean", "softmax"] = Field(
         "own", description="score rule of the recogniser: 'own', 'mean' or 'softmax' (docs/score_rules.md)"
     )
-    score_scale: Annotated[float, Field(gt=0)] | None = Field(
+    score_scale: Annotated[float, Field(ge=1e-6, le=1e6)] | None = Field(
         None, description="factor before the softmax; null: by rule, from the images that calibrate the recogniser"
     )
 
@@ -206,7 +206,7 @@ class Variation(Part):
         description="'own', a score rule: 'mean', 'softmax', 'cells' or 'sparc' (docs/score_rules.md), or "
         "'calibrated': probabilities of the mean over the seeds",
     )
-    score_scale: Annotated[float, Field(gt=0)] | None = Field(
+    score_scale: Annotated[float, Field(ge=1e-6, le=1e6)] | None = Field(
         None, description="factor before the softmax of scores: softmax and cells; null: by rule"
     )
     fuse: FuseWith | None = Field(None, description="a method whose scores are added: {partner, weight, norm}")

@@ -306,10 +306,16 @@ def test_scores_are_of_the_backbone_that_trained(letters: ImageTextEncoder, tmp_
         measure.score(tmp_path / "model.safetensors", {"test": images})
 
 
-def test_an_unknown_kind_is_an_error_of_the_config() -> None:
-    config = merged(default(), {"clip": {"micro": {"model": "siglop:a"}}})
-    with pytest.raises(UserError, match=r"config: clip.micro.model: model 'siglop:a': no backbone of kind 'siglop'"):
-        load_config(config)
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        ("siglop:a", "model 'siglop:a': no backbone of kind 'siglop'"),
+        ("Transformers:a/b", "model 'Transformers:a/b': kinds are written small; expected transformers:a/b"),
+    ],
+)
+def test_an_unknown_kind_is_an_error_of_the_config(model: str, line: str) -> None:
+    with pytest.raises(UserError, match=f"config: clip.micro.model: {line}"):
+        load_config(merged(default(), {"clip": {"micro": {"model": model}}}))
 
 
 def test_a_model_is_named_by_kind(letters: ImageTextEncoder, tmp_path: Path) -> None:

@@ -85,10 +85,19 @@ def test_a_table_of_pairs_says_what_occurs_together(tmp_path: Path) -> None:
     for line, message in (
         ("dog,unicorn,1", "line 2: no class 'unicorn' in voc2007"),
         ("dog,cat,-1", "weight '-1'; expected"),
+        ("dog,cat,nan", "line 2: weight 'nan'; expected a number >= 0"),
+        ('dog,cat,"0,5"', "line 2: weight '0,5'; expected a number >= 0"),
+        ("dog,cat,1e400", "line 2: weight '1e400'"),
+        ("dog,cat", "line 2: 2 cells"),
+        ("", "no rows; expected pairs of classes"),
     ):
         path.write_text(f"class,other,weight\n{line}\n")
         with pytest.raises(UserError, match=message):
             weights_of(str(path), VOC)
+
+    path.write_text("class,other,weight,weight\ndog,cat,1,2\n")
+    with pytest.raises(UserError, match="column 'weight' occurs twice"):
+        weights_of(str(path), VOC)
 
 
 def test_classes_that_cannot_be_named_are_listed(tmp_path: Path) -> None:

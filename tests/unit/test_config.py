@@ -249,6 +249,8 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
             3,
             ["score_scale: 3 with scores: sparc (expected scores: "],
         ),
+        ("extra.zsclip_sparc.score_scale", 1e-9, ["extra.zsclip_sparc.score_scale: 1e-09 is not >= 1e-06"]),
+        ("extra.zsclip_sparc.score_scale", 1e9, ["score_scale: 1000000000.0 is not <= 1e+06"]),
         ("extra.new", {"method": "comc", "scores": "cells"}, ["config: extra.new.scores: 'cells' with comc"]),
         ("partial.fuse.partners", ["tai_dpt", "tai_dpt"], ["config: partial.fuse.partners: ", "holds one twice"]),
         ("novel.zero_shot", ["tai_dpt", "tai_dpt"], ["config: novel.zero_shot: ", "holds one twice"]),

@@ -53,6 +53,32 @@ def test_every_path_of_a_config_may_begin_at_home(home: Path) -> None:
     assert config.text_to_image["micro"].model == f"{at}/sd"
 
 
+@pytest.mark.parametrize("text", ["", "  ", "https://example.org/x.tar", "s3://bucket/x"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("data_dir", "pools.x.path", "pools.y.path", "pools.z.pairs", "pools.z.classes"),
+        *("pools.l.cache", "pools.l.model", "pools.l.prompt", "text_to_image.e.path", "text_to_image.e.table"),
+        *("clip.micro.model", "datasets.micro.classes"),
+    ],
+)
+def test_an_empty_path_and_an_address_are_one_line(key: str, text: str) -> None:
+    """An empty path would be the folder that it starts from, or as if the key were not there."""
+    llm = {"source": "llm", "classes": "coco", "model": "m", "prompt": "p.txt", "cache": "c.parquet", "size": 3}
+    names = {"source": "names", "classes": "coco", "size": 3}
+    pools = {"x": {"source": "webdataset"}, "y": {"source": "huggingface"}, "z": names, "l": llm}
+    change: dict[str, Any] = {"pools": pools, "text_to_image": {"e": {"source": "folder", "path": "i", "samples": 1}}}
+    place = change
+    *parts, last = key.split(".")
+    for part in parts:
+        place = place.setdefault(part, {})
+    place[last] = text
+    pools["x"].setdefault("path", "s")
+    pools["y"].setdefault("path", "s")
+    with pytest.raises(UserError, match=rf"^config: {key}: .*(empty|address|no backbone of kind)"):
+        load_config(merged(DEFAULT, change))
+
+
 def test_an_unknown_user_is_one_line() -> None:
     with pytest.raises(UserError, match=r"^config: data_dir: '~nobody-here/x': no such user; expected ~ for"):
         load_config(merged(DEFAULT, {"data_dir": "~nobody-here/x"}))
