@@ -7,8 +7,9 @@ memory: those that all sequences share are computed once, and those that are con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,24 @@ class BlockWeights:
     proj_bias: Tensor
 
 
+class Part(NamedTuple):
+    """Positions and the keys that they see, among P + L: what no position of a part sees is not multiplied.
+
+    Attributes:
+        rows: the positions, a span of L.
+        first: number of keys seen in front of all, the shared ones among them; a part before has these as its `own`.
+        own: a span of keys seen behind them.
+    """
+
+    rows: slice
+    first: int
+    own: slice
+
+    def columns(self, keys: Tensor) -> Tensor:
+        """The seen ones of [P + L, ...]."""
+        return torch.cat([keys[: self.first], keys[self.own]]) if self.first else keys[self.own]
+
+
 class FrozenBlock(nn.Module):
     """One residual attention block. Weights are held as buffers, shared with the model; `.to` another device copies.
 
@@ -63,7 +82,9 @@ class FrozenBlock(nn.Module):
         weights |= {name: value.to(dtype) for name, value in weights.items() if not name.startswith("ln_")}
         return FrozenBlock(BlockWeights(**weights), self.heads, self.activation)
 
-    def forward(self, x: Tensor, tail: Tensor | None, shared: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, tail: Tensor | None, shared: Tensor, mask: Tensor, parts: Sequence[Part] = ()
+    ) -> Tensor:
         """States [L, N, W] behind the block, of those before it.
 
         Args:
@@ -71,8 +92,10 @@ class FrozenBlock(nn.Module):
             tail: [L - M, N, W], constant positions behind them; None: M = L.
             shared: [P, W], the positions in front of all sequences, before this block.
             mask: [L, P + L], 0 where a position (row) sees another (column), -inf elsewhere.
+            parts: of the L positions, in their order, where the mask is mostly -inf; none: all see all.
         """
-        return _Block.apply(x, tail, shared, mask, self)
+        parts = parts or [Part(slice(0, len(mask)), 0, slice(0, mask.shape[1]))]
+        return _Block.apply(x, tail, shared, mask, parts, self)
 
     def last(self, x: Tensor, tail: Tensor | None, shared: Tensor, mask: Tensor, ends: Tensor) -> Tensor:
         """States [Q, N, W] behind the block at the positions `ends` [Q, N] alone; arguments as of `forward`.
@@ -112,6 +135,11 @@ class FrozenBlock(nn.Module):
         # CPUs are slow at small products in bfloat16
         return tuple(part.to(sums) if part.device.type == "cpu" else part for part in parts)
 
+    @property
+    def scale(self) -> float:
+        """Factor on the scores of attention."""
+        return (self.width // self.heads) ** -0.5
+
     def by_head(self, x: Tensor) -> Tensor:
         """A view [N heads, L, W / heads] of `x` [L, N, W]."""
         return x.view(len(x), -1, self.width // self.heads).transpose(0, 1)
@@ -119,8 +147,7 @@ class FrozenBlock(nn.Module):
     def activate(self, normed: Tensor) -> tuple[Tensor, Tensor, float]:
         """The MLP's activated hidden numbers up to a factor, their slope, and the factor: [T, 4 W] of [T, W].
 
-        With u = 1.702 x and s its sigmoid, QuickGELU x s is u s / 1.702, and its slope is s + u s (1 - s), a point
-        between u s and 1.
+        With u = 1.702 x and s its sigmoid, QuickGELU x s is u s / 1.702, and its slope is s + u s (1 - s).
         """
         factor = GELU_SLOPE if self.activation == "quick_gelu" else 1.0
         rows = normed.to(self.fc_weight.dtype)
@@ -128,8 +155,8 @@ class FrozenBlock(nn.Module):
         if self.activation == "gelu":
             return F.gelu(hidden), torch.ops.aten.gelu_backward(torch.ones_like(hidden), hidden), 1.0
         sigmoid = hidden.sigmoid()
-        active = hidden.mul_(sigmoid)
-        return active, torch.lerp(active, active.new_ones(()), sigmoid), 1 / factor
+        slope = torch.ops.aten.sigmoid_backward(hidden, sigmoid).add_(sigmoid)
+        return hidden.mul_(sigmoid), slope, 1 / factor
 
     def norm_1(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, (self.width,), self.ln_1_weight, self.ln_1_bias)
@@ -142,52 +169,78 @@ class _Block(torch.autograd.Function):
     """`FrozenBlock.forward`: products in the dtype of their weights, attention on CPUs and all sums in that of `x`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, tail: Tensor | None, shared: Tensor, mask: Tensor, block: FrozenBlock) -> Tensor:
-        ctx.block, ctx.varied, ctx.shared = block, len(x), len(shared)
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        tail: Tensor | None,
+        shared: Tensor,
+        mask: Tensor,
+        parts: Sequence[Part],
+        block: FrozenBlock,
+    ) -> Tensor:
+        ctx.block, ctx.parts, ctx.varied, ctx.shared = block, parts, len(x), len(shared)
         x = x if tail is None else torch.cat([x, tail])
         normed, *norm_1 = torch.native_layer_norm(x, (block.width,), block.ln_1_weight, block.ln_1_bias, EPS)
         query, key, value = block.project(normed, block.norm_1(shared))
-        query, key, value = (block.by_head(part) for part in (query, key, value))
-        weights = torch.baddbmm(mask.to(query.dtype), query, key.mT, alpha=query.shape[-1] ** -0.5).softmax(-1)
-        attended = query.new_empty(x.shape)
-        torch.bmm(weights, value, out=block.by_head(attended))
+        mask, scale, attended, weights = mask.to(query.dtype).T, block.scale, torch.empty_like(query), []
+        for part in parts:
+            keys, values = (block.by_head(part.columns(each)) for each in (key, value))
+            scores = torch.baddbmm(
+                part.columns(mask)[:, part.rows].T, block.by_head(query[part.rows]), keys.mT, alpha=scale
+            )
+            weights.append(scores.softmax(-1))
+            torch.bmm(weights[-1], values, out=block.by_head(attended[part.rows]))
         middle = x + F.linear(attended.to(block.out_weight.dtype), block.out_weight, block.out_bias)
         normed, *norm_2 = torch.native_layer_norm(middle, (block.width,), block.ln_2_weight, block.ln_2_bias, EPS)
         active, slope, factor = block.activate(normed.flatten(0, 1))
         out = torch.addmm(block.proj_bias, active, block.proj_weight.T, alpha=factor)
-        ctx.save_for_backward(x, *norm_1, query, key, value, weights, middle, *norm_2, slope)
+        ctx.save_for_backward(x, *norm_1, query, key, value, middle, *norm_2, slope, *weights)
         return middle + out.view_as(x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        block, varied, shared = ctx.block, ctx.varied, ctx.shared
-        x, mean_1, rstd_1, query, key, value, weights, middle, mean_2, rstd_2, slope = ctx.saved_tensors
+        block, varied = ctx.block, ctx.varied
+        x, mean_1, rstd_1, query, key, value, middle, mean_2, rstd_2, slope, *weights = ctx.saved_tensors
         rows = gradient.flatten(0, 1).to(block.proj_weight.dtype)
         hidden = (rows @ block.proj_weight).mul_(slope) @ block.fc_weight
         gradient = gradient + _norm_backward(
             hidden.view_as(x), middle, mean_2, rstd_2, block.ln_2_weight, block.ln_2_bias
         )
         attended = gradient.to(block.out_weight.dtype).flatten(0, 1) @ block.out_weight
-        attended = block.by_head(attended.to(query.dtype).view_as(x))
-        scores = torch._softmax_backward_data(attended @ value.mT, weights, -1, weights.dtype)
-        scores *= query.shape[-1] ** -0.5
-        # what is shared and what is constant needs no gradient
-        keys = slice(shared, shared + varied)
-        products = (
-            (scores[:, :varied], key),
-            (scores[..., keys].mT, query),
-            (weights[..., keys].mT, attended),
-        )
+        attended = attended.to(query.dtype).view_as(x)
         normed = None
-        for (left, right), weight in zip(products, block.qkv_weight.chunk(3), strict=True):
-            part = query.new_empty(varied, *x.shape[1:])
-            torch.bmm(left, right, out=block.by_head(part))
+        for part, weight in zip(
+            _attention_backward(ctx, attended, query, key, value, weights), block.qkv_weight.chunk(3), strict=True
+        ):
             part = part.flatten(0, 1).to(weight.dtype)
             normed = part @ weight if normed is None else normed.addmm_(part, weight)
         inputs = x[:varied], mean_1[:varied], rstd_1[:varied]
         normed = _norm_backward(normed.view_as(inputs[0]), *inputs, block.ln_1_weight, block.ln_1_bias)
-        return gradient[:varied] + normed, None, None, None, None
+        return gradient[:varied] + normed, None, None, None, None, None
+
+
+def _attention_backward(
+    ctx: Any, gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, weights: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of queries, keys and values at the positions that vary [M, N, W]; others need none."""
+    block, shared, end = ctx.block, ctx.shared, ctx.shared + ctx.varied
+    to_query, to_key, to_value = (torch.empty_like(query[: ctx.varied]) for _ in range(3))
+    for part, weight in zip(ctx.parts, weights, strict=True):
+        keys, values = (block.by_head(part.columns(each)) for each in (key, value))
+        queries, inner = (block.by_head(each[part.rows]) for each in (query, gradient))
+        scores = torch._softmax_backward_data(inner @ values.mT, weight, -1, weight.dtype).mul_(block.scale)
+        rows = to_query[part.rows]
+        if len(rows):
+            torch.bmm(scores[:, : len(rows)], keys, out=block.by_head(rows))
+        start, stop = max(part.own.start, shared), min(part.own.stop, end)
+        own = slice(part.first + start - part.own.start, part.first + stop - part.own.start)
+        for left, right, to in ((scores, queries, to_key), (weight, inner, to_value)):
+            if part.first:
+                block.by_head(to[: part.first - shared]).baddbmm_(left[..., shared : part.first].mT, right)
+            if start < stop:
+                torch.bmm(left[..., own].mT, right, out=block.by_head(to[start - shared : stop - shared]))
+    return to_query, to_key, to_value
 
 
 def _norm_backward(gradient: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2ipal.backbones.frozen_block import Activation, BlockWeights, FrozenBlock
+from t2ipal.backbones.frozen_block import Activation, BlockWeights, FrozenBlock, Part
 
 
 class TextTower(nn.Module):
@@ -72,7 +72,9 @@ class TextTower(nn.Module):
                 states.append(x[:, 0])
         return torch.stack(states)
 
-    def forward(self, x: Tensor, tail: Tensor, shared: Tensor, mask: Tensor, ends: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, tail: Tensor, shared: Tensor, mask: Tensor, ends: Tensor, parts: Sequence[Part] = ()
+    ) -> Tensor:
         """Features [Q, N, D] at the positions `ends` of N sequences, not normalised; gradients flow to `x`.
 
         Args:
@@ -81,11 +83,12 @@ class TextTower(nn.Module):
             shared: [layers, P, W], see `shared_states`.
             mask: [L, P + L], 0 where a position (row) sees another (column), -inf elsewhere.
             ends: [Q, N] positions, below L.
+            parts: see `FrozenBlock.forward`.
         """
         blocks = self.rounded if torch.is_grad_enabled() else self.blocks
         constant: Tensor | None = tail
         for block, state in zip(blocks[:-1], shared[:-1], strict=True):
-            x, constant = block(x, constant, state, mask), None
+            x, constant = block(x, constant, state, mask, parts), None
         x = self.blocks[-1].last(x, constant, shared[-1], mask, ends)
         x = F.layer_norm(x, (self.width,), self.norm_weight, self.norm_bias)
         return x @ self.projection

@@ -16,10 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2ipal.backbones.frozen_block import Part
 from t2ipal.backbones.tower import causal_mask, mask_of
 
 if TYPE_CHECKING:
     from t2ipal.backbones.base import ImageTextEncoder, Prompts
+
+TOGETHER = 48
+"""Positions of tails in a part: with fewer there are more products, with more they are larger and more is masked."""
 
 
 class PromptEncoder(nn.Module):
@@ -81,7 +85,8 @@ class _Packed(nn.Module):
         positions, slot = self.tower.positions, prompts.slot
         beginning = backbone.embed(prompts.prefix) + positions[: slot.start]
         tails = backbone.embed(prompts.suffix) + positions[slot.stop :]
-        groups = _separate(tails, prompts, backbone.device.type) if class_specific else [_joined(tails, prompts)]
+        device = backbone.device.type
+        groups = _separate(tails, prompts, device) if class_specific else [_joined(tails, prompts, device)]
         self.groups = nn.ModuleList(groups)
         place = torch.cat([group.classes for group in groups]).argsort()
         values = {"shared": self.tower.shared_states(beginning), "position": positions[slot], "place": place}
@@ -100,7 +105,7 @@ class _Packed(nn.Module):
         x = x[:, group.classes] if x.shape[1] > 1 else x
         tail = group.tail[:, :, None].expand(-1, -1, rows, -1)
         ends = group.ends.repeat_interleave(rows, 1)
-        features = self.tower(x.flatten(1, 2), tail.flatten(1, 2), self.shared, group.mask, ends)
+        features = self.tower(x.flatten(1, 2), tail.flatten(1, 2), self.shared, group.mask, ends, group.parts)
         return features.reshape(-1, rows, features.shape[-1])
 
 
@@ -112,6 +117,7 @@ class _Group(nn.Module):
         tail: [L - M, A, W], constant positions behind the context, for A sequences.
         mask: [L, P + L], see `TextTower.forward`.
         ends: [C / A, A] positions of the end marks.
+        parts: of the L positions, see `FrozenBlock.forward`.
     """
 
     classes: Tensor
@@ -119,8 +125,9 @@ class _Group(nn.Module):
     mask: Tensor
     ends: Tensor
 
-    def __init__(self, classes: Tensor, tail: Tensor, mask: Tensor, ends: Tensor) -> None:
+    def __init__(self, classes: Tensor, tail: Tensor, mask: Tensor, ends: Tensor, parts: Sequence[Part] = ()) -> None:
         super().__init__()
+        self.parts = parts
         for name, value in {"classes": classes, "tail": tail, "mask": mask, "ends": ends}.items():
             self.register_buffer(name, value.detach().to(tail.device), persistent=False)
 
@@ -148,12 +155,15 @@ def _separate(tails: Tensor, prompts: Prompts, device: str) -> list[_Group]:
     return groups
 
 
-def _joined(tails: Tensor, prompts: Prompts) -> _Group:
+def _joined(tails: Tensor, prompts: Prompts, device: str) -> _Group:
     """One sequence for all classes: the context, which they share, then their tails, which do not see each other.
+
+    A CPU gets many tails in parts of some classes each, so that it multiplies little that is masked.
 
     Args:
         tails: [C, T, W], constant positions behind the contexts and padding.
         prompts: the prompts.
+        device: type of the device.
     """
     start, n_ctx = prompts.slot.stop, prompts.slot.stop - prompts.slot.start
     is_tail = torch.arange(start, start + tails.shape[1]) < prompts.lengths[:, None]
@@ -161,7 +171,25 @@ def _joined(tails: Tensor, prompts: Prompts) -> _Group:
     sees = ((owner[:, None] == owner) | (owner == -1)).tril()
     tail = tails[is_tail.to(tails.device)][:, None]
     ends = n_ctx + is_tail.sum(1).cumsum(0) - 1
-    return _Group(torch.arange(len(is_tail)), tail, mask_of(sees, prompts.slot.start), ends[:, None])
+    many = device == "cpu" and len(tail) > 2 * TOGETHER
+    parts = _parts(n_ctx, (ends + 1).tolist(), prompts.slot.start) if many else ()
+    return _Group(torch.arange(len(is_tail)), tail, mask_of(sees, prompts.slot.start), ends[:, None], parts)
+
+
+def _parts(n_ctx: int, stops: Sequence[int], shared: int) -> list[Part]:
+    """The context, then tails of about `TOGETHER` positions together, which see the context and each other.
+
+    Args:
+        n_ctx: positions of the context.
+        stops: where the tail of each class ends.
+        shared: number of keys in front of the context.
+    """
+    parts, start, seen = [Part(slice(0, n_ctx), 0, slice(0, shared + n_ctx))], n_ctx, shared + n_ctx
+    for stop in stops:
+        if stop - start >= TOGETHER or stop == stops[-1]:
+            parts.append(Part(slice(start, stop), seen, slice(shared + start, shared + stop)))
+            start = stop
+    return parts
 
 
 class _Whole(nn.Module):

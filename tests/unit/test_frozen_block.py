@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from t2ipal.backbones.frozen_block import BlockWeights, FrozenBlock
-from t2ipal.backbones.tower import causal_mask
+from t2ipal.backbones.frozen_block import BlockWeights, FrozenBlock, Part
+from t2ipal.backbones.tower import causal_mask, mask_of
 
 WIDTH, HEADS, CONTEXT, TAIL, SHARED, ROWS = 8, 2, 3, 2, 1, 2
 
@@ -62,6 +62,19 @@ def test_gradients_are_numeric_ones(activation: str, constant: bool) -> None:
     block = FrozenBlock(weights(), HEADS, activation)
     tail, mask = (tail, mask) if constant else (None, mask[:CONTEXT, : SHARED + CONTEXT])
     assert torch.autograd.gradcheck(lambda x: block(x, tail, shared, mask), x.requires_grad_())
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_parts_see_what_the_mask_shows(constant: bool) -> None:
+    x, tail, shared, _, _ = inputs()
+    block, whole = FrozenBlock(weights(), HEADS, "gelu"), torch.cat([x, tail])
+    sees = torch.ones(CONTEXT + TAIL, CONTEXT + TAIL, dtype=torch.bool).tril()
+    sees[CONTEXT + 1, CONTEXT] = False  # two tails of one position, behind a context of three and one that is shared
+    mask, parts = mask_of(sees, SHARED).double(), [Part(slice(0, 3), 0, slice(0, 4))]
+    parts += [Part(slice(3, 4), 4, slice(4, 5)), Part(slice(4, 5), 4, slice(5, 6))]
+    x, tail = (x, tail) if constant else (whole, None)
+    torch.testing.assert_close(block(x, tail, shared, mask, parts), block(x, tail, shared, mask))
+    assert torch.autograd.gradcheck(lambda x: block(x, tail, shared, mask, parts), x.requires_grad_())
 
 
 def test_nothing_shared() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tiny_clip import DIM, WIDTH, tiny_clip
 
 from t2ipal.errors import UserError
+from t2ipal.models import prompts
 from t2ipal.models.prompts import PromptEncoder, encode_plain
 
 NAMES = ("dog", "dining table", "tv monitor", "a very long name of many words indeed", "bicycle")
@@ -39,6 +40,17 @@ def test_same_features_and_gradients_as_the_plain_way(n_ctx: int, class_specific
     assert fast.shape == (len(NAMES), DIM)
     assert relative(fast, plain) < 1e-5
     assert relative(fast_gradient, plain_gradient) < 1e-4
+
+
+def test_many_names_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, whole_gradient = with_gradient(PromptEncoder(CLIP, NAMES, 4), contexts(4))
+    monkeypatch.setattr(prompts, "TOGETHER", 6)
+    encoder = PromptEncoder(CLIP, NAMES, 4)
+    (group,) = encoder.prompts.groups
+    assert [part.rows.stop - part.rows.start for part in group.parts] == [4, 7, 14, 3]
+    found, gradient = with_gradient(encoder, contexts(4))
+    assert relative(found, whole) < 1e-5
+    assert relative(gradient, whole_gradient) < 1e-4
 
 
 def test_plain_way_is_clips_own_encode_text() -> None:
