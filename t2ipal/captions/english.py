@@ -30,6 +30,9 @@ NO_HEADS = _words("""
     indoors outdoors inside outside together alone overhead nearby cut
     """)
 
+# Verbs whose forms are names of things: "shelves house books", "some bear fruit", "benches that bear names".
+VERBS = _words("bear house park train book fork bat fish ship duck sport man crane bowl sink tie watch surf")
+
 # What people and animals do, in words that are nouns too: "a zebra stand in front of rocks".
 DOINGS = _words("stand walk rest graze drink swim jump pose ride play fly climb stroll dash sprint race march nap")
 
@@ -49,7 +52,13 @@ COLOURS = _words("""
 # Things that colours are called after: "an orange, white and blue bus".
 COLOUR_THINGS = _words("orange rose lavender salmon coral navy peach lilac violet olive")
 # What only a colour is, before it: "burnt orange", "in orange".
-SHADES = _words("bright burnt vibrant dark deep light pale vivid solid neon striking in hue shade")
+SHADES = _words("""
+    bright burnt vibrant dark deep light pale vivid solid neon striking in hue shade tone tint tinge accent streak
+    splash
+    touch glow band stripe burst gradient hint wash speck dash
+    """)
+# "painted orange": the object of these is a colour
+COLOURING = _words("wear paint dress color colour turn dye glow light stain tint shade")
 
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their"})
 SINGULAR = frozenset({"a", "an", "one", "this", "that", "another", "each", "every"})
@@ -98,11 +107,13 @@ TOWARDS = _words("of at to toward towards by for facing faces face")
 FLAT_DEPICTIONS = _words("""
     painting drawing cartoon mural poster illustration sketch logo emblem silhouette outline doodle graffiti engraving
     symbol icon sign advertisement ad decal sticker print pattern tattoo mosaic billboard artwork caricature graphic
-    motif depiction rendering rendition representation portrayal stencil screenshot insignia crest
+    motif depiction rendering rendition representation portrayal stencil screenshot insignia crest embroidery
+    relief fresco etching applique clipart hologram projection pictogram hieroglyph petroglyph watermark reflection
+    shadow
     """)
 SOLID_DEPICTIONS = _words("""
     statue sculpture carving figurine figure bust replica imitation shape costume mask model cutout effigy gargoyle
-    mannequin ornament likeness
+    mannequin ornament likeness toy doll puppet topiary dummy plush plushie magnet keychain pinata
     """)
 DEPICTIONS = FLAT_DEPICTIONS | SOLID_DEPICTIONS | {"design"}
 # These are the caption speaking of its own picture when nothing is named before them: "a photo of a cat".
@@ -111,6 +122,17 @@ PICTURES = _words("picture photo photograph image portrait shot view video snaps
 ARTWORKS = _words("""
     painting drawing cartoon mural poster illustration sketch artwork caricature screenshot rendering engraving comic
     """)
+# What these show is named with "with", too: "a poster with a dog".
+SHOWING = _words(
+    "poster mural painting drawing illustration tapestry mosaic sticker decal tattoo logo emblem embroidery comic"
+)
+# "a face on a shirt", "the singer on the poster": what lives is not there if it is on one of these ...
+PRINTED_ON = _words("""
+    shirt t-shirt tshirt sweater sweatshirt hoodie jersey apron poster billboard mural label cover stamp postcard banner
+    wallpaper logo emblem screen can badge coin tapestry
+    """)
+# ... or in one of these.
+SHOWN_IN = _words("painting drawing mural poster illustration cartoon tapestry mosaic logo advertisement ad reflection")
 TOY_SUBJECTS = _words("statue sculpture figurine gargoyle mannequin toy doll puppet plush plushie stuffed bust carving")
 # They end what is depicted: "a poster of a dog by a wall" is by a real wall.
 PLACES = _words("next near behind above outside hanging below under in at by beside ")
@@ -123,7 +145,8 @@ MARKED = _words("emblazon embellish embroider engrave print paint etch imprint s
 # Words in a noun phrase that make the thing an imitation: "toy car", "stuffed dog".
 IMITATIONS = _words("""
     toy stuffed stuff fake pretend plush miniature inflatable cartoon artificial imaginary lego origami animated mock
-    model faux replica animatronic stylized stylised taxidermied mythical mythological fictional
+    model faux replica animatronic stylized stylised taxidermied mythical mythological fictional virtual simulated
+    papier-mache
     """)
 # Words of class lists for toys themselves.
 TOYS = _words("teddy stuffed plush toy doll")
@@ -131,6 +154,11 @@ TOYS = _words("teddy stuffed plush toy doll")
 IMITATED_LIVES = _words("""
     wooden ceramic porcelain plastic metal bronze marble stone concrete carved painted sculpted paper cardboard rubber
     knitted crocheted decorative ornamental chocolate embroidered engraved printed glass brass iron clay wicker gummy
+    crochet knit felt balloon costumed fondant marzipan gingerbread robot robotic mechanical steel copper straw wax
+    plaster
+    terracotta resin pewter crystal jade granite beaded woven sewn etched drawn illustrated stenciled topiary wire
+    fabric
+    cloth velvet gilded
     """)
 
 # Things that grow are imitated in these too.
@@ -140,12 +168,16 @@ NATURAL = _words("leaf flower rose tulip lily petal blossom tree plant branch bu
 LIKENESS = _pairs(
     "shaped like, look like, dressed as, dressed like, shape of, form of, reminiscent of, similar to, akin to, "
     "style of, likeness of, disguised as, size of, fashioned into, carved into, shaped into, sculpted into, "
-    "hint of, suggestion of, act as, serve as, double as, use as, instead of, lieu of, fashion of"
+    "hint of, suggestion of, act as, serve as, double as, use as, instead of, lieu of, fashion of, inspire by, "
+    "model after, model on, name after, nickname the, know as, remind of, pass for, depict as, draw as, portray as, "
+    "paint as, paint like, dress up, pretend to, imitation of, cross between"
 )
 # "possibly a tower", "what might be a boat"
 HEDGES = _words("possibly perhaps maybe presumably probably supposedly apparently likely seemingly")
 SEEMING = _words("appear seem")
 MODALS = _words("might may could")
+# An infinitive follows.
+AUXILIARIES = _words("can could will would may might must should shall does do did")
 
 # Nothing named right after one of these is there.
 NEGATIONS = frozenset({"no", "without", "zero", "neither", "nor", "minus", "not", "never"})
@@ -161,9 +193,24 @@ CARRIERS = _words("sign flag shirt banner billboard sticker card badge mug")
 MATERIAL = _words("make construct build craft carve sculpt")
 # "a bear crossing sign"
 MARKERS = _words("sign lot area zone lane post")
+# "the men's room": what is called after people who need not be there
+OWNED = _words("""
+    room restroom bathroom bedroom washroom toilet office market day house home shop store station license seat crib
+    lounge
+    locker clothes clothing shoe bike bicycle desk name choice wharf pie purse section department aisle area memorial
+    """)
 VEHICLES = _words("jet plane airplane aircraft train bus car ship ferry boat van truck vehicle seat")
 # "wire to deter birds": what a thing is for need not be there.
 AVERTS = _words("deter prevent repel attract avoid scare warn prohibit")
+# "seen from a plane": what one looks from is not in view.
+VIEWED = _words(
+    "view viewed seen taken shot photographed visible looking look captured filmed photo picture image perspective"
+)
+VIEWPOINTS = _words("window inside interior cockpit cabin deck balcony porthole")
+# People are in one of these with ("on a bus") or without ("inside a bus") a word before that says so: one sees its
+# inside.
+ENCLOSED = _words("bus train airplane plane aeroplane jet airliner subway tram car van taxi suv")
+SEATED = _words("sit sat seat seated passenger sleep asleep nap read eat ride commuter")
 INTENDED = _words("mean intend design designate reserve suit suitable ideal perfect")
 # --- Other meanings
 
@@ -199,16 +246,26 @@ OTHER_SENSES = {
     "bed": _words("truck pickup trailer tractor mulch pebbles pebble gravel soil"),
     "bike": _words("motorcyclist motorcyclists harley bikers biker"),
     "bowl": _words("skate skateboard skateboarder skateboarding skater ramp"),
+    "bull": _words("elephant elephants moose elk seal seals"),
+    "calf": _words("elephant elephants giraffe giraffes whale whales moose elk hippo rhino camel camels tattoo"),
     "canine": _words("teeth tooth jaw fangs"),
+    "colt": _words("zebra zebras football"),
+    "controller": _words("urinal toilet shower bathroom thermostat sprinkler"),
+    "cub": _words("lion lions lioness tiger tigers leopard cheetah cheetahs wolf fox baseball chicago scout scouts"),
     "catcher": _words("wind dream sun feather feathers hung"),
     "crane": _words("construction"),
     "dish": _words("satellite soap antenna"),
-    "dog": _words("mustard ketchup relish chili sauerkraut"),
-    "hand": _words("clock watch dial"),
+    "dog": _words("mustard ketchup relish chili sauerkraut bun buns fries coleslaw condiments toppings onions"),
+    "foal": _words("zebra zebras donkey"),
+    "fork": _words("motorcycle bicycle bike suspension branches trunk river"),
+    "gondola": _words("ski skiers skier slope slopes mountain cable"),
+    "hand": _words("clock watch dial numerals"),
     "horse": _words("carousel merry rocking"),
     "jet": _words("spray nozzle hose fountain"),
     "keyboard": _words("piano organ synthesizer band musician guitar drum drums accordion typewriter calculator music"),
-    "mouse": _words("cheese trap rodent"),
+    "mare": _words("zebra zebras"),
+    "mouse": _words("cheese trap rodent prey chasing hunting whiskers snake owl hawk"),
+    "paper cup": _words("cupcake cupcakes muffin muffins"),
     "palm": _words("hand hands fingers his her"),
     "phone": _words("booth rotary payphone landline receiver corded dial antique payphones booths"),
     "pitcher": _words("""
@@ -216,20 +273,28 @@ OTHER_SENSES = {
         shelf plastic wine
         """),
     "ram": _words("dodge truck pickup"),
+    "pup": _words("seal seals wolf fox otter shark"),
     "range": _words("mountain mountains driving wide free"),
     "runner": _words("table rug carpet"),
     "skier": _words("water lake ocean wake boat river"),
     "skiing": _words("water lake ocean wake boat river"),
     "sub": _words("sea navy submarine"),
     "train": _words("gown bridal veil"),
+    "stallion": _words("zebra zebras"),
 }
 OTHER_SENSES |= dict.fromkeys(
     ("turkey", "duck", "goose", "lamb", "hen", "fish", "salmon", "lobster"),
     _words("""
         oven roast roasted roasting bake baked baking cook cooked cooking plate pan tray grill grilled fried sauce gravy
-        carving carved thanksgiving
+        carving carved thanksgiving sandwich sandwiches cheese ham bread lettuce potatoes stuffing cranberry deli sliced
+        meal dinner bacon
         """),
 )
+# Nothing but toys on a piece of furniture: it may be one of dolls, or hardly show.
+OTHER_SENSES |= {
+    name: OTHER_SENSES.get(name, frozenset()) | _words("teddies bears dolls animals toys")
+    for name in ("bed", "chair", "couch", "sofa")
+}
 OTHER_SENSES["sunshade"] = _words("windshield van car inside")
 OTHER_SENSES["table"] = _words("""
     classroom podium conference meeting panel poker blackjack jack roulette chess pool billiard billiards
@@ -245,11 +310,15 @@ GAMES = _words("""
     playing plays play goal racket bat pitch
     """)
 SURE_SENSES = {"ball": _words("hit hits hitting strike strikes kick kicks kicking")}
+SURE_SENSES |= dict.fromkeys(
+    ("bed", "chair", "couch", "sofa"),
+    _words("girl boy man woman child baby person people kid children kids lady dog cat bedroom room"),
+)
 # Things of sports in these are virtual: "playing tennis on the wii".
 CONSOLES = _words("wii nintendo xbox playstation video kinect")
 VIRTUAL = _words("""
     ball racket racquet bat mitt glove ski skiing snowboard snowboarding skateboard skateboarding surfing frisbee
-    tennis
+    tennis match game
     """)
 # Those that mean it unless one of these words is there.
 NEEDED_SENSES = {
@@ -265,14 +334,18 @@ NEEDED_SENSES = {
 }
 # What those are without them: a loudspeaker is nobody; a jug is likely not meant, the light of the sun likely is.
 UNKNOWN_SENSES = _words("""
-    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train phone
+    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train phone chair couch
+    sofa
+    calf cub pup foal colt bull mare stallion fork gondola
     """)
 
 # Words of class lists that leave a class open name it with one of these in their sentence, or right before them.
 SUPPORTS = {"table": _words("food eat eats eating meal dinner lunch breakfast plates")}
 SUPPORTS_BEFORE = {"table": _words("at around")}
 # Names of classes for which this holds too.
-EVEN_NAMES = _words("sun bear apple bed bowl dog horse keyboard mouse train")
+EVEN_NAMES = _words("sun bear apple bed bowl dog horse keyboard mouse train fork chair couch sofa")
+# What people do whatever these are: gear is another without snow, "skiing behind a boat".
+GEAR = _words("skier skiing skateboarding surfing")
 
 # "a train with several cars": parts of a whole that are called as things of their own are.
 TRAINS = _words("train locomotive railroad railway subway tram monorail")

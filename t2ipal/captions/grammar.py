@@ -41,7 +41,7 @@ def is_plural(word: Word) -> bool:
 def is_noun(words: Sequence[Word], at: int) -> bool:
     """Whether word `at` is a noun: tagged as one, or where only a noun fits (taggers err on captions)."""
     word, after = words[at], pos_at(words, at + 1)
-    if _takes_object(words, at):
+    if _takes_object(words, at) or (word.lemma in english.VERBS and _is_verb(words, at)):
         return False
     if word.pos in NAMING:
         return True
@@ -67,6 +67,26 @@ def _takes_object(words: Sequence[Word], at: int) -> bool:
         and text_at(words, at + 1) in ("a", "an", "his", "her", "its", "their")
         and (pos_at(words, at - 1) in ("NOUN", "PROPN", "PRON") or text_at(words, at - 1) in ("left", "right"))
     )
+
+
+def _is_verb(words: Sequence[Word], at: int) -> bool:
+    """Whether a word that is a verb too is one by its neighbours: "some bear fruit", "shelves that house books"."""
+    before, after = text_at(words, at - 1), pos_at(words, at + 1)
+    objects = after in ("DET", "ADJ", "NUM", "PRON", "NOUN", "PROPN")
+    if is_plural(words[at]) and words[at].text.endswith("s"):
+        subject = pos_at(words, at - 1) in NOUNS and not is_plural(words[at - 1])
+        return objects and (before in ("which", "that", "who", "it", "also") or (subject and after == "DET"))
+    if before == "to" and pos_at(words, at - 1) == "PART":
+        return True
+    if before in english.AUXILIARIES:
+        return True
+    if not objects:
+        return False
+    if before in ("that", "which", "who", "they", "also") and after != "VERB":
+        return before != "that" or (pos_at(words, at - 2) in NOUNS and is_plural(words[at - 2]))
+    several = before in ("some", "many", "several", "others", "most", "both", "all")
+    plural = pos_at(words, at - 1) in NOUNS and is_plural(words[at - 1])
+    return several or (plural and after in ("DET", "ADJ", "NUM", "NOUN"))
 
 
 def _counted(words: Sequence[Word], at: int) -> bool:

@@ -49,6 +49,7 @@ class NounFilter:
     def __init__(self, classes: ClassList, words: int | None = None) -> None:
         self.classes = classes
         self._tagger = Tagger(words)
+        self._people = {index for index, entry in enumerate(classes.classes) if "people" in entry.terms}
         self._names_of = [spelling.spoken(entry.name).lower() for entry in classes.classes]
         self._positive: defaultdict[Phrase, list[int]] = defaultdict(list)
         self._unknown: defaultdict[Phrase, list[int]] = defaultdict(list)
@@ -100,7 +101,7 @@ class NounFilter:
             for index in (*positive, *self._unknown.get(match.phrase, ())):
                 if any(index in owners and covers(block, match) for block, owners in blocked):
                     continue
-                sense = senses.of(match, own_name=term == self._names_of[index])
+                sense = senses.of(match, own_name=term == self._names_of[index], person_class=index in self._people)
                 if sense == "absent":
                     continue
                 verdict: Verdict = "positive" if index in positive or senses.supported(match) else "unknown"

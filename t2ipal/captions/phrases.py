@@ -31,6 +31,14 @@ class Phrase:
     def __len__(self) -> int:
         return len(self.head) + 1
 
+    def fits(self, words: Sequence[tuple[str, ...]], start: int) -> bool:
+        """Whether the words from `start` on are this phrase, given that the first two are, and that last words may be
+        singular or plural."""
+        end = start + len(self.head)
+        if end >= len(words) or self.last.isdisjoint(words[end]):
+            return False
+        return all(word in words[at] for at, word in enumerate(self.head[1:], start + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -43,17 +51,23 @@ class Match:
 
 
 class PhraseIndex:
-    """Phrases by their first word."""
+    """Phrases by their first two words."""
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
-        self._by_first: defaultdict[str, list[Phrase]] = defaultdict(list)
+        self._single: defaultdict[str, list[Phrase]] = defaultdict(list)
+        self._longer: defaultdict[str, defaultdict[str, list[Phrase]]] = defaultdict(lambda: defaultdict(list))
         for phrase in dict.fromkeys(phrases):
-            for first in sorted(phrase.last) if not phrase.head else phrase.head[:1]:
-                self._by_first[first].append(phrase)
+            if not phrase.head:
+                for word in sorted(phrase.last):
+                    self._single[word].append(phrase)
+                continue
+            for second in phrase.head[1:2] or sorted(phrase.last):
+                self._longer[phrase.head[0]][second].append(phrase)
+        self._firsts = self._single.keys() | self._longer.keys()
 
     def starts(self, word: str) -> bool:
         """Whether a phrase starts with this word."""
-        return word in self._by_first
+        return word in self._firsts
 
     def find(self, words: Sequence[tuple[str, ...]]) -> Iterator[Match]:
         """Yield every match, overlapping ones too, by start.
@@ -61,23 +75,24 @@ class PhraseIndex:
         Args:
             words: per word, the spellings it may be found under (as written, lemma).
         """
-        count = len(words)
-        firsts = self._by_first.keys()
         for start, spellings in enumerate(words):
-            if firsts.isdisjoint(spellings):
+            if self._firsts.isdisjoint(spellings):
                 continue
             seen: set[int] = set()  # a phrase may be met under both spellings; ids, as hashing one takes long
-            for spelling in spellings:
-                for phrase in self._by_first.get(spelling, ()):
-                    end = start + len(phrase)
-                    if id(phrase) in seen or end > count:
-                        continue
-                    inner = all(
-                        word in words[at] for at, word in enumerate(phrase.head[1:], start + 1)
-                    ) and not phrase.last.isdisjoint(words[end - 1])
-                    if inner:
-                        seen.add(id(phrase))
-                        yield Match(phrase, start, end, phrase.text.endswith(words[end - 1][0]))
+            for phrase in self._starting(words, start):
+                end = start + len(phrase)
+                if id(phrase) not in seen and phrase.fits(words, start):
+                    seen.add(id(phrase))
+                    yield Match(phrase, start, end, phrase.text.endswith(words[end - 1][0]))
+
+    def _starting(self, words: Sequence[tuple[str, ...]], start: int) -> Iterator[Phrase]:
+        """Phrases of which the first two words are those from `start` on."""
+        for first in words[start]:
+            yield from self._single.get(first, ())
+            longer = self._longer.get(first)
+            if longer and start + 1 < len(words):
+                for second in words[start + 1]:
+                    yield from longer.get(second, ())
 
 
 def longest(matches: Iterable[Match]) -> list[Match]:

@@ -16,6 +16,8 @@ LONGEST_QUOTE = 60
 """Words of a text in a picture; what is longer between two marks is no quotation."""
 OPENING = 20
 """Words of a narrative that name its subject."""
+SURFACES = {"on": english.PRINTED_ON, "in": english.SHOWN_IN}
+SHOWN_ON = english.PRINTED_ON | english.SHOWN_IN
 # The first words of a scope, besides quotation marks: any other word is passed over at once.
 STARTS = (
     english.NEGATIONS
@@ -32,8 +34,9 @@ STARTS = (
     | {first for first, _ in english.LIKENESS}
     | english.CARRIERS
     | english.MATERIAL
+    | SHOWN_ON
     | {"wait", "decorate", "ornament", "adorn"}
-    | {"as", "like", "than", "out", "be", "cannot"}
+    | {"as", "like", "than", "out", "be", "cannot", "from"}
 )
 OBJECTS = frozenset({"DET", "ADJ", "NUM", "NOUN", "PROPN", "ADV", "PRON"})
 
@@ -92,7 +95,7 @@ def _scopes(words: Sequence[Word], at: int) -> Iterator[tuple[Reason, set[int] |
     elif (lemma in english.DEPICTS or text in ("depicted", "portrayed", "illustrated")) and word.pos == "VERB":
         start, end = sentence(words, at)
         yield "depicted", range(start if pos_at(words, at - 1) == "AUX" else at, end)
-    elif lemma in english.MARKED and after == "with":
+    elif after == "with" and (lemma in english.MARKED or (lemma in english.SHOWING and word.pos in NOUNS)):
         yield "depicted", chunk(words, at + 2, coordinated=True)
     elif lemma in english.CARRIERS and after == "with":
         carried = chunk(words, at + 2, coordinated=True)
@@ -105,6 +108,10 @@ def _scopes(words: Sequence[Word], at: int) -> Iterator[tuple[Reason, set[int] |
     elif lemma == "wait" and after == "for":
         awaited = chunk(words, at + 2, coordinated=False)
         yield "doubtful", {place for place in awaited if words[place].lemma not in english.ARRIVALS}
+    if lemma in SHOWN_ON and (shown := _printed(words, at)):
+        yield "depicted", shown
+    if text == "from" and (viewpoint := _viewpoint(words, at)):
+        yield "doubtful", viewpoint
     if not english.LIKENESS.isdisjoint({(lemma, after), (text, after)}):
         yield "depicted", chunk(words, at + 2, coordinated=False)
     elif _compares(words, at):
@@ -158,6 +165,37 @@ def _shows(words: Sequence[Word], at: int) -> int:
         if word.pos not in ("AUX", "PRON", "SCONJ", "ADV", "DET") and word.text != ",":
             break
     return 0
+
+
+def _printed(words: Sequence[Word], at: int) -> set[int]:
+    """What lives before "on the shirt", "on the front of a can" or "in a painting" with its thing at `at`."""
+    lemma, first = words[at].lemma, phrase_start(words, at)
+    if words[at].pos not in NOUNS and pos_at(words, at - 1) != "DET":
+        return set()  # taggers take "a can" for a verb
+    if text_at(words, first - 1) == "of" and text_at(words, first - 2) in ("front", "side", "back", "cover"):
+        first = phrase_start(words, first - 2)
+    if lemma not in SURFACES.get(text_at(words, first - 1), ()):
+        return set()
+    last = first - 2
+    while text_at(words, last) in ("that", "who", "which", "is", "are", "'s"):
+        last -= 1
+    shown = last >= 0 and (lives(words[last]) or words[last].lemma.endswith(("er", "or", "ist", "man")))
+    return set(range(phrase_start(words, last), last + 1)) if shown else set()
+
+
+def _viewpoint(words: Sequence[Word], at: int) -> set[int]:
+    """What a picture is taken from, named after "from" at `at`: "seen from a plane", "from the window of a train"."""
+    last = at - 1
+    while pos_at(words, last) in ("ADV", "ADP") and last > at - 3:
+        last -= 1
+    if text_at(words, last) not in english.VIEWED:
+        return set()
+    start = at + 1 + (text_at(words, at + 1) in ("inside", "within", "aboard"))
+    held = chunk(words, start, coordinated=False)
+    end = start + len(held)
+    if text_at(words, end) == "of" and text_at(words, end - 1) in english.VIEWPOINTS:
+        held |= chunk(words, end + 1, coordinated=False)
+    return held
 
 
 def _place(words: Sequence[Word], start: int) -> int:

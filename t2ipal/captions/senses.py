@@ -44,11 +44,12 @@ class Senses:
         self._words = words
         self._text = text
 
-    def of(self, match: Match, *, own_name: bool) -> Sense:
+    def of(self, match: Match, *, own_name: bool, person_class: bool = False) -> Sense:
         """What a match does not mean.
 
         Args:
             own_name: the phrase is the name of its class: "hand" is a part of a person only in the class person.
+            person_class: it is the class of people, who are there whatever their gear is.
         """
         words, at, end = self._words, match.start, match.end
         if found := self._compound(at, end) or self._figure(end):
@@ -65,10 +66,14 @@ class Senses:
             return "absent"
         if term == "ball" and text_at(words, at - 2) == "into" and text_at(words, at - 1) == "a":
             return "absent"  # "curled up into a ball"
+        if term == "ball" and is_plural(words[at]) and not self._near(at) & english.GAMES:
+            return "unknown"  # of yarn, ornaments, food
+        if words[end - 1].lemma in english.ENCLOSED and self._inside(at):
+            return "unknown"
         if term == "car":
             return self._railway_car(at)
         if at + 1 == end and self._words[at].text.endswith("ing"):
-            return self._activity(at)
+            return self._activity(at) or (None if person_class else self._other_sense(at, term))
         if term in english.VIRTUAL and (found := self._virtual(at)):
             return found
         if term == "sun" and len(words) < LONG:
@@ -80,6 +85,8 @@ class Senses:
             return "absent"  # "a passenger jet"
         if person and len(words) >= LONG and self._capital(at):
             return "unknown"  # "the Old Man of the Mountain"
+        if person and self._owns(end):
+            return "unknown"
         if words[at].text in english.ROOM_OWNERS and words[end:] and words[end].pos == "PART":
             owned = head_after(words, end + 1)
             return None if owned >= 0 and words[owned].lemma in english.PARTS else "unknown"
@@ -89,7 +96,7 @@ class Senses:
             return self._kin(at, end)
         if term in english.PARTS and (found := self._part(at, end)):
             return found
-        return self._other_sense(at, term)
+        return None if person_class and term in english.GEAR else self._other_sense(at, term)
 
     def supported(self, match: Match) -> bool:
         """Whether the sentence makes certain what a phrase leaves open: people eat at dining tables."""
@@ -162,12 +169,18 @@ class Senses:
             return True
         if _premodifies(words, at):
             return True
+        if word.text == "orange" and before == "the" and after == "of":
+            return True
         if word.text != "orange" or at == 0 or determiner(words, at):
             return False
         # one fruit has an article, unless it is in a list or the object of a verb
         listed = before in joins or after in joins
-        eaten = pos_at(words, at - 1) == "VERB" and words[at - 1].lemma not in ("wear", "paint", "dress", "color")
-        measured = before == "of" and pos_at(words, at - 2) in NOUNS and words[at - 2].lemma not in english.SHADES
+        eaten = pos_at(words, at - 1) == "VERB" and words[at - 1].lemma not in english.COLOURING
+        measured = (
+            before == "of"
+            and pos_at(words, at - 2) in NOUNS
+            and words[at - 2].text.removesuffix("s") not in english.SHADES
+        )
         return not (listed or eaten or measured)
 
     def _railway_car(self, at: int) -> Sense:
@@ -180,6 +193,39 @@ class Senses:
         coupled = coupled or words[first].text == "its"
         start, _ = sentence(words, at)
         return "unknown" if coupled and any(word.lemma in english.TRAINS for word in words[start:first]) else None
+
+    def _inside(self, at: int) -> bool:
+        """Whether a vehicle is seen from within: "inside a bus", "passengers on a plane", "sitting in a car"."""
+        words = self._words
+        before = phrase_start(words, at) - 1
+        where = text_at(words, before)
+        if where in ("aboard", "inside"):
+            return True
+        if where == "of":
+            return text_at(words, before - 1) in ("inside", "interior") and words[before + 1].text != "the"
+        return (
+            where in ("on", "in") and before > 0 and words[before - 1].lemma in english.SEATED and self._peopled(before)
+        )
+
+    def _peopled(self, before: int) -> bool:
+        """Whether the words before index `before` name people: cats sit on cars."""
+        words = self._words
+        start, _ = sentence(words, before)
+        return any(word.text in english.HUMANS for word in words[start:before])
+
+    def _owns(self, end: int) -> bool:
+        """Whether people are only those whose room or market it is: "the men's room", "a farmer's market"."""
+        words = self._words
+        if text_at(words, end) in ("'s", "'", "\u2019s", "\u2019"):
+            end += 1
+        elif not (is_plural(words[end - 1]) and pos_at(words, end) in NOUNS):
+            return False
+        owned = head_after(words, end)
+        return owned >= 0 and words[owned].lemma in english.OWNED
+
+    def _near(self, at: int) -> set[str]:
+        start, end = sentence(self._words, at)
+        return {word.text for word in self._words[start:end]}
 
     def _activity(self, at: int) -> Sense:
         """ "a stripe running down the side", "a dancing cactus"."""
@@ -223,7 +269,8 @@ class Senses:
         before = [place for place in self._animals if place < at]
         people = [place for place in self._humans if place < at]
         if lemma == "owner":
-            return "unknown" if before and not people else None
+            others = [place for place in people if words[place].text not in english.POSSESSIVES]
+            return "unknown" if before and not others else None
         if owner == "its" or (owner == "'s" and pos_at(words, first - 1) in NOUNS) or _owned_by(words, at, animals):
             return "absent"
         if before and not people:
@@ -261,7 +308,8 @@ class Senses:
         owner = _owner(words, at)
         if owner is not None:
             return _ownership(owner)
-        of_thing = text_at(words, first - 1) == "with" and pos_at(words, first - 2) in NOUNS
+        had = text_at(words, first - 1) in ("with", "has", "have", "having")
+        of_thing = had and pos_at(words, first - 2) in NOUNS
         if of_thing and words[at].text.endswith("s") and not lives(words[first - 2]):
             return "absent"  # "a couch with wooden arms"
         before = words[at - 1] if at > 0 else None
@@ -279,8 +327,7 @@ class Senses:
         needed, other = english.NEEDED_SENSES.get(term), english.OTHER_SENSES.get(term)
         if needed is None and other is None:
             return None
-        start, end = sentence(self._words, at)
-        near = {word.text for word in self._words[start:end]}
+        near = self._near(at)
         uncertain: Sense = "unknown" if term.rpartition(" ")[2] in english.UNKNOWN_SENSES else "absent"
         if needed is not None:
             return None if needed & near else "absent" if other and other & near else uncertain
