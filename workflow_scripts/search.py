@@ -1,6 +1,5 @@
 """Try settings of a method on validation images, and report the best."""
 
-import json
 from typing import Any
 
 from t2ipal.runtime.job import run
@@ -19,7 +18,7 @@ def main(snakemake: Any) -> None:
     from t2ipal.rows.data import TrainingFiles, read_training_data
     from t2ipal.rows.join import read_image_labels
     from t2ipal.store import write_parquet
-    from t2ipal.training.search import grid, one_changed, try_settings
+    from t2ipal.training.search import try_all, try_settings
 
     spec, files = snakemake.params.spec, snakemake.input
     budget = MemoryBudget.of_job(snakemake.resources.get("mem_mb"))
@@ -31,16 +30,13 @@ def main(snakemake: Any) -> None:
     labels = read_image_labels(files.validation_images, images.ids).numpy()
     columns = [spec["classes"].index(name) for name in spec["novel"] or spec["classes"]]
     backbone, method = load_backbone(spec["clip"], pick_device()), methods.get(spec["method"])
-    rows, points = [], grid(spec["grid"])
-    count = len(points) + sum(map(len, spec["then"].values()))
+
+    def attempt(point: dict[str, Any]) -> dict[str, Any]:
+        settings = method.Settings(**{**spec["settings"], **point})
+        return try_settings(method, settings, point, backbone, spec, data, images, labels[:, columns])
+
     with progress(spec["method"], "settings") as report:
-        while points:
-            for point in points:
-                settings = method.Settings(**{**spec["settings"], **point})
-                rows += try_settings(method, settings, point, backbone, spec, data, images, labels[:, columns])
-                report(len(rows), count)
-            rows.sort(key=lambda row: -row["mAP"])
-            points = one_changed(json.loads(rows[0]["set"]), spec["then"]) if len(rows) < count else []
+        rows = try_all(spec["grid"], spec["then"], attempt, report)
     write_parquet(pa.Table.from_pylist(rows), snakemake.output.table)
     for row in rows[:3]:
         log.info("%s: validation mAP %.2f with %s", spec["method"], row["mAP"], row["set"])

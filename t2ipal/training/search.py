@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,33 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(values, choice, strict=True)) for choice in product(*values.values())]
 
 
-def one_changed(best: Mapping[str, Any], values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """The best point with one further setting changed at a time, in the order of the keys."""
-    return [{**best, key: value} for key, choices in values.items() for value in choices]
+def try_all(
+    values: Mapping[str, Sequence[Any]],
+    then: Mapping[str, Sequence[Any]],
+    attempt: Callable[[dict[str, Any]], dict[str, Any]],
+    report: Callable[[int, int], None],
+) -> list[dict[str, Any]]:
+    """The rows of all points, the best first.
+
+    Args:
+        values: the grid, every choice of which is tried.
+        then: values that are tried with the best of the grid, one setting at a time.
+        attempt: from a point to its row, with `mAP`.
+        report: called after each attempt with its number and that of all.
+    """
+    tried: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    count = len(grid(values)) + sum(map(len, then.values()))
+
+    def try_each(points: Sequence[dict[str, Any]]) -> None:
+        for point in points:
+            tried.append((point, attempt(point)))
+            report(len(tried), count)
+        tried.sort(key=lambda pair: -pair[1]["mAP"])
+
+    try_each(grid(values))
+    best = tried[0][0]
+    try_each([{**best, key: value} for key, choices in then.items() for value in choices])
+    return [row for _, row in tried]
 
 
 def try_settings(
@@ -42,12 +66,12 @@ def try_settings(
     data: TrainingData,
     images: ImageFeatures,
     labels: np.ndarray,
-) -> list[dict[str, Any]]:
-    """Train once and measure on validation images: one row with the point of the grid and its mean AP over seeds.
+) -> dict[str, Any]:
+    """Train once and measure on validation images: a row with the point and its mean AP over seeds.
 
     Args:
         method, settings: what is trained.
-        point: the settings that the grid chose, as they are recorded.
+        point: the settings that are tried, as they are recorded.
         backbone: the frozen model.
         spec: method, protocol, level, seeds, classes.
         data: the training rows, with what the protocol reveals of them.
@@ -59,9 +83,11 @@ def try_settings(
     precisions = [float(average_precision(seed, labels).mean()) for seed in scores]
     seconds = sum({row["epoch"]: row["seconds"] for row in history}.values())
     about = {name: spec[name] for name in ("method", "protocol", "level")}
-    return [
-        about | {"set": json.dumps(dict(point), sort_keys=True), "mAP": float(np.mean(precisions)), "seconds": seconds}
-    ]
+    return about | {
+        "set": json.dumps(dict(point), sort_keys=True),
+        "mAP": float(np.mean(precisions)),
+        "seconds": seconds,
+    }
 
 
 def table(paths: Sequence[str]) -> str:

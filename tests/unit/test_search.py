@@ -12,7 +12,7 @@ from training_toy import NAMES, clip, settings, toy
 from t2ipal import methods
 from t2ipal.rows import TRAIN
 from t2ipal.store import write_parquet
-from t2ipal.training.search import grid, main, one_changed, try_settings
+from t2ipal.training.search import grid, main, try_all, try_settings
 from t2ipal.training.train import fit
 
 
@@ -20,7 +20,19 @@ def test_a_grid_is_every_choice() -> None:
     assert grid({"lr": [1, 2], "loss": ["a", "b"]}) == [
         {"lr": 1, "loss": "a"}, {"lr": 1, "loss": "b"}, {"lr": 2, "loss": "a"}, {"lr": 2, "loss": "b"},
     ]  # fmt: skip
-    assert one_changed({"lr": 1}, {"lr": [3], "n": [4, 5]}) == [{"lr": 3}, {"lr": 1, "n": 4}, {"lr": 1, "n": 5}]
+
+
+def test_further_values_are_tried_with_the_best_of_the_grid_alone() -> None:
+    reached = {(1, 0): 3.0, (2, 0): 5.0, (2, 7): 6.0, (2, 8): 4.0}
+    counts: list[tuple[int, int]] = []
+
+    def attempt(point: dict[str, int]) -> dict[str, object]:
+        return {"set": point, "mAP": reached[point["lr"], point.get("n", 0)]}
+
+    rows = try_all({"lr": [1, 2]}, {"n": [7, 8]}, attempt, lambda done, count: counts.append((done, count)))
+    assert [row["set"] for row in rows] == [{"lr": 2, "n": 7}, {"lr": 2}, {"lr": 2, "n": 8}, {"lr": 1}]
+    assert counts == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [row["set"] for row in try_all({"lr": [1, 2]}, {}, attempt, lambda *_: None)] == [{"lr": 2}, {"lr": 1}]
 
 
 def test_a_point_is_measured_on_validation_images() -> None:
@@ -28,7 +40,7 @@ def test_a_point_is_measured_on_validation_images() -> None:
     images, labels = toy(seed=1)[TRAIN].images, toy(seed=1)[TRAIN].labels.numpy()
     method, chosen = methods.get(name), settings(name, lr=0.01)
     spec = {"method": name, "protocol": "partial", "level": 50, "seeds": [1, 2], "classes": list(NAMES), "clip": "x"}
-    (row,) = try_settings(method, chosen, {"lr": 0.01, "batch": 8}, clip(), spec, data, images, labels)
+    row = try_settings(method, chosen, {"lr": 0.01, "batch": 8}, clip(), spec, data, images, labels)
     tensors, _ = fit(method, chosen, clip(), NAMES, data, [1, 2])
     scores = method(chosen, NAMES).scores(tensors, images).numpy()
     wanted = [average_precision_score(labels, seed, average="macro") for seed in scores]
