@@ -40,6 +40,8 @@ else went wrong (one line of explanation), 2 for a wrong option
 
 
 OUTPUTS = ("csv", "parquet", "gallery")
+NAMED = 100
+"""Unreadable photos that are named in the terminal, if no file lists them."""
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -114,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
                 print(printable(prediction.line(options.top)), flush=True)
         if gallery:
             gallery.write()
-    print(printable(counts.text()), file=sys.stderr)
+    print(printable(counts.text(NAMED if to_screen else 3)), file=sys.stderr)
     for path in outputs.values():
         print(printable(f"wrote {path}"), file=sys.stderr)
     return 0

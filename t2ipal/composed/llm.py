@@ -191,9 +191,11 @@ class LlmCaptions(CaptionSource):
         """What writes a sentence for each prompt of a batch, by a seed."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
 
         from t2ipal.device import pick_device, pick_dtype
 
+        logging.disable_progress_bar()
         device = pick_device()
         try:
             where = {"revision": self.revision, "trust_remote_code": False}

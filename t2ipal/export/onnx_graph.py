@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from t2ipal import backbones
 from t2ipal.atomic import atomic, is_no_file
 from t2ipal.errors import UserError
 
@@ -75,7 +76,9 @@ def check_target(path: Path) -> None:
     Raises:
         UserError: something else is, such as the recogniser.
     """
-    if is_no_file(path) or not path.exists():
+    if path.is_dir() or is_no_file(path):
+        raise UserError(f"{path}: not a file (expected one: the graph is read again when it is written)")
+    if not path.exists():
         return
     try:
         import onnx
@@ -104,6 +107,8 @@ def metadata(loaded: Loaded) -> dict[str, str]:
     header, backbone = dict(loaded.header), loaded.backbone
     about = header["clip"]
     header["clip"] = {key: value for key, value in about.items() if key not in ("path", "relative")}
+    if about["path"] is not None:
+        header["clip"]["name"] = backbones.named(about["kind"], Path(about["path"]).name, about["name"])
     values = {"classes": header["classes"], "image_size": about["image_size"], "header": header}
     values |= {"mean": list(backbone.mean), "std": list(backbone.std)}
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}

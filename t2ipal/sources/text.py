@@ -75,12 +75,15 @@ class TextCaptions(CaptionSource):
 
 
 def id_text(value: object) -> str | None:
-    """An id as text: a text or a number; None: there is none, or something else in its place."""
+    """An id as text: a text or a number; None: there is none, or something else in its place.
+
+    1.0 is "1": a column of whole numbers in which some are missing becomes one of floats in other programs.
+    """
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, bool | bytes | list | dict) or value is None or value != value:
         return None
-    return str(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ def test_scores_are_those_of_pytorch(clips: dict[str, Path], vision: str, method
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == list(NAMES)
     assert json.loads(about["header"])["threshold"] == 0.5
-    assert str(tmp_path) not in str(about)
+    assert json.loads(about["header"])["clip"]["name"] == f"{vision}.safetensors"  # nobody's folders
+    assert not {str(tmp_path), str(clips[vision].parent)} & set(re.findall(r"/[^\s\"']+(?=/)", str(about)))
 
 
 @pytest.mark.parametrize(("vision", "crop", "has"), [("resnet", "center", False), ("vit", "squash", True)])
@@ -172,6 +173,9 @@ def test_no_other_file_is_overwritten(clips: dict[str, Path], tmp_path: Path) ->
     (tmp_path / "notes.onnx").write_text("mine")
     with pytest.raises(UserError, match=r"notes\.onnx: no graph of this project, and would be overwritten"):
         onnx_graph.check_target(tmp_path / "notes.onnx")
+    for place in (tmp_path, Path("/dev/null")):
+        with pytest.raises(UserError, match=r"not a file \(expected one"):
+            onnx_graph.check_target(place)
     onnx_graph.check_target(tmp_path / "new/m.onnx")
 
 

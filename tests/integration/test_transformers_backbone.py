@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from torch import Tensor
 from t2ipal import backbones, methods
 from t2ipal.backbones import load_backbone
 from t2ipal.backbones.base import ImageTextEncoder
+from t2ipal.backbones.transformers.encoder import _check_processor
 from t2ipal.errors import UserError
 from t2ipal.models.prompts import PromptEncoder
 
@@ -246,3 +249,24 @@ def test_a_name_that_is_nowhere_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"nobody/nothing: not in the cache of the hub"):
         load_backbone("transformers:nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"resample": 1}, r"resample is 1; expected 2 \(bilinear\) or 3 \(bicubic\)"),
+        ({"do_normalize": False}, "do_normalize is false; expected true"),
+        ({"do_rescale": False}, "do_rescale is false; expected true"),
+        ({"rescale_factor": 1 / 127.5}, "rescale_factor is 0.0078.*; expected 1/255"),
+        ({"image_mean": [0.5]}, r"image_mean is \[0\.5\]; expected 3 numbers"),
+        ({"image_mean": [math.nan] * 3}, "image_mean is .*; expected 3 numbers"),
+        ({"image_std": [0.5, 0.5, 0.0]}, "image_std is .*; expected 3 numbers above 0"),
+        ({"image_std": None}, r"image_std is \[\]; expected 3 numbers above 0"),
+    ],
+)
+def test_a_preprocessing_that_is_not_known_is_told(change: dict, line: str) -> None:
+    """It would be another model's: features would be wrong without a word."""
+    good = {"resample": 3, "rescale_factor": 1 / 255, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    _check_processor(SimpleNamespace(**good), "a")
+    with pytest.raises(UserError, match=rf"^a: preprocessor_config\.json: {line}"):
+        _check_processor(SimpleNamespace(**good | change), "a")

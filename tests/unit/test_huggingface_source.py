@@ -224,3 +224,28 @@ def test_nothing_is_read_in_the_place_of_another(tmp_path: Path, monkeypatch: py
     assert row.reason == "no id in column 'nr'"
     with pytest.raises(UserError, match="saved data have no configuration 'en'"):
         list(caption_source(about | {"split": "test", "config": "en"}).read(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("text,id\na dog,1\na cat,\na bus,3\n", [("1", "a dog"), ("00000001", "a cat"), ("3", "a bus")]),
+        ("text,text\na dog,a cat\n", "column 'text' occurs twice; expected unique columns"),
+        ("text;id\na dog;1\n", "no column 'text' or 'caption' of captions; it has text;id"),
+        ("text,id\na dog,1\na cat, big,2\n", "Expected 2 fields in line 3, saw 3"),
+        ("Text\na dog\n", "no column 'text' or 'caption' of captions; it has Text"),
+    ],
+)
+def test_tables_as_people_have_them(
+    tmp_path: Path, text: str, found: list[Any] | str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whole numbers with one missing are read as floats; a header of two equal names is read as two names."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/train.csv").write_text(text)
+    source = caption_source({"source": "huggingface", "path": str(tmp_path / "set")})
+    if isinstance(found, str):
+        with pytest.raises(UserError, match=found):
+            list(source.read(0))
+    else:
+        assert [(row.caption_id, row.text) for row in source.read(0)] == found
+    assert capfd.readouterr().err == ""

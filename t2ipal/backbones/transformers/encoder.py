@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from t2ipal.findings import Finding
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}
+"""By Pillow's number."""
 
 
 class TransformersEncoder(ModuleEncoder):
@@ -37,7 +41,8 @@ class TransformersEncoder(ModuleEncoder):
             sha256: of the weights.
 
         Raises:
-            UserError: the tokenizer puts no end mark behind a text, or other marks around it than the model has.
+            UserError: images are prepared in a way that is not known here, or the tokenizer puts no end mark behind a
+                text, or other marks around it than the model has.
         """
         text = model.config.text_config
         self.model, self.tokenizer, self.name = model, tokenizer, name
@@ -55,9 +60,10 @@ class TransformersEncoder(ModuleEncoder):
             raise UserError(f"{name}: its tokenizer makes {marks} of an empty text; expected the marks {wanted} alone")
         vision = model.config.vision_config
         self.image_size, self.patch = vision.image_size, vision.patch_size
+        _check_processor(processor, name)
         self.mean, self.std = tuple(processor.image_mean), tuple(processor.image_std)
         self.resize = "shortest_crop" if getattr(processor, "do_center_crop", False) else "squash"
-        self.interpolation = {2: "bilinear", 3: "bicubic"}.get(int(processor.resample), "bicubic")
+        self.interpolation = INTERPOLATIONS[int(processor.resample)]
 
     @property
     def layers(self) -> Any:
@@ -107,6 +113,7 @@ class TransformersEncoder(ModuleEncoder):
 
         from t2ipal.images.manifest import verify
 
+        transformers.utils.logging.disable_progress_bar()
         folder = cls.location(model) or folders.fetch(model)
         config, digest = folders.read_config(folder), folders.digest(folder)
         if sha256 and digest != sha256:
@@ -164,6 +171,27 @@ class TransformersEncoder(ModuleEncoder):
         pooled, local = self.layers.image_dense(self.model, images.to(self.device).float())
         pooled = normalize(pooled, dim=-1)
         return pooled, pooled, normalize(local, dim=-1)
+
+
+def _check_processor(processor: Any, name: str) -> None:
+    """Check how images are prepared: what is not read here would be another model's way.
+
+    Raises:
+        UserError: it is not known here.
+    """
+    where = f"{name}: preprocessor_config.json"
+    for key in ("do_resize", "do_rescale", "do_normalize"):
+        if getattr(processor, key, True) is False:
+            raise UserError(f"{where}: {key} is false; expected true")
+    if abs(255 * getattr(processor, "rescale_factor", 1 / 255) - 1) > 1e-3:
+        raise UserError(f"{where}: rescale_factor is {processor.rescale_factor}; expected 1/255")
+    if processor.resample is None or int(processor.resample) not in INTERPOLATIONS:
+        raise UserError(f"{where}: resample is {processor.resample}; expected 2 (bilinear) or 3 (bicubic)")
+    for key, least in (("image_mean", -math.inf), ("image_std", 0)):
+        values = getattr(processor, key, None) or ()
+        if len(values) != 3 or not all(math.isfinite(value) and value > least for value in values):
+            expected = "3 numbers above 0" if least == 0 else "3 numbers"
+            raise UserError(f"{where}: {key} is {list(values)}; expected {expected}")
 
 
 def _line(error: Exception) -> str:

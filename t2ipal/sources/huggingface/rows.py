@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -125,6 +126,8 @@ class HubRows:
             UserError: there is none.
         """
         name = column_of(self.columns, (asked,) if asked else usual, self.where)
+        if name is not None and f"{name}.1" in self.columns:  # what readers of CSV make of it
+            raise UserError(f"{self.where}: column {name!r} occurs twice; expected unique columns")
         if name is None and (asked or not optional):
             wanted = " or ".join(map(repr, (asked,) if asked else usual))
             raise UserError(f"{self.where}: no column {wanted} of {what}; it has {', '.join(self.columns)[:200]}")
@@ -162,6 +165,7 @@ def _load(block: HubBlock, streaming: bool) -> Any:
     except ImportError as error:
         raise UserError(f"{block.where}: {EXTRA}") from error
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # it reports each error that it raises, too
     if block.path and not os.path.isdir(block.path):
         raise UserError(f"{block.path}: no such folder of a data set")
     if block.hub and os.path.exists(block.hub):
@@ -196,6 +200,8 @@ def _saved(data: Any, block: HubBlock) -> Any:
 
 
 def _reason(error: Exception) -> str:
+    if "BatchSize must be greater than 0" in str(error):
+        return "a Parquet file without rows"
     return str(error)[:300] or type(error).__name__
 
 
