@@ -209,7 +209,7 @@ def test_a_calibrated_page_shows_probabilities_and_every_label_that_counts(tmp_p
     order = each.order(len(CLASSES))
     p, there = each.scores / 2, np.zeros(len(CLASSES), bool)
     there[[order[0], order[-1]]] = True
-    header = {**HEADER, "calibration": MEASURED["calibration"]}
+    header = {**HEADER, "calibration": {**MEASURED["calibration"], "a": [1.0, 0.0, 1.0, 1.0, 1.0]}}
     with Gallery(page, header, 1, 2) as made:
         made.add(replace(each, probabilities=p, there=there))
         made.write()
@@ -219,3 +219,4 @@ def test_a_calibrated_page_shows_probabilities_and_every_label_that_counts(tmp_p
     assert data["scale"] == [0, 1]
     meaning = texts(parse(page.read_text("utf-8")), "#meaning")[0]
     assert "They rest on 40 labelled validation images, and are off by 4.2 points per class" in meaning
+    assert "Scores said nothing there of cat: one probability for all photos." in meaning
