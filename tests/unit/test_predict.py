@@ -403,9 +403,10 @@ def test_show_tells_what_probabilities_rest_on() -> None:
     assert text.startswith("probabilities, from 40 labelled validation images; class-wise ECE 4.20 % (floor 3.10 %)")
     fit = MEASURED["calibration"]
     generated = {**fit, "fitted_on": {**fit["fitted_on"], "source": "generated", "groups": 10}}
-    assert "40 generated images of 10 captions held out of training" in show._labels({**header, "calibration": generated})
-    flat = {**fit, "a": [2.0, 0.0, 0.0]}
-    assert show._labels({**header, "calibration": flat}).endswith("; one probability for all photos: cat, traffic light")
+    text = show._labels({**header, "calibration": generated})
+    assert "40 generated images of 10 captions held out of training" in text
+    text = show._labels({**header, "calibration": {**fit, "a": [2.0, 0.0, 0.0]}})
+    assert text.endswith("; one probability for all photos: cat, traffic light")
 
 
 def test_three_lines_of_python(made: Path) -> None:
