@@ -1,5 +1,7 @@
 """The default config, and what lies over it."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def default() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    """The content of config.yaml, to change as one likes."""
+    return shipped("config.yaml")
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """The content of a config file of the checkout, such as `config/paper.yaml`, to change as one likes."""
+    return deepcopy(_parsed(ROOT / name))
+
+
+@cache
+def _parsed(path: Path) -> dict[str, Any]:
+    return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
-from configs import ROOT, default, merged
+from configs import default, merged, shipped
 
 from t2ipal.captions.nouns import NounFilter
 from t2ipal.classes import load_classes
@@ -112,7 +111,7 @@ def test_classes_that_cannot_be_named_are_listed(tmp_path: Path) -> None:
 
 
 def test_the_comparison_with_the_grammar_adds_its_own_runs_to_the_default_ones() -> None:
-    overlay = yaml.safe_load((ROOT / "config/names.yaml").read_text(encoding="utf-8"))
+    overlay = shipped("config/names.yaml")
     alone, both = (make_plan(load_config(merged(default(), over))).runs for over in ({}, overlay))
     assert alone.keys() <= both.keys()
     assert {(run.method, run.pool, run.samples) for key, run in both.items() if key not in alone} == {

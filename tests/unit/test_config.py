@@ -4,6 +4,7 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
+import configs
 import pytest
 import yaml
 from configs import merged
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def default() -> dict:
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    return configs.default()
 
 
 class Half(Method):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from configs import default, merged
+from configs import default, merged, shipped
 
 from t2ipal.config import Config, load_config
 from t2ipal.costs.counts import kept_of
@@ -127,7 +127,7 @@ def test_a_table_with_an_error_is_named(tmp_path: Path) -> None:
 
 
 def paper() -> Config:
-    return load_config(merged(default(), yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8"))))
+    return load_config(merged(default(), shipped("config/paper.yaml")))
 
 
 def workload(config: Config, results: Path = Path("nowhere")) -> Workload:
@@ -213,7 +213,7 @@ def test_own_captions_and_photographs_are_counted(tmp_path: Path) -> None:
     "name", ["config.yaml", "paper.yaml", "voc2007.yaml", "coco2014.yaml", "nuswide.yaml", "coco_mini.yaml"]
 )
 def test_every_config_has_a_page(name: str) -> None:
-    over = {} if name == "config.yaml" else yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
+    over = {} if name == "config.yaml" else shipped(f"config/{name}")
     config = load_config(merged(default(), over))
     work = workload(config)
     for machine in (Machine(None, 1, 2), Machine("H100", 8, 64)):
@@ -248,7 +248,7 @@ def own_overlay(folder: Path, classes: int = 2) -> Config:
     (folder / "photos").mkdir()
     for name in "ab":
         (folder / f"photos/{name}.jpg").write_bytes(b"x")
-    data = merged(default(), yaml.safe_load((ROOT / "config/own_data.yaml").read_text(encoding="utf-8")))
+    data = merged(default(), shipped("config/own_data.yaml"))
     mine = data["datasets"]["mine"]
     mine["classes"], mine["photos"]["path"] = str(folder / "classes.txt"), str(folder / "photos")
     return load_config(data)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from configs import default, merged
+from configs import default, merged, shipped
 from docs_pages import ROOT, section, table_rows
 from image_sets import photo, small_coco
 from nuswide_toy import IMAGES, nested, tree
@@ -76,7 +76,7 @@ def test_an_overlay_is_valid_and_stands_on_real_models(name: str) -> None:
 
 
 def test_the_overlays_follow_the_paper() -> None:
-    config = {name: load_config(merged(default(), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
+    config = {name: load_config(merged(default(), shipped(f"config/{name}.yaml")))
               for name in OVERLAYS}  # fmt: skip
     assert config["voc2007"].pools["coco"].splits == ["train2017"]
     assert config["voc2007"].datasets["voc2007"].test.difficult == "negative"
@@ -91,7 +91,7 @@ def test_the_overlays_follow_the_paper() -> None:
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_what_an_overlay_needs_is_in_the_table(name: str, tmp_path: Path) -> None:
-    config = load_config(merged(default(), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
+    config = load_config(merged(default(), shipped(f"config/{name}.yaml")))
     found = []
     sources = {f"pools.{key}": pool for key, pool in config.pools.items()}
     sources |= {f"datasets.{name}.{part}": getattr(config.datasets[name], part) for part in ("train", "test")}

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 import pyarrow as pa
 import pytest
 import yaml
-from configs import default, merged
+from configs import default, merged, shipped
 from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, prose, rules, section, table_rows
 from pydantic import BaseModel
 
@@ -135,7 +135,7 @@ def targets() -> set[str]:
     """What may be asked of snakemake by name: rules without wildcards, tables and sweeps of a page or an overlay."""
     plain = {name for name, parts in rules().items() if not any("{" in path for path in parts["output"])}
     overlays = [yaml.safe_load(text) for page in PAGES for text in blocks(page, "yaml")]
-    overlays += [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "config").glob("*.yaml")]
+    overlays += [shipped(f"config/{path.name}") for path in (ROOT / "config").glob("*.yaml")]
     sweeps = {name for overlay in overlays for key in ("sweeps", "ablations") for name in overlay.get(key) or {}}
     tables = set(make_plan(load_config(default())).tables)
     return plain | tables | sweeps | set(default()["sweeps"]) | {"all"}

@@ -19,8 +19,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import yaml
-from configs import ROOT, default, merged
+from configs import default, merged, shipped
 
 from t2ipal.config import load_config
 from t2ipal.data_check import load_downloads
@@ -366,7 +365,7 @@ def test_published_sums_are_those_of_torchvision() -> None:
 )
 def test_what_a_config_lacks(overlay: str, names: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    data = merged(default(), yaml.safe_load((ROOT / f"config/{overlay}.yaml").read_text()))
+    data = merged(default(), shipped(f"config/{overlay}.yaml"))
     config = load_config({**data, "data_dir": str(tmp_path)})
     jobs, manual = wanted(config, make_plan(config), tmp_path / "cache")
     assert {job.name for job in jobs} >= names

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from configs import ROOT, default, merged
+from configs import ROOT, default, merged, shipped
 from docs_pages import blocks
 from overlays import check_overlay
 
@@ -78,7 +78,7 @@ def test_500_classes_are_a_plan(tmp_path: Path) -> None:
 
 def test_with_labels_the_template_has_table_1_with_cf1_and_of1(tmp_path: Path) -> None:
     """As docs/own_data.md says."""
-    template = yaml.safe_load((ROOT / "config/own_data.yaml").read_text("utf-8"))
+    template = shipped("config/own_data.yaml")
     (tmp_path / "classes.txt").write_text("dog\ncat\n")
     mine = template["datasets"]["mine"] | {"classes": str(tmp_path / "classes.txt")}
     (labels,) = [text for text in blocks(ROOT / "docs/own_data.md", "yaml") if "validation" in text]

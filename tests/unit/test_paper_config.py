@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
-from configs import merged
+from configs import merged, shipped
 
 from t2ipal.config import Config, load_config
 from t2ipal.costs.estimate import Machine, StageCost, estimate, total
@@ -23,14 +22,14 @@ MACHINE = Machine("A100", 8, 64)
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    files = [yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in ("config.yaml", "config/paper.yaml")]
+    files = [shipped(name) for name in ("config.yaml", "config/paper.yaml")]
     return load_config(merged(*files))
 
 
 @pytest.fixture(scope="module")
 def lite() -> Config:
     names = ("config.yaml", "config/paper.yaml", "config/paper_lite.yaml")
-    default, paper, lite = (yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in names)
+    default, paper, lite = map(shipped, names)
     return load_config(merged(merged(default, paper), lite))
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from configs import merged
+from configs import default, merged
 
 from t2ipal.config import load_config
 from t2ipal.errors import UserError
@@ -14,7 +13,7 @@ from t2ipal.resource_files import resource
 from t2ipal.user_paths import from_home, from_project
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+DEFAULT = default()
 
 
 @pytest.fixture
