@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import errno
 import http.client
@@ -204,8 +203,7 @@ def test_a_browser_shows_labels_scores_heat_maps_and_the_threshold(app: App, tmp
     (tmp_path / "mine/bad.jpg").write_bytes(b"nothing")
     inside = 'document.getElementById("page").contentDocument'
     with Tab(command, tmp_path / "profile") as tab:
-        tab.send("Page.navigate", url=app.url)
-        tab.until('document.readyState === "complete" && !!document.getElementById("files")')
+        tab.load(app.url)
         tab.choose("#files", [*photos, tmp_path / "mine/bad.jpg"])
         told = 'document.getElementById("status").textContent'
         assert tab.until(f'{told}.includes("photos read") && {told}').startswith(
@@ -226,6 +224,6 @@ def test_a_browser_shows_labels_scores_heat_maps_and_the_threshold(app: App, tmp
         assert tab.value(f'{inside}.querySelectorAll(".hot canvas").length') == 4
         table = tab.value('fetch(document.getElementById("table").href).then(answer => answer.text())')
         assert len(table.splitlines()) == 6
-        picture = base64.b64decode(tab.send("Page.captureScreenshot")["data"])
+        picture = tab.picture()
     Path(os.environ.get("T2IPAL_SCREENSHOT") or tmp_path / "app.png").write_bytes(picture)
     assert len(picture) > 20_000

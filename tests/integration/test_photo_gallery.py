@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import html
-import json
+import io
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import BROWSERS, Tab, browser
 from html_pages import data_of, expect_harmless, parse, texts
 from own_toy import MEASURED
 from photo_page import CLASSES, HEADER, write_page
@@ -22,8 +20,6 @@ from t2ipal.prediction import gallery
 from t2ipal.prediction.gallery import SIDE, Gallery
 from t2ipal.prediction.prediction import Prediction
 from t2ipal.prediction.thumbnails import thumbnail_folder
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
@@ -48,8 +44,8 @@ def test_the_page_holds_all_and_needs_no_network(tmp_path: Path) -> None:
     assert not thumbnail_folder(page).exists()
 
 
-def test_hundreds_of_photos_stay_below_20_mb(tmp_path: Path) -> None:
-    page, _ = write_page(tmp_path, 300)
+def test_hundreds_of_photos_stay_below_20_mb(large: tuple[Path, list[Prediction]]) -> None:
+    page, _ = large
     assert page.stat().st_size < 20e6
     # noise is the worst case; as many as are embedded still fit
     assert page.stat().st_size / 300 * gallery.EMBEDDED < 40e6
@@ -70,15 +66,30 @@ def test_thumbnails_of_many_photos_lie_beside_the_page(tmp_path: Path, monkeypat
 
 # In a browser
 
-Shown = Callable[..., str]
 
+class Shown:
+    """The page of 300 photos in a browser."""
 
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: install one of {', '.join(BROWSERS)}")
-    return found
+    def __init__(self, tab: Tab, page: Path) -> None:
+        self.tab, self.page = tab, page
+
+    def load(self, address: str = "") -> str:
+        """What the browser makes of the page, at an address."""
+        self.tab.load(self.page.as_uri() + address)
+        return self.dom()
+
+    def act(self, script: str) -> str:
+        """What the browser makes of the page after a script that acts as a person would."""
+        self.tab.value(f"{{{script}}}")
+        return self.dom()
+
+    def dom(self) -> str:
+        """The page as it is now, without scripts and the content of images."""
+        return self.tab.value("""(() => {
+          const page = document.documentElement.cloneNode(true);
+          page.querySelectorAll("script").forEach(each => each.remove());
+          page.querySelectorAll("img").forEach(each => each.removeAttribute("src"));
+          return page.outerHTML; })()""")
 
 
 @pytest.fixture(scope="module")
@@ -86,23 +97,18 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Predicti
     return write_page(tmp_path_factory.mktemp("gallery"), 300)
 
 
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    found = browser()
+    if found is None:
+        pytest.skip(f"no browser: install one of {', '.join(BROWSERS)}")
+    with Tab(found, tmp_path_factory.mktemp("browser") / "profile") as tab:
+        yield tab
+
+
 @pytest.fixture
-def shown(browser: str, large: tuple[Path, list[Prediction]], tmp_path: Path) -> Shown:
-    """What the browser makes of the page of 300 photos: at an address, after a script that acts as a person would."""
-
-    def run(address: str = "", script: str = "", picture: Path | None = None, chunk: str = "CHUNK = 1000") -> str:
-        page = large[0]
-        if script:
-            copy, text = page.with_name(f"{tmp_path.name}.html"), page.read_text("utf-8").replace("CHUNK = 1000", chunk)
-            copy.write_text(text.replace("</body>", f"<script>{{{script}}}</script></body>"), "utf-8")
-            page = copy
-        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-        command += ["--virtual-time-budget=10000", "--timeout=200000", "--window-size=1300,900"]
-        command += [f"--screenshot={picture}" if picture else "--dump-dom", page.as_uri() + address]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-        return re.sub(r"<script.*?</script>", "", result.stdout, flags=re.DOTALL)
-
-    return run
+def shown(tab: Tab, large: tuple[Path, list[Prediction]]) -> Shown:
+    return Shown(tab, large[0])
 
 
 def names(dom: str) -> list[str]:
@@ -113,22 +119,20 @@ def count(dom: str) -> str:
     return re.search(r'<output[^>]*id="count"[^>]*>([^<]*)</output>', dom)[1]
 
 
-def test_a_browser_shows_the_photos_best_first(
-    shown: Shown, large: tuple[Path, list[Prediction]], tmp_path: Path
-) -> None:
-    dom = shown()
+def test_a_browser_shows_the_photos_best_first(shown: Shown, large: tuple[Path, list[Prediction]]) -> None:
+    dom = shown.load()
     best = sorted(large[1], key=lambda each: -each.scores.max())
     assert count(dom) == "300 of 300 photos"
     assert names(dom)[:20] == [each.path.name for each in best[:20]]
+    assert len(names(dom)) == 300
     assert "1 photo could not be read" in dom
     assert "My &lt;photos&gt;" in dom
-    shown(picture=tmp_path / "page.png")
-    with Image.open(tmp_path / "page.png") as image:
+    with Image.open(io.BytesIO(shown.tab.picture())) as image:
         assert len(image.convert("RGB").getcolors(1 << 24)) > 1000, "an empty page"
 
 
 def test_a_class_filters_and_sorts(shown: Shown, large: tuple[Path, list[Prediction]]) -> None:
-    dom = shown("#class=traffic+light&sort=score-up")
+    dom = shown.load("#class=traffic+light&sort=score-up")
     index = CLASSES.index("traffic light")
     wanted = [each for each in large[1] if each.scores[index] >= 0.6]
     wanted = sorted(wanted, key=lambda each: each.scores[index])
@@ -138,25 +142,25 @@ def test_a_class_filters_and_sorts(shown: Shown, large: tuple[Path, list[Predict
 
 
 def test_controls_do_what_a_person_asks(shown: Shown) -> None:
-    act = """
+    setter = """
       const set = (id, value, type) => { const e = document.getElementById(id); e.value = value;
-        e.dispatchEvent(new Event(type, {bubbles: true})); };
-      set("search", "PHOTO 01", "input"); set("sort", "name", "change");"""
-    dom = shown(script=act)
+        e.dispatchEvent(new Event(type, {bubbles: true})); };"""
+    shown.load()
+    dom = shown.act(setter + 'set("search", "PHOTO 01", "input"); set("sort", "name", "change");')
     assert count(dom) == "10 of 300 photos"
     assert names(dom) == [f"photo 01{number} é#1.jpg" for number in range(10)]
-    dom = shown(script=act + 'set("search", "nothing like it", "input");')
+    dom = shown.act(setter + 'set("search", "nothing like it", "input");')
     assert count(dom) == "0 of 300 photos"
     assert '<p id="none">' in dom
-    dom = shown(script=act + 'set("search", "", "input"); set("class", "0", "change"); set("cut", "0.99", "input");')
+    dom = shown.act(setter + 'set("search", "", "input"); set("class", "0", "change"); set("cut", "0.99", "input");')
     few = int(count(dom).split()[0])
     assert few == int(re.search(r">dog \((\d+)\)<", dom)[1]) < 20
 
 
 def test_heat_maps_come_by_pointer_by_key_and_for_all(shown: Shown, large: tuple[Path, list[Prediction]]) -> None:
     """A script acts, and after each act notes which cards show a map, and the class that the first badge names."""
-    dom = shown(
-        script="""
+    shown.load()
+    found = shown.tab.value("""(() => {
       const found = [], cards = () => [...document.querySelectorAll("figure")];
       const note = () => found.push([cards().flatMap((card, at) => card.querySelector(".hot") ? [at] : []),
         cards()[0].querySelector(".badge").textContent]);
@@ -171,9 +175,7 @@ def test_heat_maps_come_by_pointer_by_key_and_for_all(shown: Shown, large: tuple
       label.click(); note(); label.click(); note();
       key("ArrowRight"); key("ArrowRight"); document.activeElement.click(); note(); document.activeElement.click();
       key("h"); found.push(cards().every(card => card.querySelector(".hot canvas"))); key("h"); note();
-      document.body.append(Object.assign(document.createElement("pre"), {textContent: JSON.stringify(found)}));"""
-    )
-    found = json.loads(html.unescape(re.search(r"<pre>(.*)</pre>", dom)[1]))
+      return found; })()""")
     best = max(large[1], key=lambda each: each.scores.max())
     first, second = (CLASSES[index] for index in best.order(2))
     hovered = [[[], ""], [[0], first], [[], first], [[0], second], [[], second]]
@@ -182,25 +184,26 @@ def test_heat_maps_come_by_pointer_by_key_and_for_all(shown: Shown, large: tuple
 
 
 def test_more_photos_than_a_thousand_come_as_one_scrolls(shown: Shown) -> None:
-    assert len(names(shown())) == 300
-    scroll = "const down = () => { scrollTo(0, document.body.scrollHeight); setTimeout(down, 50); }; down();"
-    assert 40 < len(names(shown(script=scroll, chunk="CHUNK = 40"))) <= 300
+    copy, text = shown.page.with_name("few at a time.html"), shown.page.read_text("utf-8")
+    assert text.count("CHUNK = 1000") == 1
+    copy.write_text(text.replace("CHUNK = 1000", "CHUNK = 40"), "utf-8")
+    shown.tab.load(copy.as_uri())
+    assert shown.tab.value('document.querySelectorAll("figure").length') < 300
+    shown.tab.until('scrollTo(0, document.body.scrollHeight), document.querySelectorAll("figure").length === 300')
 
 
-def test_a_page_without_heat_maps_or_threshold_works(browser: str, tmp_path: Path) -> None:
+def test_a_page_without_heat_maps_or_threshold_works(tab: Tab, tmp_path: Path) -> None:
     """No label counts, and the photos of a class are those that show it."""
     page, found = write_page(tmp_path, 3, {**HEADER, "threshold": None}, heat=False)
     page.write_text(page.read_text("utf-8").replace(",1]", ",0]"), "utf-8")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    result = subprocess.run([*command, "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
-                            capture_output=True, text=True, timeout=300, check=True)  # fmt: skip
-    assert count(result.stdout) == "3 of 3 photos"
-    assert "not known without labelled images" in result.stdout
-    assert 'class="there"' not in result.stdout
+    dom = Shown(tab, page).load()
+    assert count(dom) == "3 of 3 photos"
+    assert "not known without labelled images" in dom
+    assert 'class="there"' not in dom
     top = [name for each in found for name, _ in each.top(3)]
-    assert f"dog ({top.count('dog')})" in result.stdout
+    assert f"dog ({top.count('dog')})" in dom
     assert not parse(page.read_text("utf-8")).query("#heat")
-    assert "heat map" not in re.sub(r"<(script|style).*?</\1>", "", result.stdout, flags=re.DOTALL)
+    assert "heat map" not in re.sub(r"<style.*?</style>", "", dom, flags=re.DOTALL)
 
 
 def test_a_calibrated_page_shows_probabilities_and_every_label_that_counts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -36,6 +37,7 @@ class Tab:
         os.close(requests[0])
         os.close(to_us[1])
         self.requests, self.answers = os.fdopen(requests[1], "wb", buffering=0), os.fdopen(to_us[0], "rb")
+        self.unread = b""
         self.numbers, self.session = itertools.count(1), {}
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self.session = {"sessionId": self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
@@ -54,15 +56,29 @@ class Tab:
         number = next(self.numbers)
         message = {"id": number, "method": method, "params": values, **self.session}
         self.requests.write(json.dumps(message).encode() + b"\0")
-        while True:
-            answer = bytearray()
-            while (byte := self.answers.read(1)) != b"\0":
-                assert byte, "the browser ended"
-                answer += byte
-            found = json.loads(answer)
-            if found.get("id") == number:
-                assert "error" not in found, found
-                return found["result"]
+        while (found := json.loads(self._answer())).get("id") != number:
+            pass
+        assert "error" not in found, found
+        return found["result"]
+
+    def _answer(self) -> bytes:
+        """The next answer or event."""
+        while b"\0" not in self.unread:
+            part = self.answers.read1()
+            assert part, "the browser ended"
+            self.unread += part
+        answer, _, self.unread = self.unread.partition(b"\0")
+        return answer
+
+    def load(self, address: str) -> None:
+        """Load a page, also where it is there already, and wait for its end."""
+        self.send("Page.navigate", url="about:blank")
+        self.send("Page.navigate", url=address)
+        self.until('document.readyState === "complete"')
+
+    def picture(self) -> bytes:
+        """What the window shows, as PNG."""
+        return base64.b64decode(self.send("Page.captureScreenshot")["data"])
 
     def value(self, script: str) -> Any:
         """The value of an expression in the page, awaited."""
