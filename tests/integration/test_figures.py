@@ -1,6 +1,7 @@
 """Figures: what is drawn equals the records, texts and legends keep clear, and files are the same every time."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from statistics import stdev
@@ -173,6 +174,15 @@ WIDTHS = dict.fromkeys(ALL[:5], COLUMN) | dict.fromkeys(ALL[5:], PAGE)
 Make = Callable[[], Figure]
 
 
+@cache
+def drawn(make: Make) -> tuple[Figure, FigureCanvasAgg]:
+    """A figure laid out and drawn, for tests that only look at it."""
+    figure = make()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return figure, canvas
+
+
 def lines(axes: object) -> dict[str, Line2D]:
     """The lines of a panel that a legend could name."""
     return {str(line.get_label()): line for line in axes.lines if not str(line.get_label()).startswith("_")}
@@ -205,9 +215,7 @@ def test_figures_are_written_and_equal_ones_give_equal_files(make: Make, tmp_pat
 
 @pytest.mark.parametrize("make", ALL)
 def test_texts_do_not_overlap(make: Make) -> None:
-    figure = make()
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    figure, canvas = drawn(make)
     boxes = []
     texts = [(None, text) for text in [*figure.texts, *figure.legends[0].get_texts()]]
     for axes in figure.axes:
@@ -231,9 +239,7 @@ def test_texts_do_not_overlap(make: Make) -> None:
 
 @pytest.mark.parametrize("make", ALL)
 def test_legends_cover_no_data_and_figures_keep_their_width(make: Make) -> None:
-    figure = make()
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    figure, canvas = drawn(make)
     (legend,) = figure.legends
     assert not any(axes.get_legend() for axes in figure.axes)
     box = legend.get_window_extent(canvas.get_renderer())

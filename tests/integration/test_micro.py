@@ -4,28 +4,24 @@ import hashlib
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from t2ipal.micro.grammar import KINDS, NAMES, PEOPLE, PLURALS, SETTING_PHRASES, captions_of, plural, vocabulary
-from t2ipal.micro.scenes import (
-    CLASSES,
-    PALETTE,
-    STREAMS,
-    TYPICAL,
-    USUAL,
-    WEB_SETTINGS,
-    render,
-    scene_of,
-)
+from t2ipal.micro import grammar, scenes
+from t2ipal.micro.grammar import KINDS, NAMES, PEOPLE, PLURALS, SETTING_PHRASES, plural, vocabulary
+from t2ipal.micro.scenes import CLASSES, PALETTE, STREAMS, TYPICAL, USUAL, WEB_SETTINGS, render
+
+scene_of, captions_of = cache(scenes.scene_of), cache(grammar.captions_of)
+"""Many tests look at the same scenes."""
 
 
 def test_scene_depends_on_its_place_alone():
-    later = [scene_of("test", i) for i in (7, 3)]
-    assert later == [scene_of("test", 7), scene_of("test", 3)]
-    assert np.array_equal(render(later[0]), render(scene_of("test", 7)))
+    later = [scenes.scene_of("test", i) for i in (7, 3)]
+    assert later == [scenes.scene_of("test", 7), scenes.scene_of("test", 3)]
+    assert np.array_equal(render(later[0]), render(scenes.scene_of("test", 7)))
 
 
 def test_another_process_draws_and_says_the_same_in_another_order():
@@ -134,20 +130,23 @@ def test_captions_name_only_things_of_the_scene(stream):
 
 
 def test_said_colours_and_numbers_are_true():
-    nouns = {noun: name for name, options in NAMES.items() for noun in options}
+    colour, count = r"\ban? (red|blue|yellow|purple|white|black|grey|brown)", r"\b(two|three)"
+    nouns = [
+        (name, re.compile(rf"{colour} {noun}\b"), re.compile(rf"{count} {plural(noun)}\b"))
+        for name, options in NAMES.items()
+        for noun in options
+    ]
     checked = 0
     for i in range(800):
         scene = scene_of("captions", i)
         for caption in captions_of("captions", i):
             text = caption.text.lower()
-            for noun, name in nouns.items():
-                found = re.search(rf"\ban? (red|blue|yellow|purple|white|black|grey|brown) {noun}\b", text)
-                if found:
+            for name, coloured, counted in nouns:
+                if found := coloured.search(text):
                     colours = {t.colour for t in scene.things if t.name == name}
                     assert found[1] in colours, caption
                     checked += 1
-                number = re.search(rf"\b(two|three) {plural(noun)}\b", text)
-                if number:
+                if number := counted.search(text):
                     same = sum(t.name == name for t in scene.things)
                     assert same == {"two": 2, "three": 3}[number[1]], caption
                     checked += 1
@@ -170,15 +169,17 @@ def test_numbers_agree_with_their_nouns():
     singular = {noun for table in (NAMES, PEOPLE) for nouns in table.values() for noun in nouns}
     plurals = {plural(noun) for noun in singular}
     same = {noun for noun, many in PLURALS.items() if noun == many}
+    many = re.compile(rf"(two|three) ([a-z]+ )?({'|'.join(plurals)})\b")
+    one_of_many = re.compile(rf"\ban? ({'|'.join(plurals - singular - same)})\b")
     checked = 0
     for i in range(800):
         for caption in captions_of("captions", i):
             text = caption.text.lower()
             for number in re.finditer(r"\b(two|three) (?:[a-z]+ )??([a-z]+(?: [a-z]+)?)", text):
                 rest = text[number.start() :]
-                assert any(re.match(rf"(two|three) ([a-z]+ )?{noun}\b", rest) for noun in plurals), caption
+                assert many.match(rest), caption
                 checked += 1
-            assert not any(re.search(rf"\ban? {noun}\b", text) for noun in plurals - singular - same), caption
+            assert not one_of_many.search(text), caption
     assert checked > 100
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from clip.model import CLIP
 from tiny_clip import tiny_clip
 
 from t2ipal.backbones import load_backbone
@@ -20,10 +22,15 @@ from t2ipal.store import sha256_file, write_tensors
 SMALL = ["RN50", "RN101", "RN50x4", "ViT-B/32", "ViT-B/16", "ViT-L/14", "ViT-L/14@336px"]
 
 
-def meta(name: str) -> dict[str, torch.Tensor]:
-    """The state dict of a model at its real sizes, on no device: no memory for its weights."""
+@cache
+def model(name: str) -> CLIP:
+    """A model at its real sizes, on no device: no memory for its weights."""
     with torch.device("meta"):
-        return dict(variants.build_sizes(VARIANTS[name]).state_dict())
+        return variants.build_sizes(VARIANTS[name]).eval()
+
+
+def meta(name: str) -> dict[str, torch.Tensor]:
+    return dict(model(name).state_dict())
 
 
 def test_addresses_and_hashes_are_those_of_openais_package() -> None:
@@ -87,10 +94,9 @@ def test_operations_are_counted() -> None:
 def test_dense_features_of_every_variant_at_both_sizes(name: str, side: int) -> None:
     """Shapes at real sizes on no device: pooled [B, D] twice, and a local map of one vector per cell."""
     sizes = VARIANTS[name]
-    with torch.device("meta"):
-        clip = OpenAIEncoder(variants.build_sizes(sizes).eval(), name)
-        with torch.no_grad():
-            found = clip.image_dense(torch.zeros(2, 3, side, side))
+    clip = OpenAIEncoder(model(name), name)
+    with torch.device("meta"), torch.no_grad():
+        found = clip.image_dense(torch.zeros(2, 3, side, side))
     rows, columns = clip.grid(side)
     assert rows == columns == side // (sizes.patch or 32)
     assert [tuple(value.shape) for value in found] == [(2, sizes.dim), (2, sizes.dim), (2, rows * columns, sizes.dim)]
