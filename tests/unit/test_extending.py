@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from code_copies import copy_code
+from configs import default
 from docs_pages import ROOT, blocks, section
 from warm import run_python
 
@@ -67,7 +68,7 @@ USES = {
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with all that the page adds."""
     copy = tmp_path_factory.mktemp("extended")
-    shutil.copytree(ROOT / "t2ipal", copy / "t2ipal", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_code(ROOT / "t2ipal", copy / "t2ipal")
     (copy / "resources").symlink_to(ROOT / "resources")
     for text in blocks(PAGE, "python"):
         if text.startswith("# t2ipal/"):
@@ -97,6 +98,6 @@ def test_an_extension_touches_few_files(name: str) -> None:
 
 def test_the_table_of_the_page_is_made_by_its_config() -> None:
     (overlay,) = [yaml.safe_load(text) for text in blocks(PAGE, "yaml") if "ablations" in text]
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config = default()
     config["ablations"] = overlay["ablations"]
     assert "contexts" in make_plan(load_config(config)).tables

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import get_args
 
 import pytest
 import yaml
+from code_copies import copy_code
+from configs import default
 
 from t2ipal.errors import UserError
 from t2ipal.sources.base import Source, published, source_of
@@ -134,7 +135,7 @@ for right, wrong, message in (
 
 @pytest.mark.slow
 def test_a_new_source_is_one_file_and_a_line_for_its_captions_and_its_images(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "t2ipal", tmp_path / "t2ipal", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_code(ROOT / "t2ipal", tmp_path / "t2ipal")
     (tmp_path / "resources").symlink_to(ROOT / "resources")
     (tmp_path / "t2ipal/sources/tiny.py").write_text(TINY)
     registry = tmp_path / "t2ipal/sources/registry.py"
@@ -144,7 +145,7 @@ def test_a_new_source_is_one_file_and_a_line_for_its_captions_and_its_images(tmp
         assert line in lines
         lines = lines.replace(line, f'{line}    "t2ipal.sources.tiny.Tiny{kind}",\n')
     registry.write_text(lines)
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config = default()
     config |= {"pools": {"micro": {"source": "tiny", "words": "words.txt"}}, "ablations": {}, "extra": {}, "sweeps": {}}
     config["datasets"]["micro"]["test"] = {"source": "tiny", "folder": "shown", "most": 2}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, default_flow_style=False))

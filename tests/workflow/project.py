@@ -7,13 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from code_copies import copy_code
 from configs import merged
-from warm import run_snakemake
+from warm import branch, run_snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
@@ -78,9 +81,15 @@ TINY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder and how to run it."""
+    """A project folder and how to run it.
+
+    Attributes:
+        path: the folder.
+        branch: of the warm Python, with the project's modules imported (`with_modules`); None for none.
+    """
 
     path: Path
+    branch: str | None = None
 
     def file(self, name: str) -> Path:
         """A file below results/tiny."""
@@ -100,7 +109,16 @@ class Project:
 
     def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run snakemake to its end, in a fork of a Python that has it imported; stdout and stderr together."""
-        return run_snakemake(self.command(*arguments)[3:], self.path, self.environment(), timeout)
+        return run_snakemake(self.command(*arguments)[3:], self.path, self.environment(), timeout, self.branch)
+
+    @contextmanager
+    def with_modules(self) -> Iterator[Project]:
+        """The project for many dry runs: what Snakefile, rules and methods import stays imported, as it is now."""
+        texts = [path.read_text(encoding="utf-8") for path in (self.path / "Snakefile", *self.path.glob("rules/*.smk"))]
+        modules = sorted({name for text in texts for name in re.findall(r"^ *from (t2ipal[\w.]*) import", text, re.M)})
+        methods = [f"t2ipal.methods.{path.stem}" for path in sorted(self.path.glob("t2ipal/methods/[!_]*.py"))]
+        with contextmanager(branch)(self.path, [*modules, *methods], self.environment()) as socket:
+            yield Project(self.path, socket)
 
     def run_command(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """As `run`, from a command line: each process starts anew, as for users."""
@@ -155,16 +173,12 @@ def copy_sources(path: Path) -> Project:
     path.mkdir(parents=True)
     for name in SOURCES:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, path / name, ignore=_left_out)
+            copy_code(ROOT / name, path / name, ROOT / "resources/zoo")
         else:
             shutil.copy(ROOT / name, path / name)
     project = Project(path)
     project.configure()
     return project
-
-
-def _left_out(folder: str, names: list[str]) -> set[str]:
-    return {name for name in names if name == "__pycache__" or Path(folder, name) == ROOT / "resources/zoo"}
 
 
 def copy_project(source: Project, path: Path) -> Project:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +161,13 @@ NOTHING_CODE = (
 
 
 @pytest.fixture(scope="module")
-def shared(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy whose config and code these tests change and restore; dry runs leave its results alone."""
-    return copy_project(finished, tmp_path_factory.mktemp("reruns") / "project")
+def shared(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy whose config and code these tests change and restore; dry runs leave its results alone.
+
+    What they change in code is a comment, so that modules may stay imported.
+    """
+    with copy_project(finished, tmp_path_factory.mktemp("reruns") / "project").with_modules() as project:
+        yield project
 
 
 def nested(path: str, value: object) -> dict[str, Any]:

@@ -8,6 +8,8 @@ project is imported before the fork: a command uses the code of the folder that 
     python warm.py run SOCKET THREADS SCRIPT     runs a script in a fork, as `python SCRIPT`
     python warm.py python SOCKET ARGUMENTS     does in a fork what `python ARGUMENTS` does, with the same streams
 
+Who asks many things of one folder whose code stays takes a `branch`: a fork that has imported that too, and forks.
+
 Tests call `run_snakemake` and `run_python`. The workers of pytest -n are forks too (`python_command`).
 """
 
@@ -31,6 +33,7 @@ if __name__ != "__main__" or sys.argv[1] == "serve":  # the one that runs a scri
     import time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HEAD = struct.Struct("!i")
@@ -38,6 +41,8 @@ SERVER = "T2IPAL_WARM_PYTHON"
 """The variable that names the server's socket."""
 ASKS_FOR_TIME = HEAD.pack(0)
 """A request without a body: how many CPU-seconds have the server and its ended forks taken?"""
+BRANCHES: list[str] = []
+"""The sockets of the branches that this process has started."""
 
 
 def send(path: str, request: dict[str, Any], files: tuple[int, int, int]) -> socket.socket:
@@ -59,20 +64,44 @@ def number(connection: socket.socket) -> int:
 
 
 def server_seconds() -> float:
-    """CPU-seconds of the server, and of those of its forks that have ended."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(os.environ[SERVER])
-        connection.sendall(ASKS_FOR_TIME)
-        return number(connection) / 1000
+    """CPU-seconds of the server and its branches, and of those of their forks that have ended."""
+    seconds = 0.0
+    for path in (os.environ[SERVER], *BRANCHES):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(path)
+            connection.sendall(ASKS_FOR_TIME)
+            seconds += number(connection) / 1000
+    return seconds
 
 
 def run_snakemake(
-    arguments: list[str], folder: Path, environment: dict[str, str], timeout: float
+    arguments: list[str], folder: Path, environment: dict[str, str], timeout: float, branch: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """What `python -m snakemake` with these arguments does in a folder; standard output and standard error together."""
     request = {"argv": ["snakemake", *arguments], "cwd": str(folder), "environment": environment}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        return answered(request, output, output, timeout)
+        return answered(request, output, output, timeout, branch)
+
+
+def branch(folder: Path, modules: list[str], environment: dict[str, str]) -> Iterator[str]:
+    """Start a fork of the server that imports modules of a folder and serves there; yield the name of its socket."""
+    with tempfile.TemporaryDirectory(prefix="t2ipal-") as own:
+        path, server = os.path.join(own, "branch.socket"), os.environ[SERVER]
+        request = {"argv": ["serve", path, *modules], "cwd": str(folder), "environment": environment, "server": server}
+        stays, ours = os.pipe()  # it ends with its standard input
+        try:
+            with open(os.devnull, "w") as nothing, send(server, request, (stays, nothing.fileno(), 2)) as connection:
+                process = number(connection)
+                while not os.path.exists(path):
+                    assert not select.select([connection], [], [], 0.01)[0], "a branch did not start"
+                BRANCHES.append(path)
+                yield path
+                BRANCHES.remove(path)
+                os.kill(process, signal.SIGKILL)
+                number(connection)
+        finally:
+            os.close(stays)
+            os.close(ours)
 
 
 def run_python(
@@ -84,12 +113,14 @@ def run_python(
         return answered(request, out, err, timeout)
 
 
-def answered(request: dict[str, Any], out: TextIO, err: TextIO, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Have a command run by the server, to its end; what it printed is read from the files."""
-    server = os.environ[SERVER]
+def answered(
+    request: dict[str, Any], out: TextIO, err: TextIO, timeout: float, branch: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Have a command run by the server, or a branch of it, to its end; what it printed is read from the files."""
+    request |= {"server": os.environ[SERVER]}
     with (
         open(os.devnull) as nothing,
-        send(server, {**request, "server": server}, (nothing.fileno(), out.fileno(), err.fileno())) as connection,
+        send(branch or request["server"], request, (nothing.fileno(), out.fileno(), err.fileno())) as connection,
     ):
         process = number(connection)
         connection.settimeout(timeout)
@@ -116,13 +147,12 @@ def start_server(folder: Path) -> subprocess.Popen[bytes]:
     return server
 
 
-def serve(path: str) -> None:
+def serve(path: str, is_warm: bool = False) -> None:
     """Fork for each command that comes, until standard input ends; import at the first one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(64)
-    is_warm = False
     while True:
         ready, _, _ = select.select([listener, 0], [], [])
         with contextlib.suppress(ChildProcessError):
@@ -158,6 +188,7 @@ def warm_up() -> None:
             importlib.import_module(name)
         sys.modules["snakemake.cli"].get_argument_parser()  # looks for plug-ins
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)  # for short lives: looking for garbage takes a tenth of their time otherwise
 
 
 IMPORTED = (
@@ -185,6 +216,7 @@ def answer(connection: socket.socket) -> NoReturn:
 
 def begin(request: dict[str, Any], files: list[int]) -> NoReturn:
     """Be the process that the command would have started."""
+    import importlib
     import random
     import runpy
     from types import ModuleType
@@ -217,6 +249,10 @@ def begin(request: dict[str, Any], files: list[int]) -> NoReturn:
         elif sys.argv[0] == "-c":
             sys.modules["__main__"] = ModuleType("__main__")  # processes that it spawns do not look for a file
             exec(sys.argv.pop(1), sys.modules["__main__"].__dict__)
+        elif sys.argv[0] == "serve":
+            for name in sys.argv[2:]:
+                importlib.import_module(name)
+            serve(sys.argv[1], is_warm=True)
         else:
             forking(request["server"])
             from snakemake.cli import main
