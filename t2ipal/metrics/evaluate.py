@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from t2ipal.errors import UserError
-from t2ipal.metrics.ranking import precision_of, rank, ratio
+from t2ipal.metrics.ranking import plain_precision_of, rank, ratio
 
 Difficult = Literal["negative", "ignore"]
 DIFFICULT = -1
@@ -64,8 +64,7 @@ def average_precision(
         who = ", ".join(names[i] if names else f"class {i}" for i in without[:5])
         raise UserError(f"average precision: {len(without)} of {labels.shape[1]} classes have no positive: {who}")
     labels = {"negative": (labels == 1).astype(np.int8), "ignore": labels}[difficult]
-    ones = np.ones((len(scores), 1))
-    precisions = [precision_of(rank(*column), ones)[0][0] for column in zip(scores.T, labels.T, strict=True)]
+    precisions = [plain_precision_of(rank(*column)) for column in zip(scores.T, labels.T, strict=True)]
     return 100 * np.array(precisions)
 
 

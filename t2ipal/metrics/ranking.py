@@ -41,6 +41,13 @@ def rank(scores: np.ndarray, labels: np.ndarray) -> Ranking:
     return Ranking(order[: stops[-1]], np.append(0, stops[:-1]), order[hit], first)
 
 
+def plain_precision_of(ranking: Ranking) -> float:
+    """Average precision where each row counts once."""
+    hits = np.diff(ranking.hit_starts, append=len(ranking.hits))
+    seen = np.append(ranking.starts[1:], len(ranking.rows))
+    return float((hits * (hits.cumsum() / seen)).sum() / len(ranking.hits))
+
+
 def precision_of(ranking: Ranking, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average precision [B] (0 without a positive) and the weight [B] of the positives, for weights [N, B]."""
     import torch
