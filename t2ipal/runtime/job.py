@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from t2ipal.atomic import unfinished
 from t2ipal.errors import UserError
+from t2ipal.runtime.allocator import keep_freed_memory
 from t2ipal.runtime.gpu_lease import lease
 from t2ipal.runtime.output_locks import hold
 from t2ipal.runtime.ownership import end_with_owner
@@ -34,6 +35,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     # Torch alone makes a million objects that live until the end: to look through them again and again is a tenth of a
     # short job.
     gc.set_threshold(100_000, 50, 1000)
+    keep_freed_memory()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     path = snakemake.log[0] if snakemake.log else None
