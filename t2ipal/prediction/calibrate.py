@@ -93,7 +93,7 @@ def generated_scores(run: str | Path, files: TrainingFiles) -> Labelled:
         files: inputs "labelled", "images" and "flagged", and which captions are held out.
 
     Raises:
-        UserError: a file is missing or damaged, made with another CLIP, or no caption is held out.
+        UserError: a file is missing or damaged, made with another CLIP, or no image is left.
     """
     from t2ipal.features.cache import load_image_features
     from t2ipal.methods.model_files import image_fields
@@ -119,7 +119,10 @@ def generated_scores(run: str | Path, files: TrainingFiles) -> Labelled:
         ids += [f"{name}/{sample}" for name in names]
         groups += names
     if not values:
-        raise UserError(f"{files['labelled'][0]}: no caption is held out for a calibration; expected a larger share")
+        raise UserError(
+            f"{files['labelled'][0]}: all images of the captions held out for the calibration are flagged; expected some "
+            "that are not (a larger calibrate_share)"
+        )
     return Labelled(np.concatenate(values, 1), np.concatenate(labels), ids, groups, "generated")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from t2ipal.errors import UserError
 from t2ipal.rows.base import CAPTIONS, SYNTHETIC, Branch, RowKind, RowRequest, RowSource
 
 if TYPE_CHECKING:
@@ -119,14 +120,26 @@ class CaptionRows(RowKind):
 
 
 def read_labelled(files: TrainingFiles, classes: int, held_out: bool = False) -> tuple[list[str], Tensor]:
-    """Ids, ascending, and labels [N, C] of the captions to train on, or of those that are held out of it."""
+    """Ids, ascending, and labels [N, C] of the captions to train on, or of those that are held out of it.
+
+    Raises:
+        UserError: the file is missing or damaged, fewer than two texts are held out for a calibration, or all are.
+    """
     from t2ipal.rows.join import label_matrix
     from t2ipal.store import read_parquet
 
     columns = ["caption_id", "positive", "unknown"]
     table = read_parquet(files["labelled"][0], [*columns, "text"] if files.held_out else columns)
     if files.held_out:
-        table = table.filter([files.held_out.has(text) is held_out for text in table["text"].to_pylist()])
+        texts = table["text"].to_pylist()
+        chosen = [files.held_out.has(text) for text in texts]
+        count = len({" ".join(text.lower().split()) for text, is_held in zip(texts, chosen, strict=True) if is_held})
+        if count < 2 or all(chosen):
+            raise UserError(
+                f"{files['labelled'][0]}: {count} of {len(texts)} captions are held out for the calibration; expected "
+                "at least 2, and others to learn from (another calibrate_share, or more captions)"
+            )
+        table = table.filter([is_held is held_out for is_held in chosen])
     labels = label_matrix(table["positive"].to_pylist(), table["unknown"].to_pylist(), classes)
     return by_id(table["caption_id"].to_pylist(), labels)
 

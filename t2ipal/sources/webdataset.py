@@ -26,7 +26,7 @@ from t2ipal.validation import DataPath
 if TYPE_CHECKING:
     from t2ipal.classes import ClassList
 
-PICTURES = ("jpg", "jpeg", "png", "webp")
+PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "bmp", "gif", "jfif", "jpe", "ppm", "tif", "tiff")
 LABELS = ("labels", "label")
 _NUMERIC = re.compile(r"[-+\d., \n]*\d[-+\d., \n]*", re.ASCII)
 """A number in any form, or several: only one that counts a class is a label."""

@@ -58,6 +58,17 @@ def test_training_and_calibration_share_no_caption_and_miss_none(tmp_path: Path)
     assert held
 
 
+@pytest.mark.parametrize(("percent", "texts"), [(1, 5), (50, 1), (50, 0), (100, 9)])
+def test_too_little_to_hold_out_is_told_before_training(tmp_path: Path, percent: int, texts: int) -> None:
+    write_labelled(tmp_path / "labelled.parquet", [f"thing {row}" for row in range(texts)])
+    files = TrainingFiles({"labelled": tmp_path / "labelled.parquet"}, held_out=HeldOut(percent, 3))
+    for held_out in (False, True):
+        with pytest.raises(
+            UserError, match=rf"labelled\.parquet: \d of {texts} captions are held out for the calibration"
+        ):
+            read_labelled(files, 3, held_out)
+
+
 def test_generated_images_are_scored_with_their_captions_labels(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.safetensors")
     run = write_run(tmp_path / "run.safetensors", clip)
@@ -82,7 +93,7 @@ def test_generated_images_are_scored_with_their_captions_labels(tmp_path: Path) 
     assert fit["fitted_on"]["groups"] == len(held) < fit["fitted_on"]["images"] == len(wanted)
     assert len(fit["a"]) == len(NAMES)
     none = TrainingFiles(files.paths, held_out=HeldOut(0, 0))
-    with pytest.raises(UserError, match=r"labelled\.parquet: no caption is held out"):
+    with pytest.raises(UserError, match=r"labelled\.parquet: 0 of 12 captions are held out"):
         generated_scores(run, none)
 
 

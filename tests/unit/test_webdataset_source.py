@@ -88,6 +88,14 @@ def test_images_and_their_labels_sorted_by_key(shards: Path) -> None:
     assert sum(isinstance(row, ImageRow) for row in rows) == 2
 
 
+@pytest.mark.parametrize(("suffix", "kind"), [("bmp", "BMP"), ("TIFF", "TIFF"), ("gif", "GIF"), ("jfif", "JPEG")])
+def test_pictures_of_any_format(tmp_path: Path, suffix: str, kind: str) -> None:
+    files = {f"{number}.cls": str(number).encode() for number in range(4)}
+    path = shard(tmp_path / "x.tar", {f"{number}.{suffix}": picture(kind) for number in range(4)} | files)
+    rows = list(image_source({"source": "webdataset", "path": str(path)}).read(FEW))
+    assert [row.labels.index(1) for row in rows] == [0, 1, 2, 3]
+
+
 def test_a_class_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     classes = {f"{number}.cls": content for number, content in enumerate([b"0", b"1", b"2", b"3", b"\xff"])}
     path = shard(tmp_path / "x.tar", {f"{number}.jpg": picture("JPEG") for number in range(5)} | classes)
