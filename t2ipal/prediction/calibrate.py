@@ -120,8 +120,8 @@ def generated_scores(run: str | Path, files: TrainingFiles) -> Labelled:
         groups += names
     if not values:
         raise UserError(
-            f"{files['labelled'][0]}: all images of the captions held out for the calibration are flagged; expected some "
-            "that are not (a larger calibrate_share)"
+            f"{files['labelled'][0]}: all images of the captions held out for the calibration are flagged; expected "
+            "others too (a larger calibrate_share)"
         )
     return Labelled(np.concatenate(values, 1), np.concatenate(labels), ids, groups, "generated")
 
