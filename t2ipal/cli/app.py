@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     recogniser = Recogniser.load(options.model, options.clip, options.device, options.trust_method)
     app = App(recogniser, options.port, options.top)
     for number in (signal.SIGTERM, signal.SIGHUP):  # else the photos would stay
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, signal.default_int_handler)
     print(printable(f"{options.model}: {app.url} (Ctrl-C ends it)"), flush=True)
     try:
         app.serve_forever()

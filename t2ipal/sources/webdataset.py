@@ -116,6 +116,7 @@ class WebDatasetImages(ImageSource):
                 if not (labels.isdigit() and len(labels) < 10 and int(labels) < len(classes.names)):
                     raise ValueError(f"class {labels[:60]}; expected a number from 0 to {len(classes.names) - 1}")
                 labels = classes.names[int(labels)]
+            check_single(classes, [labels], f"{sample.tar}: {writable(sample.key)}.cls", spaces=True)
         names = [labels] if isinstance(labels, str) else labels
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(NO_LABELS if labels is None else f"labels {str(labels)[:60]!r}; expected names")

@@ -220,6 +220,7 @@ def test_numbers_that_are_left_out_are_told_before_a_run(tmp_path: Path, names: 
         (b"-1", "class -1; expected a number from 0 to 3"),
         (b"9" * 5000, "class 9+; expected a number from 0 to 3"),
         (b"zebra, white", None),
+        ({"labels": ["dog couch"]}, None),
     ],
 )
 def test_no_label_is_lost_in_a_text_of_several(tmp_path: Path, label: Any, found: str | None) -> None:

@@ -49,7 +49,7 @@ def match(classes: ClassList, categories: Iterable[str], where: str, every: bool
     return indices
 
 
-def check_single(classes: ClassList, labels: Iterable[str], where: str, least: int = 1) -> None:
+def check_single(classes: ClassList, labels: Iterable[str], where: str, least: int = 1, spaces: bool = False) -> None:
     """Check that no label is several names in one text, such as "cat, dog": as one name, it would be no class.
 
     Args:
@@ -57,6 +57,7 @@ def check_single(classes: ClassList, labels: Iterable[str], where: str, least: i
         labels: names as the rows or the header of a data set have them.
         where: names the file.
         least: how many different classes a text of several names has to name.
+        spaces: whether spaces separate names too, where each word is one; "dog bed" may be a category of its own.
 
     Raises:
         UserError: one is.
@@ -68,5 +69,5 @@ def check_single(classes: ClassList, labels: Iterable[str], where: str, least: i
         parts = [part.strip() for part in _SEPARATORS.split(label) if part.strip()]
         named = {known[key(part)] for part in parts if key(part) in known}
         words = {known.get(key(word)) for word in label.split()}
-        if (len(parts) > 1 and len(named) >= least) or (len(words) > 1 and None not in words):
+        if (len(parts) > 1 and len(named) >= least) or (spaces and len(words) > 1 and None not in words):
             raise UserError(f"{where}: label {label[:60]!r} is several names in one text; expected a list of names")
