@@ -177,7 +177,9 @@ def _receive(url: str, part: Path, size: int | None, checked: bool, on_progress:
         _remove(part)
         raise Broken("the server's file is shorter than what was received") from error
     with response:
-        begun = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        begun = re.match(r"bytes (\d+)-\d+/(\d+)?", response.headers.get("Content-Range", ""))
+        if response.status not in (200, 206):
+            raise UserError(f"{url}: the server answers {response.status} {response.reason}; expected the file")
         if response.status != 206:
             start = 0
         elif not begun or int(begun[1]) != start:
@@ -188,16 +190,20 @@ def _receive(url: str, part: Path, size: int | None, checked: bool, on_progress:
             raise UserError(f"{url}: the server sends it packed by {packed}; expected the file as it is")
         length = response.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else None
-        if size and total and abs(total - size) > TOLERANCE * size:
-            raise UserError(f"{url}: the server's file has {total:,} bytes; expected about {size:,}")
+        if response.status == 206 and begun and begun[2]:
+            total = int(begun[2])
+        if total == 0 or (size and total is not None and abs(total - size) > TOLERANCE * size):
+            raise UserError(
+                f"{url}: the server's file has {total:,} bytes; expected {f'about {size:,}' if size else 'some'}"
+            )
         check_space(part.parent, (total or size or 0) - start, url)
         _note(part, url, response.headers)
         with part.open("ab" if start else "wb") as file:
             _copy(response, file, start, total, on_progress)
         there = part.stat().st_size
-        if total is None and size and abs(there - size) > TOLERANCE * size:
+        if total is None and (there == 0 or (size and abs(there - size) > TOLERANCE * size)):
             _remove(part)
-            raise UserError(f"{url}: the server sent {there:,} bytes; expected about {size:,}")
+            raise UserError(f"{url}: the server sent {there:,} bytes; expected {f'about {size:,}' if size else 'some'}")
 
 
 def _copy(response: Any, file: BinaryIO, start: int, total: int | None, on_progress: Progress | None) -> None:

@@ -65,13 +65,19 @@ def read_scores(path: str | Path) -> Scores:
     Raises:
         UserError: the file is missing, damaged, or not whole.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     table = store.read_parquet(path, ["part", "level", "seed", "image_id", "scores"])
     classes = tuple((table.schema.metadata or {}).get(b"classes", b"").decode().split("\n"))
+    if not table.num_rows or not all(pa.types.is_integer(table.schema.field(name).type) for name in ("level", "seed")):
+        raise UserError(f"{path}: no scores; expected rows of the test images for each model")
+    lengths = pc.unique(pc.list_value_length(table["scores"])).to_pylist()
+    if lengths != [len(classes)]:
+        raise UserError(f"{path}: {lengths[0]} scores a row; expected one for each of {len(classes)} classes")
     columns = {name: table[name].to_numpy() for name in ("part", "level", "seed")}
     ids = table["image_id"].to_pylist()
     flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(ids), -1)
-    if flat.shape[1] != len(classes):
-        raise UserError(f"{path}: {flat.shape[1]} scores a row; expected one for each of {len(classes)} classes")
     change = [0]
     for name in columns:
         change += [row for row, (a, b) in enumerate(pairwise(columns[name].tolist()), 1) if a != b]
@@ -84,6 +90,8 @@ def read_scores(path: str | Path) -> Scores:
         members.setdefault(part, []).append((int(columns["level"][start]), int(columns["seed"][start])))
         if named.setdefault(part, tuple(ids[start:stop])) != tuple(ids[start:stop]):
             raise UserError(f"{path}: the {part} images of two models differ; expected the same")
+        if len(set(named[part])) < stop - start:
+            raise UserError(f"{path}: a {part} image is there twice; expected each once")
         values.setdefault(part, []).append(flat[start:stop])
     if not members or any(of_part != members.get(TEST) for of_part in members.values()):
         raise UserError(f"{path}: its parts hold different models; expected scores of the test images for each")

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+import socket
 import tarfile
 import zipfile
 from collections import namedtuple
@@ -188,6 +189,42 @@ def test_what_is_no_file_as_it_is(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match=r"x\.bin\.part: cannot be written: (not a directory|file exists)"):
         get(server, tmp_path / "file/x.bin")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("204 No Content\r\n", "the server answers 204 No Content; expected the file"),
+        ("200 OK\r\nContent-Length: 0\r\n", "the server's file has 0 bytes; expected some"),
+        ("200 OK\r\n", "the server sent 0 bytes; expected some"),
+        ("206 Partial\r\nContent-Range: bytes 0-4/20\r\nContent-Length: 5\r\n", "ended after 5 of 20 bytes"),
+        (
+            "206 Partial\r\nContent-Range: bytes 9-13/20\r\nContent-Length: 5\r\n",
+            "the server continues at another place",
+        ),
+        ("302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n", "file:///etc/passwd' is not allowed"),
+        ("403 \r\nContent-Length: 0\r\n", "the server answers 403 ; expected the file"),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\n", "broke 1 times, last: IncompleteRead"),
+    ],
+)
+def test_answers_that_are_no_whole_file(
+    tmp_path: Path, answer: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("t2ipal.fetch.transfer.TRIES", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(f"HTTP/1.1 {answer}\r\n".encode() + (b"hello" if "Range" in answer else b""))
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        with pytest.raises(UserError, match=message):
+            download(f"http://127.0.0.1:{server.getsockname()[1]}/x", tmp_path / "x", pause=0)
+        thread.join()
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_part_of_another_address_is_not_continued(server: Server, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files of scores: what is written is read, and what is not whole is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -115,3 +116,27 @@ def test_one_seed_of_a_level_stands_for_the_seeds_of_that_level() -> None:
     with pytest.raises(UserError) as caught:
         align(scores, ((20, 3),), "fusion")
     assert str(caught.value) == ("fusion: no scores for seed 3 at level 20; expected the same seeds in both runs")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda table: table.slice(0, 0), "no scores; expected rows of the test images"),
+        (lambda table: pa.concat_tables([table, table]), "a test image is there twice; expected each once"),
+        (
+            lambda table: table.set_column(4, "scores", pa.array([[1.0], [1.0, 2.0, 3.0]], pa.list_(pa.float32()))),
+            "1 scores a row; expected one for each of 2 classes",
+        ),
+        (
+            lambda table: table.set_column(1, "level", pa.array(["a", "b"])),
+            "no scores; expected rows of the test images",
+        ),
+    ],
+)
+def test_scores_of_another_form_are_one_line(tmp_path: Path, change: Any, line: str) -> None:
+    """Lists of one and three scores are as long together as two of two."""
+    path = tmp_path / "scores.parquet"
+    write_scores(path, Scores(((0, 1),), ("a", "b"), {"test": ("x", "y")}, {"test": np.zeros((1, 2, 2), np.float32)}))
+    store.write_parquet(change(store.read_parquet(path)), path)
+    with pytest.raises(UserError, match=f"^{path}: {line}"):
+        read_scores(path)
