@@ -9,6 +9,9 @@ of the shipped lists has gets its words from there. A `.yaml` file has, per clas
     kinds:     classes of the list that are kinds of this one: their words are its words too
     names:     the class's name in other name sets, by set
 
+A class of your own list without `unknown` and `blockers` gets the words of the shipped list that has it, besides its
+own synonyms. With one of the two keys, if only as `blockers: []`, its words are those of the file.
+
 In names and phrases, `_` is a space.
 """
 
@@ -121,7 +124,20 @@ def class_files(name_or_path: str | Path) -> list[Path]:
         UserError: there is no such list.
     """
     path = _locate(name_or_path)
-    return [path] if path.suffix != ".txt" else [path, *(FOLDER / f"{name}.yaml" for name in SHIPPED)]
+    return [path] if path.parent == FOLDER else [path, *(FOLDER / f"{name}.yaml" for name in SHIPPED)]
+
+
+def proposed_names(name_or_path: str | Path) -> frozenset[str]:
+    """Classes of a list for which it has no words of its own, so that the shipped lists' words are proposed.
+
+    Raises:
+        UserError: there is no such list.
+    """
+    path = _locate(name_or_path)
+    if path.parent == FOLDER:
+        return frozenset()
+    entries = _from_text(path) if path.suffix == ".txt" else _from_yaml(path)[0]
+    return frozenset(entry.name for entry in entries if path.suffix == ".txt" or not _has_words(entry))
 
 
 def load_classes(name_or_path: str | Path) -> ClassList:
@@ -141,7 +157,12 @@ def load_classes(name_or_path: str | Path) -> ClassList:
 @lru_cache(maxsize=32)
 def _load(path: Path, state: tuple[int, ...]) -> ClassList:
     """The list of a file in the `state` that it has: every job and run asks for its own, and reading takes a while."""
-    entries = _from_text(path) if path.suffix == ".txt" else _from_yaml(path)
+    if path.suffix == ".txt":
+        entries = _from_text(path)
+    else:
+        entries, final = _from_yaml(path)
+        if path.parent != FOLDER:
+            entries = _completed(entries, final)
     if not entries:
         raise UserError(f"{path}: no class; expected at least one")
     if twins := spelling.twins(entry.name for entry in entries):
@@ -207,7 +228,7 @@ def _known_entry(name: str, keys: Collection[str]) -> ClassEntry:
 @cache
 def _known_words() -> dict[str, ClassEntry]:
     """Entries of the shipped lists by the keys of their names, and of their singulars, with their names as synonyms."""
-    entries = [entry for shipped in SHIPPED for entry in _from_yaml(FOLDER / f"{shipped}.yaml")]
+    entries = [entry for shipped in SHIPPED for entry in _from_yaml(FOLDER / f"{shipped}.yaml")[0]]
     known: dict[str, ClassEntry] = {}
     for forms in ((lambda name: (name,)), singulars):
         for entry in entries:
@@ -217,7 +238,34 @@ def _known_words() -> dict[str, ClassEntry]:
     return known
 
 
-def _from_yaml(path: Path) -> tuple[ClassEntry, ...]:
+def _has_words(entry: ClassEntry) -> bool:
+    return bool(entry.synonyms or entry.unknown or entry.blockers)
+
+
+def _completed(entries: tuple[ClassEntry, ...], final: Collection[str]) -> tuple[ClassEntry, ...]:
+    """Entries with the words that the shipped lists have for them, but for those whose words are `final`."""
+    keys = {spelling.key(entry.name) for entry in entries}
+    given = {word: entry.name for entry in entries for word in (*entry.terms, *entry.unknown)}
+
+    def completed(entry: ClassEntry) -> ClassEntry:
+        if entry.name in final:
+            return entry
+        known = _known_entry(entry.name, keys)
+        # a word that the file gives to a class is not that of another one
+        own = {word for word, name in given.items() if name == entry.name}
+        synonyms = dict.fromkeys((*entry.synonyms, *(word for word in known.synonyms if word not in given)))
+        unknown = tuple(word for word in known.unknown if word not in given)
+        blockers = tuple(phrase for phrase in known.blockers if phrase not in own)
+        return replace(entry, synonyms=tuple(synonyms), unknown=unknown, blockers=blockers)
+
+    return tuple(map(completed, entries))
+
+
+def _from_yaml(path: Path) -> tuple[tuple[ClassEntry, ...], frozenset[str]]:
+    """Classes of a file, and the names of those whose words are all there is.
+
+    For those, it says what leaves them open or means another thing, or that they consist of kinds.
+    """
     content = read_yaml(path)
     if not isinstance(content, dict) or list(content) != ["classes"] or not isinstance(content["classes"], list):
         raise UserError(f"{path}: expected one key, `classes`, with a list of classes")
@@ -225,7 +273,12 @@ def _from_yaml(path: Path) -> tuple[ClassEntry, ...]:
     entries = tuple(_entry(path, number, item) for number, item in enumerate(items, start=1))
     kinds = {entry.name: item["kinds"] for entry, item in zip(entries, items, strict=True) if "kinds" in item}
     known = {entry.name: entry for entry in entries}
-    return tuple(_with_kinds(path, entry, kinds.get(entry.name, []), known) for entry in entries)
+    final = frozenset(
+        entry.name
+        for entry, item in zip(entries, items, strict=True)
+        if isinstance(item, dict) and not {"unknown", "blockers", "kinds"}.isdisjoint(item)
+    )
+    return tuple(_with_kinds(path, entry, kinds.get(entry.name, []), known) for entry in entries), final
 
 
 def _with_kinds(path: Path, entry: ClassEntry, kinds: Any, known: dict[str, ClassEntry]) -> ClassEntry:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from t2ipal.classes import ClassList, load_classes
+from t2ipal.classes import ClassList, load_classes, proposed_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,14 +49,18 @@ def class_words(classes: str | Path, captions: Mapping[int, int] | None = None) 
         UserError: no such list, or one that is malformed.
     """
     class_list = load_classes(classes)
-    proposed = Path(classes).suffix == ".txt"
+    proposed = proposed_names(classes)
     return [
         Words(
             entry.name,
             entry.terms,
             entry.unknown,
             entry.blockers,
-            NAME if not (entry.synonyms or entry.unknown or entry.blockers) else KNOWN if proposed else GIVEN,
+            NAME
+            if not (entry.synonyms or entry.unknown or entry.blockers)
+            else KNOWN
+            if entry.name in proposed
+            else GIVEN,
             None if captions is None else captions.get(index, 0),
         )
         for index, entry in enumerate(class_list.classes)
@@ -124,7 +128,10 @@ def as_yaml(rows: Sequence[Words]) -> str:
 
     def entry(row: Words) -> dict[str, object]:
         words = {"synonyms": row.words[1:], "unknown": row.unknown, "blockers": row.blockers}
-        return {"name": row.name, **{key: list(value) for key, value in words.items() if value}}
+        # keys without a word too: a class without them would get those of the known lists
+        if not any(words.values()):
+            return {"name": row.name}
+        return {"name": row.name, **{key: list(value) for key, value in words.items()}}
 
     return yaml.safe_dump({"classes": [entry(row) for row in rows]}, sort_keys=False, allow_unicode=True, width=110)
 

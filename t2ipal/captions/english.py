@@ -39,7 +39,8 @@ DOINGS = _words("stand walk rest graze drink swim jump pose ride play fly climb 
 # Nouns that end as participles do: "boxing ring", not "giraffe grazing".
 ING_NOUNS = _words("""
     ring string king wing building ceiling painting clothing railing earring evening morning spring thing wedding
-    bedding icing frosting stocking housing siding flooring awning sling sibling pudding dumpling duckling
+    bedding carving engraving lettering molding moulding lining stitching netting paneling icing frosting stocking
+    housing siding flooring awning sling sibling pudding dumpling duckling
     """)
 
 # Nouns of class lists that are adjectives too.
@@ -90,6 +91,12 @@ ANIMALS = _words("""
     wolf fox monkey ape gorilla chimpanzee pig piglet rabbit squirrel camel kangaroo hippo hippopotamus rhino
     rhinoceros raccoon otter seal whale dolphin turtle tortoise lizard snake frog crocodile alligator hamster creature
     critter bovine feline canine equine pachyderm polar grizzly steer yak llama alpaca gazelle impala orangutan walrus
+    heron pelican stork sparrow crow hawk raven vulture robin dove falcon peacock flamingo hummingbird woodpecker
+    parakeet
+    cockatoo macaw emu egret mallard ibis kingfisher toucan puffin cormorant starling finch pheasant quail magpie turkey
+    duckling chick poodle terrier bulldog dalmatian retriever labrador chihuahua dachshund beagle collie pug husky corgi
+    greyhound rottweiler spaniel panda unicorn dragon dinosaur fish shark octopus crab lobster butterfly hedgehog beaver
+    badger skunk hare reindeer koala hyena jaguar panther lynx
     """)
 PETS = _words("cat kitten dog puppy animal creature")
 # Parts of the body that show a person, unless something else has them: "the arms of the chair", "clock hands".
@@ -118,6 +125,8 @@ SOLID_DEPICTIONS = _words("""
 DEPICTIONS = FLAT_DEPICTIONS | SOLID_DEPICTIONS | {"design"}
 # These are the caption speaking of its own picture when nothing is named before them: "a photo of a cat".
 PICTURES = _words("picture photo photograph image portrait shot view video snapshot close-up closeup print")
+# A picture in the picture, by the word before it: "a framed photograph", "a projected image".
+FRAMED = _words("framed projected scanned")
 # Works of art: what a caption says after one of them as its subject is in the work.
 ARTWORKS = _words("""
     painting drawing cartoon mural poster illustration sketch artwork caricature screenshot rendering engraving comic
@@ -133,6 +142,8 @@ PRINTED_ON = _words("""
     """)
 # ... or in one of these.
 SHOWN_IN = _words("painting drawing mural poster illustration cartoon tapestry mosaic logo advertisement ad reflection")
+# "a painted background showing trees"
+SURFACES = _words("background backdrop panel wall surface scene scenery screen")
 TOY_SUBJECTS = _words("statue sculpture figurine gargoyle mannequin toy doll puppet plush plushie stuffed bust carving")
 # They end what is depicted: "a poster of a dog by a wall" is by a real wall.
 PLACES = _words("next near behind above outside hanging below under in at by beside ")

@@ -99,7 +99,10 @@ class NounFilter:
             term = match.phrase.text
             positive = self._positive.get(match.phrase, ())
             for index in (*positive, *self._unknown.get(match.phrase, ())):
-                if any(index in owners and covers(block, match) for block, owners in blocked):
+                blocks = [block for block, owners in blocked if index in owners and covers(block, match)]
+                if blocks:
+                    # "a wood stove", and later "the stove"
+                    doubted[index] = any(block.end == match.end and len(block.phrase) > 1 for block in blocks)
                     continue
                 sense = senses.of(match, own_name=term == self._names_of[index], person_class=index in self._people)
                 if sense == "absent":

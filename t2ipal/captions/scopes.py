@@ -35,6 +35,7 @@ STARTS = (
     | english.CARRIERS
     | english.MATERIAL
     | SHOWN_ON
+    | english.SURFACES
     | {"wait", "decorate", "ornament", "adorn"}
     | {"as", "like", "than", "out", "be", "cannot", "from"}
 )
@@ -66,9 +67,13 @@ def _artwork(words: Sequence[Word]) -> Iterator[int]:
     if len(art) > 1 or any(_is_subject(words, at) for at in art):
         yield from range(len(words))
         return
+    for at, word in enumerate(words[1 : 2 * OPENING], 1):
+        if word.lemma in english.PICTURES and words[at - 1].text in english.FRAMED:
+            yield from range(at, len(words))  # what follows is most likely in it
+            return
     for at, word in enumerate(words[:OPENING]):
         if not {word.lemma, word.text}.isdisjoint(english.TOY_SUBJECTS) and _is_subject(words, at):
-            yield from (place for place, other in enumerate(words) if lives(other))
+            yield from (place for place, other in enumerate(words) if lives(other) or other.lemma in english.PARTS)
             return
 
 
@@ -90,7 +95,7 @@ def _scopes(words: Sequence[Word], at: int) -> Iterator[tuple[Reason, set[int] |
         yield "denied", chunk(words, at + 1, coordinated=True)
     if _depicts(words, at):
         yield "depicted", _depicted(words, at)
-    elif lemma in english.DEPICTIONS and word.pos in NOUNS and (shows := _shows(words, at)):
+    elif (lemma in english.DEPICTIONS or _painted(words, at)) and word.pos in NOUNS and (shows := _shows(words, at)):
         yield "depicted", range(shows, _place(words, shows))
     elif (lemma in english.DEPICTS or text in ("depicted", "portrayed", "illustrated")) and word.pos == "VERB":
         start, end = sentence(words, at)
@@ -136,6 +141,11 @@ def _depicts(words: Sequence[Word], at: int) -> bool:
     return word.lemma in english.PICTURES - {"view", "shot"} and any(
         before.pos in NOUNS and before.lemma not in english.PICTURES for before in words[:at]
     )
+
+
+def _painted(words: Sequence[Word], at: int) -> bool:
+    """Whether word `at` is a surface with something on it: "a painted background showing trees"."""
+    return words[at].lemma in english.SURFACES and text_at(words, at - 1) in ("painted", "printed", "illustrated")
 
 
 def _depicted(words: Sequence[Word], at: int) -> set[int]:

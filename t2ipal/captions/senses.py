@@ -72,6 +72,10 @@ class Senses:
             return "unknown"
         if term == "car":
             return self._railway_car(at)
+        if term == "stone" and not is_plural(words[at]) and not determiner(words, at):
+            return "unknown"  # the material
+        if term == "window" and (owner := _owner(words, at)) and owner.lemma in english.VEHICLES:
+            return "unknown"
         if at + 1 == end and self._words[at].text.endswith("ing"):
             return self._activity(at) or (None if person_class else self._other_sense(at, term))
         if term in english.VIRTUAL and (found := self._virtual(at)):
@@ -315,6 +319,8 @@ class Senses:
         before = words[at - 1] if at > 0 else None
         if before and before.pos in NOUNS and before.text not in SIDES and not {before.text, before.lemma} & people:
             return "absent"
+        if not self._humans and any(word.lemma in english.SOLID_DEPICTIONS for word in words):
+            return "unknown"  # a statue's, or a doll's
         if self._humans or words[first].text in english.POSSESSIVES:
             return None
         if self._animals and words[end - 1].lemma not in ("hand", "arm", "finger", "thumb"):

@@ -81,6 +81,27 @@ def test_underscores_are_spaces_in_names_and_phrases(tmp_path: Path) -> None:
     assert (entry.terms, entry.blockers) == (("tea pot", "tea kettle"), ("tea pot lid",))
 
 
+def test_names_and_synonyms_alone_get_the_words_that_the_lists_know(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "classes: [dogs, {name: cat, synonyms: [moggy]}, {name: sheep, synonyms: [lamb], blockers: []}, "
+        "{name: young dog, synonyms: [puppy]}, {name: traffic_light}, unicycle]"
+    )
+    dogs, cat, sheep, young, light, unicycle = load_classes(path).classes
+    assert {"dogs", "dog", "hound"} <= set(dogs.terms)
+    assert "hot dog" in dogs.blockers
+    assert "puppy" not in dogs.terms  # the file gives it to another class
+    assert young.terms == ("young dog", "puppy")
+    assert cat.terms[:2] == ("cat", "moggy")
+    assert "kitten" in cat.terms
+    assert "cat food" in cat.blockers
+    assert (sheep.terms, sheep.unknown, sheep.blockers) == (("sheep", "lamb"), (), ())
+    assert "traffic signal" in light.terms
+    assert unicycle.terms == ("unicycle",)
+    assert len(class_files(path)) == 4
+    assert classes.proposed_names(path) == {"dogs", "traffic_light", "unicycle"}
+
+
 def test_plain_text_keeps_two_classes_apart(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("dog\npuppy\n")

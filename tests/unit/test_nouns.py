@@ -215,6 +215,8 @@ COCO = [
     ("Some bear fruit", "", "banana, apple, orange"),
     ("A sign bears the date", "", ""),
     ("A bear eats grass", "bear", ""),
+    ("A wood burning stove in a hall. The stove is lit.", "", "oven"),
+    ("A wall with a painted background showing horses", "", "horse"),
     # colours, balls, toys
     ("Shades of orange in the sky", "", ""),
     ("A wall painted orange", "", ""),
@@ -376,23 +378,22 @@ def test_agrees_with_pictures(real_data: Callable[..., Path]) -> None:
     labeller = noun_filter("coco")
     result = agreement(report, labeller.label(sample.text for sample in report), labeller.classes.names)
     assert result.captions > 2000
-    assert result.precision >= 0.97
-    assert result.recall >= 0.47
+    assert result.precision >= 0.972
+    assert result.recall >= 0.475
     assert result.recall_with_unknown >= 0.47
 
 
 def test_long_captions_judged_by_hand(real_data: Callable[..., Path]) -> None:
-    """Positives of narratives that a reader judged, in captions that no rule was written for: 0.89 were right."""
+    """Positives of narratives that a reader judged, in captions that no rule was written for."""
     narratives = real_data("narratives.jsonl").read_text(encoding="utf-8").splitlines()
     texts = {row["id"]: row["text"] for row in map(json.loads, narratives)}
     with (Path(__file__).parent / "narratives.tsv").open(encoding="utf-8", newline="") as file:
         judged = [row for row in csv.DictReader(file, delimiter="\t") if row["part"] == "report"]
-    right = []
     for name in ("coco", "nuswide"):
         labeller = noun_filter(name)
         rows = [row for row in judged if row["list"] == name]
         ids = sorted({row["id"] for row in rows})
         found = dict(zip(ids, labeller.label(texts[key] for key in ids), strict=True))
-        right += [row["right"] == "yes" for row in rows if row["class"] in names(labeller, found[row["id"]].positive)]
-    assert len(right) > 120
-    assert sum(right) / len(right) >= 0.88
+        right = [row["right"] == "yes" for row in rows if row["class"] in names(labeller, found[row["id"]].positive)]
+        assert len(right) > 45
+        assert sum(right) / len(right) >= 0.9, name
