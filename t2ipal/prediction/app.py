@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import quote
 
 from t2ipal.errors import UserError
@@ -57,6 +57,7 @@ class App(LocalServer):
             Refused: there are none, or none can be read.
         """
         batch, counts, recogniser = self.uploads.batch(name), Counts(), self.recogniser
+        folder = batch.folder / "photos"
         if not batch.photos:
             raise Refused(HTTPStatus.CONFLICT, "no photos")
         try:
@@ -65,21 +66,17 @@ class App(LocalServer):
                 Gallery(batch.folder / PAGE, recogniser.header, len(batch.photos), self.top) as page,
             ):
                 predictions = recogniser.predict(batch.photos, thumbnails=SIDE, maps=self.top)
+                named = (replace(each, path=each.path.relative_to(folder)) for each in predictions)
                 how = {"table": batch.folder / TABLE, "calibrated": recogniser.calibrated}
-                for prediction in written(predictions, recogniser.classes, self.top, **how):
+                for prediction in written(named, recogniser.classes, self.top, **how):
                     counts.add(prediction)
-                    page.add(prediction)
+                    page.add(replace(prediction, path=folder / prediction.path))
                 page.write()
         except FileNotFoundError as error:  # a newer batch took its place meanwhile
             raise Refused(HTTPStatus.NOT_FOUND, GONE) from error
         except UserError as error:
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, _without(str(error), batch.folder)) from error
-        return _without(counts.text(PHOTOS), batch.folder)
-
-
-def _without(text: str, folder: Path) -> str:
-    """A message without the temporary folder."""
-    return text.replace(f"{folder / 'photos'}/", "")
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).replace(f"{folder}/", "")) from error
+        return counts.text(PHOTOS)
 
 
 class _Handler(LocalHandler):
