@@ -120,6 +120,15 @@ def test_a_table_ties_by_ids_or_by_captions(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_line_twice_is_no_second_image(tmp_path: Path) -> None:
+    images = write(tmp_path / "images", dict.fromkeys(("1.png", "2.png"), b"x"))
+    (tmp_path / "table.csv").write_text("image,id\n1.png,a\n1.png,a\n1.png,b\n2.png,a\n")
+    tied = folder_of(images, table=str(tmp_path / "table.csv")).tie(CAPTIONS)
+    opened = {key: opener().name for key, opener in tied.images.items()}
+    assert opened == {("a", 0): "1.png", ("a", 1): "2.png", ("b", 0): "1.png"}
+    assert list(tied.notes()) == ["1 image is not used: its caption has it already; the first: 1.png"]
+
+
 @pytest.mark.parametrize(
     ("text", "settings", "message"),
     [

@@ -22,6 +22,7 @@ Opener = Callable[[], "bytes | Path"]
 
 ID_COLUMNS, SAMPLE_COLUMNS = ("caption_id", "id"), ("sample",)
 NO_CAPTION, TOO_MANY = "no caption of the pool has it", "beyond `samples`"
+AGAIN = "its caption has it already"
 
 
 class Listed(NamedTuple):
@@ -107,7 +108,7 @@ class ExistingImages(Source):
 def tie(listed: Iterable[Listed], captions: Mapping[str, str], samples: int, by_text: bool) -> Tied:
     """Tie images to captions.
 
-    An image without a sample number is the next of its caption. By text, an image is of every caption of that text.
+    An image without a sample number is the next of its caption, once. By text, an image is of every caption of that text.
 
     Raises:
         UserError: two images are the same caption's same sample.
@@ -117,8 +118,14 @@ def tie(listed: Iterable[Listed], captions: Mapping[str, str], samples: int, by_
     for identity, text in captions.items():
         ids_of[" ".join(text.split()) if by_text else identity].append(identity)
     counted: dict[str, int] = defaultdict(int)
+    unnumbered: set[tuple[str, str]] = set()
     for image in listed:
         caption = " ".join(image.caption.split()) if by_text else image.caption
+        if image.sample is None:
+            if (caption, image.name) in unnumbered:
+                tied.unused[AGAIN].append(image.name)
+                continue
+            unnumbered.add((caption, image.name))
         sample = counted[caption] if image.sample is None else image.sample
         counted[caption] += 1
         if caption not in ids_of:
