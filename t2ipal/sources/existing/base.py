@@ -108,7 +108,8 @@ class ExistingImages(Source):
 def tie(listed: Iterable[Listed], captions: Mapping[str, str], samples: int, by_text: bool) -> Tied:
     """Tie images to captions.
 
-    An image without a sample number is the next of its caption, once. By text, an image is of every caption of that text.
+    An image without a sample number is the next of its caption, once. By text, an image is of every caption of that
+    text.
 
     Raises:
         UserError: two images are the same caption's same sample.
