@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from project import Project
+from project import Project, copy_project, one_error
 
 Broken = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def kept(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy in which nothing but the config changes: runs end before they do anything."""
+    with copy_project(finished, tmp_path_factory.mktemp("kept") / "project").with_modules() as project:
+        yield project
 
 
 @pytest.mark.parametrize(
@@ -28,20 +35,20 @@ Broken = Callable[..., str]
         ),
     ],
 )
-def test_a_bad_config_ends_at_once(project: Project, broken: Broken, change: dict[str, Any], parts: list[str]) -> None:
-    project.configure(change)
-    broken(project.run(), *parts)
+def test_a_bad_config_ends_at_once(kept: Project, change: dict[str, Any], parts: list[str]) -> None:
+    kept.configure(change)
+    one_error(kept.run(), *parts)
 
 
-def test_a_missing_caption_file_names_the_key(project: Project, broken: Broken) -> None:
+def test_a_missing_caption_file_names_the_key(kept: Project) -> None:
     pool = {"source": "text", "path": "none.txt"}
-    project.configure({"pools": {"mine": pool}, "datasets": {"micro": {"pool": "mine"}}})
-    broken(project.run("captions"), "config: pools.mine.path: data/none.txt: no such file")
+    kept.configure({"pools": {"mine": pool}, "datasets": {"micro": {"pool": "mine"}}})
+    one_error(kept.run("captions"), "config: pools.mine.path: data/none.txt: no such file")
 
 
-def test_a_missing_data_set_is_no_matter_to_those_who_do_not_use_it(project: Project) -> None:
-    project.configure({"pools": {"mine": {"source": "text", "path": "none.txt"}}})
-    assert project.planned() == {}
+def test_a_missing_data_set_is_no_matter_to_those_who_do_not_use_it(kept: Project) -> None:
+    kept.configure({"pools": {"mine": {"source": "text", "path": "none.txt"}}})
+    assert kept.planned() == {}
 
 
 def test_a_missing_model_names_the_key(project: Project, broken: Broken) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
 def own(trained: tuple[Project, str], tmp_path: Path) -> Project:
     shutil.copytree(trained[0].path, tmp_path / "project")
     return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def mistaken(trained: tuple[Project, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy for mistakes in the config, each of which ends a run with an error; and lists of classes for them."""
+    path = tmp_path_factory.mktemp("mistaken") / "project"
+    shutil.copytree(trained[0].path, path)
+    lists = {"twice": "dog\ncat\ndog\n", "one": "dog\n", "other": "zeppelin\nwalrus\n"}
+    for name, text in lists.items():
+        (path / OWN["data_dir"] / f"{name}.txt").write_text(text)
+    with Project(path).with_modules() as project:
+        yield project
 
 
 def results(project: Project, name: str) -> Path:
@@ -190,23 +203,21 @@ def test_the_recogniser_works_without_snakemake(trained: tuple[Project, str], tm
         ({"pools": {"mine": {"path": "none.csv"}}}, ["config: pools.mine.path: my data é/none.csv"]),
     ],
 )
-def test_a_mistake_is_one_line(own: Project, change: dict[str, Any], parts: list[str]) -> None:
-    lists = {"twice": "dog\ncat\ndog\n", "one": "dog\n", "other": "zeppelin\nwalrus\n"}
-    for name, text in lists.items():
-        (own.path / OWN["data_dir"] / f"{name}.txt").write_text(text)
-    configure(own, change)
-    one_error(own.run(), *parts)
+def test_a_mistake_is_one_line(mistaken: Project, change: dict[str, Any], parts: list[str]) -> None:
+    configure(mistaken, change)
+    one_error(mistaken.run(), *parts)
 
 
-def test_photos_none_of_which_can_be_read_are_one_line(own: Project) -> None:
-    folder = own.path / OWN["data_dir"] / "bad"
+def test_photos_none_of_which_can_be_read_are_one_line(mistaken: Project) -> None:
+    folder = mistaken.path / OWN["data_dir"] / "bad"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"x")
-    configure(own, {"datasets": {"mine": {"photos": {"path": "bad"}}}})
-    one_error(own.run(), "not one of 1 photos could be read", "a.jpg: not an image file")
+    configure(mistaken, {"datasets": {"mine": {"photos": {"path": "bad"}}}})
+    one_error(mistaken.run(), "not one of 1 photos could be read", "a.jpg: not an image file")
 
 
-def test_check_data_names_missing_photos(own: Project) -> None:
-    assert own.run("check_data").returncode == 0
-    configure(own, {"datasets": {"mine": {"photos": {"path": "none"}}}})
-    one_error(own.run("check_data"), "datasets.mine.photos.path: my data é/none")
+def test_check_data_names_missing_photos(mistaken: Project) -> None:
+    configure(mistaken)
+    assert mistaken.run("check_data").returncode == 0
+    configure(mistaken, {"datasets": {"mine": {"photos": {"path": "none"}}}})
+    one_error(mistaken.run("check_data"), "datasets.mine.photos.path: my data é/none")
