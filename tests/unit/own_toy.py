@@ -33,11 +33,11 @@ MEASURED = {
 
 def write_clip(path: Path) -> Path:
     """The tiny CLIP as a checkpoint."""
-    from tiny_clip import tiny_clip
+    from training_toy import clip
 
     from t2ipal.store import write_tensors
 
-    write_tensors(path, tiny_clip().model.state_dict())
+    write_tensors(path, clip().model.state_dict())
     return path
 
 

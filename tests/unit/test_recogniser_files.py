@@ -13,6 +13,7 @@ import torch
 from own_toy import MEASURED, write_recogniser
 
 from t2ipal import backbones, store
+from t2ipal.backbones.base import ImageTextEncoder
 from t2ipal.cli import main
 from t2ipal.errors import UserError
 from t2ipal.prediction.recogniser import load_recogniser, read_header
@@ -55,11 +56,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def clip(folder: Path) -> ImageTextEncoder:
+    return backbones.load_backbone(folder / "clip.safetensors")
+
+
 @pytest.fixture
-def content(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
+def content(folder: Path, clip: ImageTextEncoder, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
     """The tensors and the header of a good file; its CLIP is loaded once."""
-    loaded = backbones.load_backbone(folder / "clip.safetensors")
-    monkeypatch.setattr(backbones, "load_backbone", lambda *arguments: loaded)
+    monkeypatch.setattr(backbones, "load_backbone", lambda *arguments: clip)
     return store.read_tensors(folder / "m.safetensors")
 
 
