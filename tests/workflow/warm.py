@@ -153,27 +153,46 @@ def serve(path: str, is_warm: bool = False) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(64)
+    ended, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    asked: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([listener, 0], [], [])
+        ready, _, _ = select.select([listener, ended, 0], [], [])
+        if ended in ready:
+            ended.recv(1024)
         with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            while (end := os.waitpid(-1, os.WNOHANG))[0]:
+                if end[0] in asked:
+                    with asked.pop(end[0]) as connection, contextlib.suppress(OSError):  # who has asked may be gone
+                        connection.sendall(HEAD.pack(os.waitstatus_to_exitcode(end[1])))
         if 0 in ready and not os.read(0, 1):
             os._exit(0)  # what libraries say of objects that outlive them is no news to anyone
         if listener in ready:
             connection, _ = listener.accept()
-            if connection.recv(HEAD.size, socket.MSG_PEEK) == ASKS_FOR_TIME:
+            head, files, _, _ = socket.recv_fds(connection, HEAD.size, 3)
+            if head == ASKS_FOR_TIME:
                 connection.sendall(HEAD.pack(int(1000 * sum(os.times()[:4]))))
                 connection.close()
                 continue
+            request = json.loads(connection.recv(HEAD.unpack(head)[0], socket.MSG_WAITALL))
             if not is_warm:
                 warm_up()
                 is_warm = True
-            if not os.fork():
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                listener.close()
-                answer(connection)
-            connection.close()
+            if process := os.fork():
+                for file in files:
+                    os.close(file)
+                asked[process] = connection
+                with contextlib.suppress(OSError):
+                    connection.sendall(HEAD.pack(process))
+            else:
+                signal.set_wakeup_fd(-1)
+                for ours in (signal.SIGINT, signal.SIGCHLD):
+                    signal.signal(ours, signal.SIG_DFL)
+                for each in (listener, ended, tell, connection, *asked.values()):
+                    each.close()
+                begin(request, files)
 
 
 def warm_up() -> None:
@@ -188,7 +207,9 @@ def warm_up() -> None:
             importlib.import_module(name)
         sys.modules["snakemake.cli"].get_argument_parser()  # looks for plug-ins
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)  # for short lives: looking for garbage takes a tenth of their time otherwise
+    # For short lives, in which nobody pulls the plug: to look for garbage and to wait for disks takes a tenth of them.
+    gc.set_threshold(50_000, 20, 50)
+    os.fsync = lambda file: None
 
 
 IMPORTED = (
@@ -198,20 +219,6 @@ IMPORTED = (
     # and tests
     *("scipy.stats", "sklearn.cluster", "sklearn.metrics", "torchvision.transforms.v2", "hypothesis.strategies"),
 )
-
-
-def answer(connection: socket.socket) -> NoReturn:
-    """Read one command, run it in a fork of its own, and send its process id and its exit code."""
-    head, files, _, _ = socket.recv_fds(connection, HEAD.size, 3)
-    request = json.loads(connection.recv(HEAD.unpack(head)[0], socket.MSG_WAITALL))
-    child = os.fork()
-    if not child:
-        connection.close()
-        begin(request, files)
-    connection.sendall(HEAD.pack(child))
-    _, status = os.waitpid(child, 0)
-    connection.sendall(HEAD.pack(os.waitstatus_to_exitcode(status)))
-    os._exit(0)
 
 
 def begin(request: dict[str, Any], files: list[int]) -> NoReturn:
