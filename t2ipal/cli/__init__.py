@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from t2ipal.cli import app, classes, example, export, fetch, predict, results, show
 from t2ipal.errors import printable
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parser = make_parser()
+    parser, Parser.words = make_parser(), sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
@@ -37,10 +39,18 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line.
+
+    Attributes:
+        words: the command line.
+    """
+
+    words: ClassVar[Sequence[str]] = ()
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
+        if odd := next((word for word in self.words if word.startswith("-") and os.path.lexists(word)), ""):
+            message += f"; the file {odd} is written ./{odd}"
         self.exit(2, f"error: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")
 
 

@@ -142,7 +142,7 @@ def named_jobs(names: Iterable[str], data_dir: Path, cache: Path) -> tuple[list[
     """The jobs of rows of the table, and for the others a line on how one gets them.
 
     Args:
-        names: of rows, or of CLIPs of OpenAI's.
+        names: of rows, or of CLIPs of OpenAI's, in any case.
         data_dir: where data go, into the documented folders.
         cache: where CLIPs go.
 
@@ -152,7 +152,8 @@ def named_jobs(names: Iterable[str], data_dir: Path, cache: Path) -> tuple[list[
     from t2ipal.images.settings import GenerationSettings
 
     table, jobs, manual = load_downloads(), [], []
-    for name in dict.fromkeys("RN101" if name == "clip" else name for name in names):
+    known = {name.lower(): name for name in (*table, *SHA256)} | {"clip": "RN101"}
+    for name in dict.fromkeys(known.get(name.lower(), name) for name in names):
         if name in SHA256:
             jobs.append(clip_job(name, cache, table["clip"].bytes if name == "RN101" else None))
             continue

@@ -380,6 +380,8 @@ def test_names_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert by_name["stable-diffusion-v1-5"].run().endswith("in at stable-diffusion-v1-5/stable-diffusion-v1-5")
     assert "safety_checker/*.safetensors" in fetched[0]["ignore_patterns"]
+    jobs, _ = named_jobs(["COCO-VAL2017", "rn50", "RN50", "clip", "RN101"], tmp_path, tmp_path)
+    assert [job.name for job in jobs] == ["coco-val2017", "CLIP RN50", "CLIP RN101"]
     with pytest.raises(UserError, match="RN102: no such download; expected one of coco-annotations-2014"):
         named_jobs(["RN102"], tmp_path, tmp_path)
 

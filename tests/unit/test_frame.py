@@ -155,3 +155,14 @@ def test_other_commands_have_the_frame_too(capsys: pytest.CaptureFixture[str], t
     for name in ("x.parquet", "none"):
         assert main([f"{tmp_path}/{name}"]) == 1
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_file_that_looks_like_an_option_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-x.jpg").write_bytes(b"")
+    for words in (["predict", "--model", "m", "-x.jpg"], ["show", "m", "-x.jpg"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "; the file -x.jpg is written ./-x.jpg (see t2ipal" in capsys.readouterr().err
