@@ -35,10 +35,10 @@ reproduce: writable $(STAMP) ## captions to Table 1, figures and report.html on 
 	@$(BIN)/t2ipal results
 
 check: $(STAMP) ## lint and unit tests: a minute and a half on 2 cores, after every edit
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync --keep-going lint unit
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going lint unit
 
 unit: $(STAMP)
-	+@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" tests/unit tests/golden
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" tests/unit tests/golden
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
