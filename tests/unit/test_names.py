@@ -196,8 +196,10 @@ def test_accents_may_be_in_their_letters_or_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["dog", "Dogs", "DOG"])
 def test_shipped_words_are_found_however_a_name_is_written(tmp_path: Path, name: str) -> None:
     assert "puppy" in load_classes(listed(tmp_path, f"{name}\nunicycle\n")).classes[0].synonyms
-    yaml = listed(tmp_path, "classes: [glasses, hot_dogs]", "mine.yaml")
-    assert [entry.terms for entry in load_classes(yaml).classes] == [("glasses",), ("hot dogs", "hot dog")]
+    glasses, food = load_classes(listed(tmp_path, "classes: [glasses, hot_dogs]", "mine.yaml")).classes
+    assert glasses.terms == ("glasses",)
+    assert food.terms[:2] == ("hot dogs", "hot dog")
+    assert "frankfurter" in food.terms
 
 
 @pytest.mark.parametrize("column", ["golden_retriever", "Golden-Retriever", "golden retrievers", "goldenretriever"])
