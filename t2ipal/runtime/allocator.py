@@ -9,8 +9,8 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Numbers of options in glibc's malloc.h: how much free memory stays at the end of the heap, and the size of a block
 from which on it is no part of the heap."""
 
-KEPT, LARGE = 512 << 20, 256 << 20
-"""Bytes of these options for a job."""
+KEPT, LARGE = 512 << 20, (256 << 20, 32 << 20)
+"""Bytes of these options for a job; of the second, an older glibc refuses more than 32 MB."""
 
 
 def keep_freed_memory() -> None:
@@ -21,5 +21,5 @@ def keep_freed_memory() -> None:
     """
     with contextlib.suppress(AttributeError, TypeError):
         library = ctypes.CDLL(None)
-        library.mallopt(MMAP_THRESHOLD, LARGE)
-        library.mallopt(TRIM_THRESHOLD, KEPT)
+        if any(library.mallopt(MMAP_THRESHOLD, size) for size in LARGE):  # half of this is worse than its own rule
+            library.mallopt(TRIM_THRESHOLD, KEPT)

@@ -318,6 +318,7 @@ def test_an_unknown_kind_is_an_error_of_the_config(model: str, line: str) -> Non
         load_config(merged(default(), {"clip": {"micro": {"model": model}}}))
 
 
+@pytest.mark.slow
 def test_a_model_is_named_by_kind(letters: ImageTextEncoder, tmp_path: Path) -> None:
     assert (letters.name, letters.kind) == ("a", "letters")
     path = tmp_path / "clip.safetensors"

@@ -44,6 +44,7 @@ def test_agrees_with_scikit_learn(levels: int | None) -> None:
     assert len(set(found.tolist())) > 10
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     scores=hnp.arrays(np.float32, (7, 2), elements=st.integers(-2, 2).map(float)),

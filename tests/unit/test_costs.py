@@ -227,6 +227,7 @@ def test_every_config_has_a_page(name: str) -> None:
         assert max(map(len, page.splitlines())) <= 110
 
 
+@pytest.mark.slow
 def test_the_plan_imports_nothing_heavy() -> None:
     code = "import sys, t2ipal.costs.page, t2ipal.costs.workload, t2ipal.costs.units\n"
     code += "assert not {'torch', 'pandas', 'pyarrow', 'numpy', 'rich'} & set(sys.modules), sorted(sys.modules)"

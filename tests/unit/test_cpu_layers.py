@@ -91,6 +91,7 @@ def test_a_layer_of_the_text_is_computed_once() -> None:
     assert list(map(id, seen)) == list(map(id, (first, second, first)))
 
 
+@pytest.mark.slow
 def test_a_pipeline_generates_the_same(tmp_path: Path) -> None:
     model = str(tiny_pipeline.build(tmp_path / "tiny"))
     settings = GenerationSettings(model=model, steps=3, guidance=3.0, solver="unipc", dtype="float32", batch=2)

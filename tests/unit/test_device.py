@@ -64,6 +64,7 @@ def test_micro_images_differ_by_rounding() -> None:
     assert np.abs(exact[0] - exact[1]).mean() > 20 / 255
 
 
+@pytest.mark.slow
 def test_micro_scores_differ_by_rounding() -> None:
     """Cosines of trained prompts differ by less than 0.005, after steps that change them by much more."""
     clip, names = load_backbone("resources/zoo/clip.safetensors"), load_classes("voc2007").names[:4]

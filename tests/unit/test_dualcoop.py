@@ -128,6 +128,7 @@ def test_without_any_known_label_nothing_is_learned() -> None:
         assert torch.equal(tensors[name], value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_specific", [True, False])
 def test_a_seed_does_not_depend_on_the_others(class_specific: bool) -> None:
     chosen, data = settings(class_specific=class_specific), partial()
@@ -161,6 +162,7 @@ def test_training_on_half_of_the_labels_beats_the_start(variant: str, class_spec
     assert last > max(first, 0.5), f"{last:.2f} of the images right after 12 epochs, {first:.2f} after one"
 
 
+@pytest.mark.slow
 def test_the_factors_are_learned_in_tai_dpts_variant_only() -> None:
     tensors, _ = fit(DualCoOp, settings(), clip(), NAMES, partial(), (1, 2), device="cpu")
     assert (tensors["log_scale"] != 3.91).all()

@@ -92,6 +92,7 @@ def test_the_card_has_what_was_measured_and_what_was_not(made: Path) -> None:
     assert ", ".join(NAMES) in text
 
 
+@pytest.mark.slow
 def test_a_folder_of_transformers_goes_along_and_nothing_else_in_it(tmp_path: Path) -> None:
     """It may be one's own, with anything in it."""
     save_clip(tmp_path / "clip")
@@ -168,6 +169,7 @@ def test_the_command_names_what_is_missing(tmp_path: Path, capsys: pytest.Captur
     assert "recognisers/micro/t2i_pal.safetensors: no such recogniser (expected it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_writes_data_and_scores_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = tmp_path / "x"
     for name in ("recognisers/micro", "runs/micro/t2i_pal/base"):

@@ -56,6 +56,7 @@ def test_jobs_at_the_same_time_see_a_device_each(tmp_path: Path) -> None:
     end(*jobs)
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_a_device_until_its_holder_is_killed(tmp_path: Path) -> None:
     first, second = begin(1, tmp_path, "0,1"), begin(1, tmp_path, "0,1")
     held = {got(first), got(second)}

@@ -69,6 +69,7 @@ def test_too_little_to_hold_out_is_told_before_training(tmp_path: Path, percent:
             read_labelled(files, 3, held_out)
 
 
+@pytest.mark.slow
 def test_generated_images_are_scored_with_their_captions_labels(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.safetensors")
     run = write_run(tmp_path / "run.safetensors", clip)

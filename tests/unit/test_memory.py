@@ -215,6 +215,7 @@ def test_batches_gathered_ahead_are_the_same_and_errors_pass(files: TrainingFile
         list(ahead(torn()))
 
 
+@pytest.mark.slow
 def test_training_is_the_same_with_batches_gathered_ahead() -> None:
     data, method = toy(), methods.get("t2i_pal")
     first, second = (

@@ -170,6 +170,7 @@ def test_labels_become_shares() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_median_is_that_of_all_pairs() -> None:
     x = unit(9, 4)
     pairs = [float((x[i] - x[j]).square().sum()) for i in range(9) for j in range(i)]

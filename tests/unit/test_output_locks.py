@@ -48,6 +48,7 @@ def test_a_second_job_for_the_same_file_names_the_first_and_gives_up(tmp_path: P
         pass
 
 
+@pytest.mark.slow
 def test_a_second_job_waits_until_the_first_ends_however_it_ends(tmp_path: Path) -> None:
     first = holder(tmp_path, "a.parquet")
     assert first.stdout.readline() == "held\n"

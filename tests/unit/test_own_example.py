@@ -46,6 +46,7 @@ def test_nothing_is_overwritten_and_a_name_must_do_for_a_config(tmp_path: Path) 
         write_example(tmp_path / "my toys")
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_command_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ def imported() -> set[str]:
     return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"t2ipal"}
 
 
+@pytest.mark.slow
 def test_every_package_imported_is_a_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [lines for name, lines in project["optional-dependencies"].items() if name != "dev"]

@@ -143,6 +143,7 @@ def test_a_missing_photo_and_one_that_may_not_be_read_have_a_reason(tmp_path: Pa
         read_picture(tmp_path, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_a_photo_of_100_megapixels_is_read_small(tmp_path: Path, ending: str) -> None:
     """10,000 x 10,000, turned: the left half of the file is the top half of the photo."""

@@ -350,6 +350,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
     assert make_plan(load_config(backwards)).runs == make_plan(load_config(data)).runs
 
 
+@pytest.mark.slow
 def test_the_plan_imports_nothing_heavy() -> None:
     heavy = {"torch", "pandas", "pyarrow", "spacy", "PIL", "numpy", "matplotlib", "snakemake"}
     code = (

@@ -173,6 +173,7 @@ def test_a_calibrated_recogniser_gives_probabilities_and_labels(made: Path, tmp_
         assert line["labels"] == "; ".join(photo.labels)
 
 
+@pytest.mark.slow
 def test_a_recogniser_is_calibrated_by_the_validation_images(made: Path, tmp_path: Path) -> None:
     evaluated(made, made / "photos")
     found = read_parquet(made / "images.parquet")
@@ -316,6 +317,7 @@ def test_one_class_and_five_hundred(tmp_path: Path, count: int, method: str) -> 
     assert f"{count} class{'es' if count > 1 else ''}" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_photo_of_100_megapixels_is_predicted(loaded: Recogniser, tmp_path: Path) -> None:
     small = picture(4, (100, 100))
     small.resize((10_000, 10_000), Image.Resampling.NEAREST).save(tmp_path / "large.jpg", quality=90)
@@ -349,6 +351,7 @@ def test_help_fits_a_terminal_and_shows_every_option(name: str) -> None:
     assert name in ("show", "results") or "example" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_command_predicts(made: Path, tmp_path: Path) -> None:
     photos = tmp_path / "mes photos é"
     paths = write_photos(photos, 3)

@@ -205,6 +205,7 @@ def test_a_split_of_the_users_own_has_no_published_size() -> None:
     assert published({"test": 5}, "mine").how == "the published size of mine is not known here"
 
 
+@pytest.mark.slow
 def test_importing_all_sources_is_cheap() -> None:
     code = (
         "import sys; from t2ipal.sources.registry import CAPTION_SOURCES, IMAGE_SOURCES, union_of; "

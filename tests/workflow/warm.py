@@ -218,6 +218,7 @@ IMPORTED = (
     "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
     # and tests
     *("scipy.stats", "sklearn.cluster", "sklearn.metrics", "torchvision.transforms.v2", "hypothesis.strategies"),
+    *("torchmetrics.functional.classification", "cleanlab.filter", "transformers.models.clip.modeling_clip"),
 )
 
 
