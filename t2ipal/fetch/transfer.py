@@ -18,7 +18,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
 from t2ipal.errors import UserError
 
@@ -167,7 +167,8 @@ def _receive(url: str, part: Path, size: int | None, checked: bool, on_progress:
     if start and (mark or checked):  # without a mark of the server's file, only a checksum tells two files apart
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {})
     try:
-        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
+        # urlopen keeps the proxies of its first call, whoever in the process made it
+        response = build_opener().open(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         if error.code != 416:
             raise

@@ -45,7 +45,7 @@ CANCELLED = "labelled_images"
 class ClusterProject(Project):
     """A project folder whose jobs go to Slurm; `look` is after how many seconds a run first looks for a job's end."""
 
-    look: int
+    look: int = field(kw_only=True)
 
     def command(self, *arguments: str) -> list[str]:
         # Without accounting, squeue alone knows how a job ended.
@@ -139,7 +139,7 @@ def story(local: LocalRun, tmp_path_factory: pytest.TempPathFactory) -> Story:
     # A look that comes a little too early is followed by a pause. A job here, with the start of three processes, takes
     # about a third of what ten jobs take two at a time without it, however busy the machine is.
     look = min(max(round(local.seconds / 3), 10), 45)
-    project = ClusterProject(copy_sources(tmp_path_factory.mktemp("cluster") / "slurm").path, look)
+    project = ClusterProject(copy_sources(tmp_path_factory.mktemp("cluster") / "slurm").path, look=look)
     shutil.copytree(local.project.path / "models", project.path / "models")
     project.configure(SMALL)
     seen = Story(project)

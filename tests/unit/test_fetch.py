@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import tarfile
+import urllib.request
 import zipfile
 from collections import namedtuple
 from collections.abc import Iterator
@@ -113,6 +114,14 @@ def test_a_broken_transfer_continues_where_it_stopped(server: Server, tmp_path: 
     assert (received.bytes, received.md5, received.sha256) == (len(CONTENT), MD5, hashlib.sha256(CONTENT).hexdigest())
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert left(tmp_path) == ["x.bin"]
+
+
+def test_proxies_of_an_earlier_call_of_others_are_not_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = urllib.request.build_opener(urllib.request.ProxyHandler({"http": "http://127.0.0.1:9"}))
+    monkeypatch.setattr(urllib.request, "_opener", dead)  # what urlopen keeps
+    assert get(server, tmp_path / "x.bin").bytes == len(CONTENT)
 
 
 def test_what_breaks_again_and_again_is_continued_by_the_next_call(server: Server, tmp_path: Path) -> None:
