@@ -55,8 +55,7 @@ COLOUR_THINGS = _words("orange rose lavender salmon coral navy peach lilac viole
 # What only a colour is, before it: "burnt orange", "in orange".
 SHADES = _words("""
     bright burnt vibrant dark deep light pale vivid solid neon striking in hue shade tone tint tinge accent streak
-    splash
-    touch glow band stripe burst gradient hint wash speck dash
+    splash touch glow band stripe burst gradient hint wash speck dash
     """)
 # "painted orange": the object of these is a colour
 COLOURING = _words("wear paint dress color colour turn dye glow light stain tint shade")
@@ -89,14 +88,14 @@ ANIMALS = _words("""
     pelican cat kitten dog puppy horse pony foal mare colt donkey zebra mule sheep lamb goat ewe ram cow cattle calf
     bull ox bison buffalo elk moose deer antelope elephant bear cub panda giraffe lion lioness tiger leopard cheetah
     wolf fox monkey ape gorilla chimpanzee pig piglet rabbit squirrel camel kangaroo hippo hippopotamus rhino
-    rhinoceros raccoon otter seal whale dolphin turtle tortoise lizard snake frog crocodile alligator hamster creature
-    critter bovine feline canine equine pachyderm polar grizzly steer yak llama alpaca gazelle impala orangutan walrus
-    heron pelican stork sparrow crow hawk raven vulture robin dove falcon peacock flamingo hummingbird woodpecker
-    parakeet
-    cockatoo macaw emu egret mallard ibis kingfisher toucan puffin cormorant starling finch pheasant quail magpie turkey
-    duckling chick poodle terrier bulldog dalmatian retriever labrador chihuahua dachshund beagle collie pug husky corgi
-    greyhound rottweiler spaniel panda unicorn dragon dinosaur fish shark octopus crab lobster butterfly hedgehog beaver
-    badger skunk hare reindeer koala hyena jaguar panther lynx
+    rhinoceros raccoon otter seal whale dolphin turtle tortoise lizard snake frog crocodile alligator hamster
+    creature critter bovine feline canine equine pachyderm polar grizzly steer yak llama alpaca gazelle impala
+    orangutan walrus heron pelican stork sparrow crow hawk raven vulture robin dove falcon peacock flamingo
+    hummingbird woodpecker parakeet cockatoo macaw emu egret mallard ibis kingfisher toucan puffin cormorant
+    starling finch pheasant quail magpie turkey duckling chick poodle terrier bulldog dalmatian retriever labrador
+    chihuahua dachshund beagle collie pug husky corgi greyhound rottweiler spaniel panda unicorn dragon dinosaur
+    fish shark octopus crab lobster butterfly hedgehog beaver badger skunk hare reindeer koala hyena jaguar panther
+    lynx
     """)
 PETS = _words("cat kitten dog puppy animal creature")
 # Parts of the body that show a person, unless something else has them: "the arms of the chair", "clock hands".
@@ -163,13 +162,11 @@ IMITATIONS = _words("""
 TOYS = _words("teddy stuffed plush toy doll")
 # ... if the thing would be alive: "a ceramic cat".
 IMITATED_LIVES = _words("""
-    wooden ceramic porcelain plastic metal bronze marble stone concrete carved painted sculpted paper cardboard rubber
-    knitted crocheted decorative ornamental chocolate embroidered engraved printed glass brass iron clay wicker gummy
-    crochet knit felt balloon costumed fondant marzipan gingerbread robot robotic mechanical steel copper straw wax
-    plaster
-    terracotta resin pewter crystal jade granite beaded woven sewn etched drawn illustrated stenciled topiary wire
-    fabric
-    cloth velvet gilded
+    wooden ceramic porcelain plastic metal bronze marble stone concrete carved painted sculpted paper cardboard
+    rubber knitted crocheted decorative ornamental chocolate embroidered engraved printed glass brass iron clay
+    wicker gummy crochet knit felt balloon costumed fondant marzipan gingerbread robot robotic mechanical steel
+    copper straw wax plaster terracotta resin pewter crystal jade granite beaded woven sewn etched drawn illustrated
+    stenciled topiary wire fabric cloth velvet gilded
     """)
 
 # Things that grow are imitated in these too.
@@ -207,8 +204,8 @@ MARKERS = _words("sign lot area zone lane post")
 # "the men's room": what is called after people who need not be there
 OWNED = _words("""
     room restroom bathroom bedroom washroom toilet office market day house home shop store station license seat crib
-    lounge
-    locker clothes clothing shoe bike bicycle desk name choice wharf pie purse section department aisle area memorial
+    lounge locker clothes clothing shoe bike bicycle desk name choice wharf pie purse section department aisle area
+    memorial
     """)
 VEHICLES = _words("jet plane airplane aircraft train bus car ship ferry boat van truck vehicle seat")
 # "wire to deter birds": what a thing is for need not be there.
@@ -345,9 +342,8 @@ NEEDED_SENSES = {
 }
 # What those are without them: a loudspeaker is nobody; a jug is likely not meant, the light of the sun likely is.
 UNKNOWN_SENSES = _words("""
-    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train phone chair couch
-    sofa
-    calf cub pup foal colt bull mare stallion fork gondola
+    ball table sunshade pitcher sun bear bike bat light apple bed bowl dog horse skier skiing train phone chair
+    couch sofa calf cub pup foal colt bull mare stallion fork gondola
     """)
 
 # Words of class lists that leave a class open name it with one of these in their sentence, or right before them.
