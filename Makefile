@@ -34,7 +34,7 @@ reproduce: writable $(STAMP) ## captions to Table 1, figures and report.html on 
 	  $(SNAKEMAKE) --report "$$part" > "$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; mv -f "$$part" "$$report"; fi
 	@$(BIN)/t2ipal results
 
-check: $(STAMP) ## lint and unit tests: a minute and a half to two on 2 cores, after every edit
+check: $(STAMP) ## lint and unit tests: a minute and a half on 2 cores, after every edit
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going lint unit
 
 unit: $(STAMP)

@@ -107,6 +107,7 @@ def test_only_the_first_words_are_read(kind: type[NounFilter] | type[TaiDptFilte
     assert labels(7) == ()
 
 
+@pytest.mark.slow
 def test_many_texts_keep_their_order_and_labels_with_a_limit() -> None:
     classes = load_classes("nuswide")
     texts = [f"A dog {place} " + "and so on " * (place % 60) + "a boat" for place in range(400)]

@@ -32,6 +32,7 @@ def test_known_classes_bring_words_and_others_have_their_name(folder: Path) -> N
     assert rows["emu"].captions is None
 
 
+@pytest.mark.slow
 def test_captions_are_counted_and_classes_in_none_are_told(folder: Path) -> None:
     counts, named, total = find_captions(folder / "captions.txt", load_classes(folder / "classes.txt"))
     rows = class_words(folder / "classes.txt", counts)

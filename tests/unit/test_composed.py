@@ -31,6 +31,7 @@ def names(rows: object) -> list[str]:
     return [row.text for row in rows if isinstance(row, Caption)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", ["voc2007", "coco", "nuswide"])
 def test_captions_of_a_shipped_list_name_all_its_classes_and_nothing_is_lost(classes: str) -> None:
     rows = list(source_of(pool(classes).spec()).rows(0))

@@ -301,6 +301,7 @@ def test_yaml_numbers_without_a_dot_are_numbers(default: dict) -> None:
     assert make_plan(load_config(data)).runs["micro", "t2i_pal", "base"].settings["lr"] == 1e-3
 
 
+@pytest.mark.slow
 def test_the_schema_for_editors_is_up_to_date_and_accepts_the_default(default: dict) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     path = ROOT / "resources" / "config.schema.json"

@@ -202,6 +202,7 @@ def test_whatever_a_decoder_raises_is_a_reason(monkeypatch: pytest.MonkeyPatch, 
     assert reason(content).startswith("damaged image: ")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_pictures_are_read_or_have_a_reason() -> None:
     """Bytes changed and cut in every format that Pillow writes, by a fixed seed."""

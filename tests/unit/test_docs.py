@@ -102,6 +102,7 @@ def test_every_key_of_the_36_choices_is_named_in_full() -> None:
         assert [word for word in words if not is_key(word)] == [], number
 
 
+@pytest.mark.slow
 def test_the_check_of_generated_files_catches_a_change(tmp_path: Path) -> None:
     for path in (SCHEMA, PAGE):
         (tmp_path / path).parent.mkdir()

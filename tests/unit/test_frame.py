@@ -78,6 +78,7 @@ def test_where_nobody_reads_there_is_no_traceback(line: str, code: int, told: st
     assert (result.returncode, result.stderr) == (code, told)
 
 
+@pytest.mark.slow
 def test_names_that_a_terminal_does_not_have_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("gr\u00f6\u00dfe\n\u732b\n", encoding="utf-8")
     result = shell(f"$T2IPAL classes {tmp_path}/c.txt", PYTHONIOENCODING="ascii", PYTHONUTF8="0")

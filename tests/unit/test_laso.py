@@ -378,6 +378,7 @@ def test_training_beats_chance_and_the_start() -> None:
     assert last > max(first, chance + 20), f"mAP {last:.1f} after training, {first:.1f} after an epoch, {chance:.1f}"
 
 
+@pytest.mark.slow
 def test_a_seed_does_not_depend_on_the_others() -> None:
     together, alone = trained(settings(), (1, 2, 3)), trained(settings(), (2,))
     for name, value in alone.items():

@@ -358,6 +358,7 @@ def test_the_counter_learns_to_count() -> None:
     assert history[-1]["loss"] / 100 < 0.9 * entropy, "no better than the counts' frequencies"
 
 
+@pytest.mark.slow
 def test_counts_of_images_are_votes_of_the_support() -> None:
     test, chosen = labelled(40, 8)[0], settings(epochs=10)
     tensors = trained(chosen)

@@ -318,6 +318,7 @@ def test_reasons() -> None:
     assert labels[2] == Labelled((), (), ())
 
 
+@pytest.mark.slow
 def test_labels_do_not_depend_on_neighbours() -> None:
     texts = [text for text, _, _ in COCO]
     labeller = noun_filter("coco")

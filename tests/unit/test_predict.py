@@ -148,6 +148,7 @@ def test_without_labelled_images_scores_are_no_probabilities(made: Path) -> None
     assert (base.labels, base.probabilities) == (None, None)
 
 
+@pytest.mark.slow
 def test_a_calibrated_recogniser_gives_probabilities_and_labels(made: Path, tmp_path: Path) -> None:
     scores = [photo.scores for photo in Recogniser.load(made / "m.safetensors").predict(made / "photos")]
     middle = [float(values) for values in np.median(scores, 0)]
@@ -419,6 +420,7 @@ def test_three_lines_of_python(made: Path) -> None:
     assert [len(row) for row in table["top"].to_pylist()] == [1] * 7
 
 
+@pytest.mark.slow
 def test_zero_shot_has_no_heat_maps(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.safetensors")
     run = write_run(tmp_path / "run.safetensors", clip, method="zsclip")

@@ -34,6 +34,7 @@ def plain() -> list[list[tuple[str, str, str]]]:
     return [[(token.text, token.lemma_.lower(), token.pos_) for token in doc] for doc in docs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "batch", "known"), [(1024, 32768, 20_000), (3, 200, 0), (1, 1, 20_000)])
 def test_words_are_those_of_the_pipeline(monkeypatch: pytest.MonkeyPatch, words: int, batch: int, known: int) -> None:
     """However the texts are cut into pieces and batches, and whether words are remembered or not."""

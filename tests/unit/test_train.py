@@ -157,6 +157,7 @@ def test_training_beats_chance_and_the_start(name: str) -> None:
     assert last > max(first, 0.5), f"{last:.2f} of the images right after 10 epochs, {first:.2f} after one"
 
 
+@pytest.mark.slow
 def test_a_seed_does_not_depend_on_the_others() -> None:
     data, method = toy(), methods.get("t2i_pal")
     together, history = fit(method, settings("t2i_pal"), clip(), NAMES, data, (1, 2, 3), device="cpu")
@@ -167,6 +168,7 @@ def test_a_seed_does_not_depend_on_the_others() -> None:
     assert [row["loss"] for row in history if row["seed"] == 2] == pytest.approx([row["loss"] for row in single])
 
 
+@pytest.mark.slow
 def test_the_order_of_the_files_changes_nothing() -> None:
     data, method = toy(), methods.get("t2i_pal")
     shuffled = list(range(39, -1, -1))
