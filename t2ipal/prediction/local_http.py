@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -81,7 +82,7 @@ def check_port(port: int) -> None:
             raise _taken(port, error) from error
 
 
-class LocalHandler(BaseHTTPRequestHandler):
+class LocalHandler(BaseHTTPRequestHandler, ABC):
     """Answers requests by `get`, `post` and `put`, which get the parts of the path and may raise Refused."""
 
     server: LocalServer
@@ -93,14 +94,17 @@ class LocalHandler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *values: Any) -> None:
         """Nothing: files have names of people."""
 
+    @abstractmethod
     def get(self, parts: list[str]) -> None:
-        raise NotImplementedError
+        """Answer a request for a path of these parts."""
 
+    @abstractmethod
     def post(self, parts: list[str]) -> None:
-        raise NotImplementedError
+        """Answer a request for a path of these parts."""
 
+    @abstractmethod
     def put(self, parts: list[str]) -> None:
-        raise NotImplementedError
+        """Answer a request for a path of these parts."""
 
     def do_GET(self) -> None:
         self._answer(self.get)

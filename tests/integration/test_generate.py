@@ -230,7 +230,9 @@ def test_compilation_is_for_gpus_unless_asked_for(
     assert settings.deciding() == settings.model_copy(update={"compile": "on", "batch": 1}).deciding()
     # Graphs are captured as for a GPU, and run as they are: to compile them for a CPU takes minutes of a C++ compiler.
     compile_module = torch.nn.Module.compile
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **how: compile_module(self, **how, backend="eager"))
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self, **how: compile_module(self, **how, backend="aot_eager")
+    )
     compiled = load_pipeline(settings.model_copy(update={"compile": "on"}), "cpu")
     assert far(images, pixels(compiled)) <= LEVELS
     counters = torch._dynamo.utils.counters["stats"]
