@@ -3,8 +3,9 @@
     python benchmarks/clip_features.py [--model RN101] [--side 512] [--image-size 224] [--images 256] [--threads 2]
 
 Without --model the embedded CLIP is taken. "extract" is what the workflow does: parquet of encoded images to parquet of
-features, decoded by --threads threads while the model works. Each format and stored side has a line: what `encoding`
-and `store_size` of `text_to_image` change. On a GPU the model is fast, and decoding decides: give the job more threads.
+features; on a CPU each of --threads threads decodes and encodes images of its own, on a GPU they decode while it
+encodes. Each format and stored side has a line: what `encoding` and `store_size` of `text_to_image` change. A GPU is
+fast, and decoding decides: give the job more threads.
 """
 
 from __future__ import annotations

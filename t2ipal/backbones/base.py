@@ -308,6 +308,10 @@ class ImageTextEncoder(ABC):
             images: [B, 3, H, W], preprocessed, of any square size that the grid divides.
         """
 
+    def image_global(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The global features of `image_dense` alone; a model that needs less work for them overrides this."""
+        return self.image_dense(images)[:2]
+
     def grid(self, size: int) -> tuple[int, int]:
         """Rows and columns of the local map of a square image of `size` pixels.
 
@@ -341,7 +345,9 @@ class ImageTextEncoder(ABC):
             # the functions of torchvision's transforms, whose classes cost twice the resizing of a small image
             image = vision.center_crop(vision.resize(image, shape, mode), [size, size])
             pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-            return pixels.to(torch.float32).mul_(1 / 255).sub_(mean).div_(std)
+            # channels first in memory too: a mean for each of three neighbours would take four times as long
+            pixels = pixels.to(torch.float32, memory_format=torch.contiguous_format)
+            return pixels.mul_(1 / 255).sub_(mean).div_(std)
 
         return to_input
 

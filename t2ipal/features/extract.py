@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from t2ipal.errors import UserError
 from t2ipal.features.cache import image_schema, text_schema
 from t2ipal.features.encoding import encoded
-from t2ipal.features.fields import ALL_FIELDS, FIELDS, Store
+from t2ipal.features.fields import ALL_FIELDS, FIELDS, LOCAL, Store
 from t2ipal.images.encode import decode
 from t2ipal.store import open_parquet, parquet_writer, read_batches
 
@@ -42,7 +43,7 @@ def extract_images(
     image_size: int,
     crop: str | None = "center",
     batch: int = 256,
-    workers: int = 2,
+    workers: int | None = None,
     fields: Collection[str] = ALL_FIELDS,
     store: Store = "float16",
     on_progress: OnProgress | None = None,
@@ -55,8 +56,9 @@ def extract_images(
         backbone: the model.
         image_size: side in pixels at which it sees the images.
         crop: see `ImageTextEncoder.preprocess`.
-        batch: images in memory, and encoded together.
-        workers: threads that decode images while the model works on earlier ones.
+        batch: images written together; on a GPU also encoded together.
+        workers: threads that decode images while a GPU encodes earlier ones. On a CPU each decodes and encodes images
+            of its own, with its share of torch's threads, and waits for no other. None: as many as torch has.
         fields: the features to write.
         store: how to write them, see `t2ipal.features.encoding`.
         on_progress: called after each batch.
@@ -65,7 +67,22 @@ def extract_images(
         UserError: the source is missing or damaged, or an image of it cannot be read.
     """
     to_input, grid = backbone.preprocess(image_size, crop), backbone.grid(image_size)
-    with open_parquet(source, ["image"]) as file, ThreadPoolExecutor(workers) as pool:
+    on_cpu, with_local = backbone.device.type == "cpu", LOCAL in fields
+    workers = workers or torch.get_num_threads()
+
+    def opened(rows: Sequence[tuple[str, dict[str, Any]]]) -> Tensor:
+        return torch.stack([_open(*row, to_input, image_size) for row in rows])
+
+    def encoded_here(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[Tensor]:
+        return encode_images(backbone, opened(rows), with_local)
+
+    def submit(table: pa.RecordBatch) -> list[Future[Any]]:
+        rows = list(zip(table.column(key).to_pylist(), table.column("image").to_pylist(), strict=True))
+        size = min(images_per_pass(image_size**2), -(-len(rows) // workers)) if on_cpu else 1
+        parts = (rows[start : start + size] for start in range(0, len(rows), size))
+        return [pool.submit(encoded_here if on_cpu else opened, part) for part in parts]
+
+    with open_parquet(source, ["image"]) as file, own_threads(workers, on_cpu) as pool:
         names = file.schema_arrow.names
         key, with_sample, rows = _id_column(names, source), "sample" in names, file.metadata.num_rows
         about = metadata(backbone, "image", grid, backbone.resized(crop), store)
@@ -73,10 +90,10 @@ def extract_images(
         columns = [key, "image", *(["sample"] if with_sample else [])]
         done = 0
         with parquet_writer(target, schema) as writer:
-            for table, pixels in _decoded(read_batches(file, source, columns, batch), key, to_input, image_size, pool):
-                vectors = encode_images(backbone, torch.stack(pixels))
+            for table, made in _ahead(read_batches(file, source, columns, batch), submit):
+                vectors = _joined(made) if on_cpu else encode_images(backbone, torch.cat(made), with_local)
                 ids = table.column(key).to_pylist()
-                parts = {name: value for name, value in zip(FIELDS, vectors, strict=True) if name in fields}
+                parts = {name: value for name, value in zip(FIELDS, vectors, strict=False) if name in fields}
                 written = _encoded({name: _finite(value, ids, source) for name, value in parts.items()}, schema, store)
                 extra = [table.column("sample")] if with_sample else []
                 writer.write_table(_table([table.column(key), *extra, *written], schema))
@@ -203,18 +220,27 @@ def _id_column(names: Sequence[str], source: str | Path) -> str:
     return keys[0]
 
 
-def _decoded(
-    tables: Iterator[pa.RecordBatch],
-    key: str,
-    to_input: Callable[[Any], Tensor],
-    side: int,
-    pool: ThreadPoolExecutor,
-) -> Iterator[tuple[pa.RecordBatch, list[Tensor]]]:
-    """Each batch with its images as model input; the next batch is decoded meanwhile."""
-    waiting: deque[tuple[pa.RecordBatch, list[Future[Tensor]]]] = deque()
+@contextmanager
+def own_threads(workers: int, share: bool) -> Iterator[ThreadPoolExecutor]:
+    """Threads, each with its share of those that torch computes with, if they `share` them; torch has its own again
+    afterwards."""
+    before, pool = torch.get_num_threads(), ThreadPoolExecutor(workers)
+    try:
+        if share:
+            torch.set_num_threads(max(1, before // workers))  # threads take this number when they start
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _ahead(
+    tables: Iterator[pa.RecordBatch], submit: Callable[[pa.RecordBatch], list[Future[Any]]]
+) -> Iterator[tuple[pa.RecordBatch, list[Any]]]:
+    """Each batch with the results of its parts, in their order; those of the next batch are made meanwhile."""
+    waiting: deque[tuple[pa.RecordBatch, list[Future[Any]]]] = deque()
     for table in tables:
-        rows = zip(table.column(key).to_pylist(), table.column("image").to_pylist(), strict=True)
-        waiting.append((table, [pool.submit(_open, identity, image, to_input, side) for identity, image in rows]))
+        waiting.append((table, submit(table)))
         if len(waiting) == 2:
             ready, futures = waiting.popleft()
             yield ready, [future.result() for future in futures]
@@ -232,12 +258,27 @@ def _open(identity: str, image: dict[str, Any], to_input: Callable[[Any], Tensor
         raise UserError(f"image {identity}: {error}") from error
 
 
-def encode_images(backbone: ImageTextEncoder, pixels: Tensor) -> list[Tensor]:
-    """Dense features of a batch, as `ImageTextEncoder.image_dense` has them; on a CPU a few images at a time."""
-    size = len(pixels) if backbone.device.type != "cpu" else max(1, CPU_PIXELS // pixels[0, 0].numel())
+def encode_images(backbone: ImageTextEncoder, pixels: Tensor, local: bool = True) -> list[Tensor]:
+    """Dense features of a batch, as `ImageTextEncoder.image_dense` has them; on a CPU a few images at a time.
+
+    Args:
+        backbone: the model.
+        pixels: [B, 3, H, W], preprocessed.
+        local: whether the local features are wanted; without, there are two tensors, as of `image_global`.
+    """
+    size = len(pixels) if backbone.device.type != "cpu" else images_per_pass(pixels[0, 0].numel())
     with torch.inference_mode():
-        parts = [backbone.image_dense(part) for part in pixels.split(size)]
-    return [torch.cat(values).cpu() for values in zip(*parts, strict=True)]
+        parts = [(backbone.image_dense if local else backbone.image_global)(part) for part in pixels.split(size)]
+    return [value.cpu() for value in _joined(parts)]
+
+
+def images_per_pass(pixels: int) -> int:
+    """Images of so many pixels that a CPU encodes together."""
+    return max(1, CPU_PIXELS // pixels)
+
+
+def _joined(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    return [torch.cat(values) for values in zip(*parts, strict=True)]
 
 
 def _groups(items: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

@@ -63,11 +63,11 @@ def encoding(backbone: ImageTextEncoder) -> Iterator[tuple[str, float]]:
     """Seconds of an image at 224 and 448 pixels, and of a caption."""
     import torch
 
-    from t2ipal.features.extract import CPU_PIXELS, encode_ragged
+    from t2ipal.features.extract import encode_ragged, images_per_pass
 
     with torch.inference_mode():
         for side in (224, 448):
-            count = max(1, CPU_PIXELS // side**2)
+            count = images_per_pass(side**2)
             images = torch.randn(count, 3, side, side)
             yield f"clip_image_{side} ({backbone.name})", seconds(lambda x=images: backbone.image_dense(x)) / count
     yield f"clip_caption ({backbone.name})", seconds(lambda: encode_ragged(backbone, [PROMPT] * 64, 64)) / 64

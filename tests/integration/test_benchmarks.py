@@ -127,6 +127,8 @@ def test_a_broken_promise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         False, True, True, False
     ]  # fmt: skip
     assert check_gpu.Finding("x", 3, "GB", most=2).cells() == ["x", "3 GB", "<= 2", "broken"]
-    slow = performance.Comparison("a", "b", "c", 2.0, 1.0, "same", 3)
+    slow = performance.Comparison("a", "b", "c", [2.0, 6.0, 2.0], [1.0, 2.0, 2.0], "same", 3, [1.0, 0.5, 0.5])
     assert (slow.ratio, slow.kept) == (2, False)
-    assert performance.page([slow], 1, 60).count("| a | b | c | 2e+03 | 1e+03 | 2x | 3x | same |") == 1
+    line = "| a | b | c | 2e+03 | 2e+03 | 2x | 1 to 3 | 4x | 3x | same |"
+    assert performance.page([slow], 1, 60).count(line) == 1
+    assert not performance.Comparison("a", "b", "c", [2.0], [1.0], "features to 1", right=False).kept

@@ -14,7 +14,7 @@ from t2ipal.errors import UserError
 from t2ipal.features.cache import load_global_features, load_image_features, load_text_features
 from t2ipal.features.encoding import dequantised, quantised
 from t2ipal.features.extract import extract_captions, extract_images, extract_texts
-from t2ipal.features.fields import GROUP
+from t2ipal.features.fields import ALL_FIELDS, GROUP
 from t2ipal.store import open_parquet, read_parquet, write_parquet
 
 CLIP = tiny_clip()
@@ -72,6 +72,34 @@ def test_batch_size_changes_no_more_than_rounding(tmp_path: Path) -> None:
         extract_images(tmp_path / "images.parquet", tmp_path / f"{batch}.parquet", CLIP, image_size=64, batch=batch)
         found.append(load_image_features(tmp_path / f"{batch}.parquet"))
     torch.testing.assert_close(found[0].local, found[1].local, atol=2e-3, rtol=0)
+
+
+def test_on_a_cpu_threads_encode_images_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "images.parquet", range(7))
+    calls: list[tuple[str, int, int]] = []
+    for name in ("image_dense", "image_global"):
+        plain = getattr(CLIP, name)
+
+        def recorded(pixels: torch.Tensor, name: str = name, plain=plain) -> tuple[torch.Tensor, ...]:
+            calls.append((name, len(pixels), torch.get_num_threads()))
+            return plain(pixels)
+
+        monkeypatch.setattr(CLIP, name, recorded, raising=False)
+    before, found = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(4)
+        for workers, fields in ((2, ALL_FIELDS), (1, {"global_nopos"})):
+            path = tmp_path / f"{workers}.parquet"
+            options = {"image_size": 64, "batch": 5, "workers": workers, "fields": fields}
+            extract_images(tmp_path / "images.parquet", path, CLIP, **options)
+            assert torch.get_num_threads() == 4
+            found.append(load_global_features(path, "global_nopos"))
+    finally:
+        torch.set_num_threads(before)
+    of_two, of_one = ([call for call in calls if call[2] == threads] for threads in (2, 4))
+    assert sorted(of_two) == [("image_dense", size, 2) for size in (1, 1, 2, 3)]
+    assert {name for name, *_ in of_one} >= {"image_global"}
+    torch.testing.assert_close(found[0], found[1], atol=2e-3, rtol=0)
 
 
 def test_images_on_disk_and_squash(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def test_global_feature_is_clips_own(clip, cells: int) -> None:
         torch.testing.assert_close(value.norm(dim=-1), torch.ones(value.shape[:-1]))
 
 
+@pytest.mark.parametrize("clip", [RESNET, VIT], ids=["resnet", "vit"])
+def test_global_features_alone_are_those_beside_the_local_ones(clip) -> None:
+    for alone, beside in zip(clip.image_global(images(SIDE)), clip.image_dense(images(SIDE))[:2], strict=True):
+        torch.testing.assert_close(alone, beside, rtol=0, atol=1e-6)
+
+
 def layer4(x: torch.Tensor) -> torch.Tensor:
     """What CLIP's own forward hands to the attention pooling."""
     seen = []

@@ -149,3 +149,9 @@ class OpenAIEncoder(BytePairEncoder):
         Images of another size than the model's get interpolated positional embeddings.
         """
         return self.layers.image_dense(self._visual, images.to(self.device))
+
+    def image_global(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if not hasattr(self._visual, "class_embedding"):
+            return super().image_global(images)
+        pooled = self.layers.vit_global(self._visual, images.to(self.device))
+        return pooled, pooled
