@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import urllib.error
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from t2ipal.backbones.openai.checkpoint import ROWS, State, clip_tensors, read_pt
 from t2ipal.backbones.openai.checkpoint import TEXT as TABLE
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from clip.model import CLIP
 
 IDS = "token_embedding.ids"
+UNNEEDED = {init.normal_, init.uniform_, init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_, Tensor.half}
+"""What `build_model` does to weights before those of a file replace them: random numbers, and rounding to float16."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +111,30 @@ def build(state: State, origin: str = "CLIP") -> CLIP:
     from clip.model import build_model
 
     try:
-        model = build_model(dict(state)).float()
-        # build_model has put the weights through float16
+        with _WeightsOfAFile():
+            model = build_model(dict(state))
         known = model.state_dict()
         for key, value in state.items():
             if key in known and known[key].is_floating_point() and not value.is_floating_point():
                 raise UserError(f"{origin}: tensor {key!r} is {value.dtype}; expected floating point")
-        model.load_state_dict({key: value for key, value in state.items() if key in known})
     except KeyError as error:
         raise UserError(f"{origin}: no tensor {error}; expected the state dict of OpenAI's CLIP") from error
     except (RuntimeError, ArithmeticError, AssertionError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"{origin}: tensors do not make a CLIP: {str(error)[:300] or 'unexpected shapes'}") from error
     check_activation(model, origin)
     return model.requires_grad_(False).eval()
+
+
+class _WeightsOfAFile(TorchFunctionMode):
+    """Within, a module is made as fast as its memory: `UNNEEDED` leaves tensors as they are."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in UNNEEDED:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _locate(model: str) -> tuple[Path, str]:
