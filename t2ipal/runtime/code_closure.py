@@ -7,6 +7,7 @@ Declared as input, code decides re-runs by its content.
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -58,15 +59,15 @@ def _code_of(root: str, starts: tuple[str, ...]) -> tuple[str, ...]:
 def _imports(root: str, path: str) -> tuple[str, ...]:
     if not path.endswith(".py"):
         return ()
-    names, packages = parsed.of(Path(root, path), Path(path).parent.parts)
+    names, packages = parsed.of(root, path)
     modules = {file for name in names for file in _files(root, tuple(name))}
     return tuple(sorted(modules | {file for package in packages for file in _templates(root, package)}))
 
 
 class Parsed:
-    """What Python files import, kept in a file: to parse them is a tenth of a dry run.
+    """What Python files import, kept in a file: to parse them is a quarter of a dry run.
 
-    A file is parsed again when its size or one of its times changes; all are, when this module does.
+    A file is parsed again when its content changes; all are, when this module does. A copy of the project parses none.
     """
 
     def __init__(self) -> None:
@@ -77,7 +78,7 @@ class Parsed:
         """Take over what is kept in a file, if it can be read."""
         with suppress(OSError, ValueError, LookupError, TypeError):
             kept = json.loads(memory.read_text(encoding="utf-8"))
-            if kept["parser"] == _state(Path(__file__)):
+            if kept["parser"] == _sha256(Path(__file__).read_bytes()):
                 self.known = kept["files"]
 
     def save(self, memory: Path) -> None:
@@ -85,27 +86,27 @@ class Parsed:
         if self.is_new:
             memory.parent.mkdir(parents=True, exist_ok=True)
             part = memory.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps({"parser": _state(Path(__file__)), "files": self.known}), encoding="utf-8")
+            kept = {"parser": _sha256(Path(__file__).read_bytes()), "files": self.known}
+            part.write_text(json.dumps(kept), encoding="utf-8")
             part.replace(memory)
             self.is_new = False
 
-    def of(self, file: Path, package: Sequence[str]) -> tuple[Sequence[Sequence[str]], Sequence[str]]:
-        """The dotted names that a file in a package imports, in parts, and the packages whose templates it loads."""
-        state = _state(file)
-        known = self.known.get(str(file))
-        if known is None or known[0] != state:
+    def of(self, root: str, path: str) -> tuple[Sequence[Sequence[str]], Sequence[str]]:
+        """The dotted names that a file below `root` imports, in parts, and the packages whose templates it loads."""
+        content = Path(root, path).read_bytes()
+        checksum, known = _sha256(content), self.known.get(path)
+        if known is None or known[0] != checksum:
             self.is_new = True
-            text = file.read_text(encoding="utf-8")
-            known = self.known[str(file)] = [state, _names(text, tuple(package)), TEMPLATES.findall(text)]
+            text = content.decode("utf-8")
+            known = self.known[path] = [checksum, _names(text, Path(path).parent.parts), TEMPLATES.findall(text)]
         return known[1], known[2]
 
 
 parsed = Parsed()
 
 
-def _state(file: Path) -> list[int]:
-    about = file.stat()
-    return [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _names(text: str, package: tuple[str, ...]) -> list[tuple[str, ...]]:

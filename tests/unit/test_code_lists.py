@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -80,17 +81,22 @@ def test_other_files_have_another_list_in_another_folder(tree: Path) -> None:
 
 def test_imports_are_kept_until_their_file_or_the_parser_changes(tree: Path) -> None:
     listed(tree)
-    file, memory = tree / "scripts/one.py", tree / ".snakemake/code/imports.json"
+    file, memory = "scripts/one.py", tree / ".snakemake/code/imports.json"
     fresh = code_closure.Parsed()
     fresh.load(memory)
-    state, names, _ = fresh.known[str(file)]
+    checksum, names, _ = fresh.known[file]
     assert names == [["lib", "a"]]
-    fresh.known[str(file)] = [state, [["kept"]], []]
-    assert fresh.of(file, ["scripts"]) == ([["kept"]], [])
+    fresh.known[file] = [checksum, [["kept"]], []]
+    copy = shutil.copytree(tree, tree / "a copy", ignore=shutil.ignore_patterns(".snakemake"))
+    for root in (tree, copy):
+        os.utime(root / file)
+        assert fresh.of(str(root), file) == ([["kept"]], [])
     assert not fresh.is_new
-    file.write_text("import lib.b")
-    assert fresh.of(file, ["scripts"]) == ([("lib", "b")], [])
-    memory.write_text(memory.read_text().replace('"parser": [', '"parser": [1, '))
+    about = (tree / file).stat()
+    (tree / file).write_text("import lib.b")  # of the same size and time
+    os.utime(tree / file, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert fresh.of(str(tree), file) == ([("lib", "b")], [])
+    memory.write_text(memory.read_text().replace('"parser": "', '"parser": "1'))
     other = code_closure.Parsed()
     for text in (memory.read_text(), "[]", "{", ""):
         memory.write_text(text)
