@@ -232,7 +232,13 @@ class Check:
         from t2ipal.rows.synthetic import add_images
 
         settings = GenerationSettings(
-            model=str(MICRO_PIPELINE), steps=8, guidance=1.0, solver="unipc", dtype="float32", batch=64, compile="off"
+            model=str(MICRO_PIPELINE),
+            steps=8,
+            guidance=1.0,
+            solver="unipc",
+            dtype="float32",
+            batch=min(64, self.size.captions),  # fewer would be filled up
+            compile="off",
         )
         captions = [(key, captions_of("captions", int(key), n=1)[0].text) for key in data[CAPTIONS].ids]
         pictures = [decode(row.image) for row in generate(load_pipeline(settings, device), captions, 0, 0)]

