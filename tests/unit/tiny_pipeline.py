@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Sequence
 from pathlib import Path
 
 from t2ipal.store import sha256_file, write_json
 
 UNET, VAE = (32, 32), (8, 8, 8, 8)  # widths
 LATENT_CHANNELS, LATENT_SIZE = 4, 4
-PIXELS = LATENT_SIZE * 2 ** (len(VAE) - 1)  # each level of the VAE after the first halves it
 TEXT_WIDTH, TOKENS = 32, 16
 
 
-def build(path: Path, seed: int = 0, manifest: bool = False) -> Path:
-    """Write a `StableDiffusionPipeline` of random weights to `path`, with a manifest beside it if asked."""
+def build(
+    path: Path,
+    seed: int = 0,
+    manifest: bool = False,
+    unet_widths: Sequence[int] = UNET,
+    vae_widths: Sequence[int] = VAE,
+) -> Path:
+    """Write a `StableDiffusionPipeline` of random weights to `path`, with a manifest beside it if asked.
+
+    The widths are those of the levels; the last level of the UNet attends to the text.
+    """
     import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -39,22 +48,22 @@ def build(path: Path, seed: int = 0, manifest: bool = False) -> Path:
             sample_size=LATENT_SIZE,
             in_channels=LATENT_CHANNELS,
             out_channels=LATENT_CHANNELS,
-            block_out_channels=UNET,
+            block_out_channels=unet_widths,
             layers_per_block=1,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            down_block_types=(*["DownBlock2D"] * (len(unet_widths) - 1), "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", *["UpBlock2D"] * (len(unet_widths) - 1)),
             cross_attention_dim=TEXT_WIDTH,
             attention_head_dim=1,
             norm_num_groups=16,
         )
         vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(VAE),
-            up_block_types=("UpDecoderBlock2D",) * len(VAE),
-            block_out_channels=VAE,
+            down_block_types=("DownEncoderBlock2D",) * len(vae_widths),
+            up_block_types=("UpDecoderBlock2D",) * len(vae_widths),
+            block_out_channels=vae_widths,
             layers_per_block=1,
             latent_channels=LATENT_CHANNELS,
             norm_num_groups=4,
-            sample_size=PIXELS,
+            sample_size=LATENT_SIZE * 2 ** (len(vae_widths) - 1),
             scaling_factor=1.0,
         )
         with torch.no_grad():
