@@ -19,7 +19,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
         if not whole.path.exists():
             project = copy_sources(tmp_path_factory.mktemp("workflow") / "project")
             make_models(project.path / "models")
-            result = project.run(timeout=1200)
+            with project.with_modules(jobs=True) as warm:
+                result = warm.run(timeout=1200)
             assert result.returncode == 0, result.stdout[-6000:]
             project.path.rename(whole.path)
     return whole

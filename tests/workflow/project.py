@@ -112,9 +112,14 @@ class Project:
         return run_snakemake(self.command(*arguments)[3:], self.path, self.environment(), timeout, self.branch)
 
     @contextmanager
-    def with_modules(self) -> Iterator[Project]:
-        """The project for many dry runs: what Snakefile, rules and methods import stays imported, as it is now."""
-        texts = [path.read_text(encoding="utf-8") for path in (self.path / "Snakefile", *self.path.glob("rules/*.smk"))]
+    def with_modules(self, jobs: bool = False) -> Iterator[Project]:
+        """The project for many dry runs: what Snakefile, rules and methods import stays imported, as it is now.
+
+        For a run of many `jobs`, what their scripts import does too.
+        """
+        files = [self.path / "Snakefile", *self.path.glob("rules/*.smk")]
+        files += self.path.glob("workflow_scripts/*.py") if jobs else []
+        texts = [path.read_text(encoding="utf-8") for path in files]
         modules = sorted({name for text in texts for name in re.findall(r"^ *from (t2ipal[\w.]*) import", text, re.M)})
         methods = [f"t2ipal.methods.{path.stem}" for path in sorted(self.path.glob("t2ipal/methods/[!_]*.py"))]
         with contextmanager(branch)(self.path, [*modules, *methods], self.environment()) as socket:
@@ -182,8 +187,8 @@ def copy_sources(path: Path) -> Project:
 
 
 def copy_project(source: Project, path: Path) -> Project:
-    """A finished project with its results and Snakemake's memory, as `cp -r` makes it."""
-    shutil.copytree(source.path, path)
+    """A finished project with its results and Snakemake's memory."""
+    subprocess.run(["cp", "-RLp", source.path, path], check=True)  # a third of the CPU time of shutil's
     return Project(path)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from project import Project
+from warm import Started
 
 from t2ipal.store import content_hash
 
@@ -61,13 +62,14 @@ def test_killed_and_run_again_is_as_never_killed(project: Project, stage: str, v
         log.unlink()
     target = str(paths[0].relative_to(project.path))
 
-    process = project.start(target)
+    with (project.path / "run.log").open("w") as log:
+        process = Started(project.command(target)[3:], project.path, project.environment(), log)
     snakemake = psutil.Process(process.pid)
-    wait_for(lambda: begun(project) or process.poll() is not None)
+    wait_for(lambda: begun(project) or process.wait(0) is not None)
     script = script_of(snakemake, stage)
     assert script is not None, (project.path / "run.log").read_text()
     (script if victim == "job" else snakemake).send_signal(signal.SIGKILL)
-    assert process.wait(60) != 0
+    assert process.wait(60) not in (0, None)
     wait_for(lambda: not script.is_running() or script.status() == psutil.STATUS_ZOMBIE, 20)
     assert not paths[0].exists() or victim == "snakemake"
 

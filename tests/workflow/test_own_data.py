@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from project import NONE, TINY, Project, copy_sources, make_models, merged, one_error
+from project import NONE, TINY, Project, copy_project, copy_sources, make_models, merged, one_error
 from warm import run_python
 
 from t2ipal.micro.scenes import render, scene_of
@@ -81,19 +81,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
 
 @pytest.fixture
 def own(trained: tuple[Project, str], tmp_path: Path) -> Project:
-    shutil.copytree(trained[0].path, tmp_path / "project")
-    return Project(tmp_path / "project")
+    return copy_project(trained[0], tmp_path / "project")
 
 
 @pytest.fixture(scope="module")
 def mistaken(trained: tuple[Project, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A copy for mistakes in the config, each of which ends a run with an error; and lists of classes for them."""
-    path = tmp_path_factory.mktemp("mistaken") / "project"
-    shutil.copytree(trained[0].path, path)
+    copy = copy_project(trained[0], tmp_path_factory.mktemp("mistaken") / "project")
     lists = {"twice": "dog\ncat\ndog\n", "one": "dog\n", "other": "zeppelin\nwalrus\n"}
     for name, text in lists.items():
-        (path / OWN["data_dir"] / f"{name}.txt").write_text(text)
-    with Project(path).with_modules() as project:
+        (copy.path / OWN["data_dir"] / f"{name}.txt").write_text(text)
+    with copy.with_modules() as project:
         yield project
 
 
@@ -161,7 +159,8 @@ def test_predictions_are_the_scores_of_the_evaluation(own: Project) -> None:
             "methods": ["zsclip", "t2i_pal"],
         },
     )
-    result = own.run(timeout=1200)
+    with own.with_modules(jobs=True) as warm:
+        result = warm.run(timeout=1200)
     assert result.returncode == 0, result.stdout[-4000:]
     assert results(own, "tables/table1.md").exists()
     for method in ("zsclip", "t2i_pal"):

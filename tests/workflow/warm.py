@@ -33,7 +33,7 @@ if __name__ != "__main__" or sys.argv[1] == "serve":  # the one that runs a scri
     import time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 HEAD = struct.Struct("!i")
@@ -41,6 +41,8 @@ SERVER = "T2IPAL_WARM_PYTHON"
 """The variable that names the server's socket."""
 ASKS_FOR_TIME = HEAD.pack(0)
 """A request without a body: how many CPU-seconds have the server and its ended forks taken?"""
+PLACE = "<the path of the rules>"
+"""In the place of the path in what is remembered of a Snakefile."""
 BRANCHES: list[str] = []
 """The sockets of the branches that this process has started."""
 
@@ -83,6 +85,30 @@ def run_snakemake(
         return answered(request, output, output, timeout, branch)
 
 
+class Started:
+    """Snakemake in a fork of the server, with what tests use of `subprocess.Popen`; its scripts start anew.
+
+    Attributes:
+        pid: the process id.
+    """
+
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str], output: TextIO) -> None:
+        server = os.environ[SERVER]
+        own = {"argv": ["snakemake", *arguments], "cwd": str(folder), "environment": environment, "server": server}
+        with open(os.devnull) as nothing:
+            files = (nothing.fileno(), output.fileno(), output.fileno())
+            self._connection = send(server, own | {"scripts": "new"}, files)
+        self.pid = number(self._connection)
+        self._code: int | None = None
+
+    def wait(self, timeout: float) -> int | None:
+        """The exit code, -9 after SIGKILL; None where it runs for longer than these seconds."""
+        if self._code is None and select.select([self._connection], [], [], timeout)[0]:
+            with self._connection as connection:
+                self._code = number(connection)
+        return self._code
+
+
 def branch(folder: Path, modules: list[str], environment: dict[str, str]) -> Iterator[str]:
     """Start a fork of the server that imports modules of a folder and serves there; yield the name of its socket."""
     with tempfile.TemporaryDirectory(prefix="t2ipal-") as own:
@@ -117,10 +143,10 @@ def answered(
     request: dict[str, Any], out: TextIO, err: TextIO, timeout: float, branch: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Have a command run by the server, or a branch of it, to its end; what it printed is read from the files."""
-    request |= {"server": os.environ[SERVER]}
+    request |= {"server": branch or os.environ[SERVER]}
     with (
         open(os.devnull) as nothing,
-        send(branch or request["server"], request, (nothing.fileno(), out.fileno(), err.fileno())) as connection,
+        send(request["server"], request, (nothing.fileno(), out.fileno(), err.fileno())) as connection,
     ):
         process = number(connection)
         connection.settimeout(timeout)
@@ -151,8 +177,9 @@ def serve(path: str, is_warm: bool = False) -> None:
     """Fork for each command that comes, until standard input ends; import at the first one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    listener.bind(f"{path}.new")
     listener.listen(64)
+    os.rename(f"{path}.new", path)  # who sees the name can connect
     ended, tell = socket.socketpair()
     tell.setblocking(False)
     signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
@@ -262,7 +289,9 @@ def begin(request: dict[str, Any], files: list[int]) -> NoReturn:
                 importlib.import_module(name)
             serve(sys.argv[1], is_warm=True)
         else:
-            forking(request["server"])
+            if request.get("scripts") != "new":
+                forking(request["server"])
+            remembering(os.path.dirname(os.environ[SERVER]))
             from snakemake.cli import main
 
             main()
@@ -290,6 +319,52 @@ def forking(server: str) -> None:
         self._execute_cmd(command, python=sys.executable, warm=os.path.abspath(__file__), server=server, fname=fname)
 
     PythonScript.execute_script = execute_script
+
+
+def remembering(folder: str) -> None:
+    """Let Snakemake translate rules, and read YAML, once for each content, whichever project has it: half a dry run."""
+    import yte
+    from snakemake import workflow
+
+    translate, process_yaml = workflow.parse, yte.process_yaml
+
+    def parse(path: Any, flow: Any, linemap: dict[int, int], rulecount: int = 0) -> tuple[str, int]:
+        name = repr(path.get_path_or_uri(secret_free=True))
+        with flow.sourcecache.open(path) as file:
+            text = file.read()
+
+        def made() -> tuple[str, dict[int, int], int]:
+            lines: dict[int, int] = {}
+            code, count = translate(path, flow, lines, rulecount=rulecount)
+            return code.replace(name, PLACE), lines, count
+
+        code, lines, count = remembered(folder, ("rules", text, rulecount), made)
+        linemap.update(lines)
+        return code.replace(PLACE, name), count
+
+    def read_yaml(file: TextIO, require_use_yte: bool) -> Any:
+        text = file.read()
+        file.seek(0)
+        return remembered(folder, ("YAML", text), lambda: process_yaml(file, require_use_yte=require_use_yte))
+
+    workflow.parse, yte.process_yaml = parse, read_yaml
+
+
+def remembered(folder: str, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+    """What `make` returns for a key, from a file of the folder if it was made before."""
+    import hashlib
+    import pickle
+
+    path = os.path.join(folder, hashlib.sha256(repr(key).encode()).hexdigest())
+    try:
+        with open(path, "rb") as file:
+            return pickle.load(file)
+    except FileNotFoundError:
+        value = make()
+        with open(f"{path}.{os.getpid()}", "wb") as file:
+            pickle.dump(value, file)
+        os.replace(file.name, path)
+        return value
 
 
 def python_command() -> str:
