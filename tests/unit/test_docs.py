@@ -11,7 +11,19 @@ import pyarrow as pa
 import pytest
 import yaml
 from configs import default, merged, shipped
-from docs_pages import PAGES, ROOT, anchors, blocks, documented_outputs, links, prose, rules, section, table_rows
+from docs_pages import (
+    PAGES,
+    ROOT,
+    anchor_of,
+    anchors,
+    blocks,
+    documented_outputs,
+    links,
+    prose,
+    rules,
+    section,
+    table_rows,
+)
 from pydantic import BaseModel
 
 from t2ipal import methods
@@ -296,6 +308,14 @@ def test_no_link_is_dead(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_list_of_sections_leaves_none_out(page: Path) -> None:
+    """A list of links to the page itself, in front of its first section."""
+    head, *sections = re.split(r"^## (.*)$", prose(page), flags=re.MULTILINE)
+    listed = re.findall(r"\]\(#([^)]+)\)", head)
+    assert not listed or listed == [anchor_of(heading) for heading in sections[::2]]
 
 
 def test_files_that_the_readme_names_exist() -> None:
