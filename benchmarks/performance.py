@@ -4,7 +4,8 @@ training step: CLIP's text encoder, 512 wide, 12 layers deep, random weights. In
     class through CLIP's own modules, and captions encoded in each step.
 features: one global feature of JPEG files by CLIP ViT-B/32 of random weights, from parquet to parquet. Instead: a loop
     over transformers' CLIPModel and its processor. "At most": the ratio if ours did nothing but what neither side can
-    do without, on as many cores: decoding the JPEG, and the model's products of matrices and attention.
+    do without, on as many cores: decoding the JPEG, and the model's products of matrices and attention. It is measured,
+    too, so a ratio that reaches it can come out above it.
 noun filter: captions of the micro world, COCO's classes. Instead: spaCy's lemmas, looked up in a table of names; or
     TaI-DPT's loop with NLTK, left out where WordNet is not found.
 mAP and its resamples, of random scores. Instead: torchmetrics, or scikit-learn, in a loop over resamples.
