@@ -351,18 +351,18 @@ def remembering(folder: str) -> None:
 
 
 def remembered(folder: str, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
-    """What `make` returns for a key, from a file of the folder if it was made before."""
+    """What `make` returns for a key, from a file of the folder if it was made before: a value of literals alone."""
+    import ast
     import hashlib
-    import pickle
 
     path = os.path.join(folder, hashlib.sha256(repr(key).encode()).hexdigest())
     try:
-        with open(path, "rb") as file:
-            return pickle.load(file)
+        with open(path, encoding="utf-8") as file:
+            return ast.literal_eval(file.read())
     except FileNotFoundError:
         value = make()
-        with open(f"{path}.{os.getpid()}", "wb") as file:
-            pickle.dump(value, file)
+        with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
+            file.write(repr(value))
         os.replace(file.name, path)
         return value
 
