@@ -233,7 +233,7 @@ class Check:
 
         settings = GenerationSettings(
             model=str(MICRO_PIPELINE),
-            steps=8,
+            steps=[999, 874, 749, 583, 416, 208],
             guidance=1.0,
             solver="unipc",
             dtype="float32",

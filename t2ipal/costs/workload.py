@@ -142,7 +142,7 @@ class Workload:
                     what, at = f"read images of {pool} from {t2i}", f"existing_images/{pool}/{t2i}"
                     yield Work(STAGES[1], what, samples * shards, {}, items, size, at=at)
                     continue
-                passes = model.steps * (2 if model.guidance > 1 else 1)
+                passes = model.step_count * (2 if model.guidance > 1 else 1)
                 if is_micro(model.model):  # any other counts as Stable Diffusion 1.5
                     items, size = {"micro_pass": images * passes}, self.sizes["micro_image"]
                 else:

@@ -92,8 +92,9 @@ class ImageGenerator:
             return self.pipe.encode_prompt(texts, self.device, 1, False)[0]
 
     def _options(self, generators: list[torch.Generator]) -> dict[str, Any]:
+        steps = self.settings.steps
         return {
-            "num_inference_steps": self.settings.steps,
+            "timesteps" if isinstance(steps, list) else "num_inference_steps": steps,
             "guidance_scale": self.settings.guidance,
             "generator": generators,
             "width": self.settings.width,
@@ -142,7 +143,8 @@ def load_pipeline(settings: GenerationSettings, device: str = "auto") -> ImageGe
     float32, so that rounding does not pile up over the steps.
 
     Raises:
-        UserError: no such model, a damaged one, one that is no text-to-image pipeline, or an unknown solver.
+        UserError: no such model, a damaged one, one that is no text-to-image pipeline, an unknown solver, or time steps
+            that this model or solver does not take.
     """
     import diffusers
     import torch
@@ -157,6 +159,7 @@ def load_pipeline(settings: GenerationSettings, device: str = "auto") -> ImageGe
     if "prompt" not in inspect.signature(pipe.__call__).parameters:
         raise UserError(f"text_to_image.model: {settings.model} is a {type(pipe).__name__}, not text to image")
     pipe.scheduler = _solver(pipe, settings.solver)
+    _check_time_steps(pipe, settings)
     pipe.to(target)
     pipe.set_progress_bar_config(disable=True)
     generator, compiled = ImageGenerator(pipe, settings, target, dtype), compiles(settings.compile, target)
@@ -262,9 +265,30 @@ def _solver(pipe: Any, name: str) -> Any:
         return pipe.scheduler
     import diffusers
 
-    kind = getattr(diffusers, SOLVERS.get(name, name), None)
+    from t2ipal.images.unipc import PlacedUniPC
+
+    kind = PlacedUniPC if name == "unipc" else getattr(diffusers, SOLVERS.get(name, name), None)
     if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
         raise UserError(
             f"text_to_image.solver: {name!r}; expected default, {', '.join(SOLVERS)} or a scheduler class of diffusers"
         )
     return kind.from_config(pipe.scheduler.config)
+
+
+def _check_time_steps(pipe: Any, settings: GenerationSettings) -> None:
+    """Whether time steps of the settings, if they list any, can be those of this pipeline and its solver."""
+    if not isinstance(settings.steps, list):
+        return
+    for part, call in ((pipe, pipe.__call__), (pipe.scheduler, pipe.scheduler.set_timesteps)):
+        if "timesteps" not in inspect.signature(call).parameters:
+            raise UserError(
+                f"text_to_image.steps: {type(part).__name__} of {settings.model} takes no list of time steps;"
+                " expected their number"
+            )
+    last = pipe.scheduler.config.num_train_timesteps - 1
+    if settings.steps[0] > last:
+        raise UserError(f"text_to_image.steps: {settings.steps[0]} is above {last}, the first of {settings.model}")
+    try:
+        pipe.scheduler.set_timesteps(timesteps=settings.steps)
+    except ValueError as error:
+        raise UserError(f"text_to_image.steps: {type(pipe.scheduler).__name__}: {error}") from error

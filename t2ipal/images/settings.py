@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from t2ipal.listings import files_of
 from t2ipal.user_paths import ModelPath
@@ -27,6 +27,9 @@ SOLVERS = {
 }
 """Short names of solvers. Any other scheduler class of diffusers may be given by its full name."""
 
+COUNTING = ("ddim", "euler_a", "pndm")
+"""Those that take the number of their steps alone, and place them themselves."""
+
 NOT_DECIDING = ("batch", "compile")
 """Settings that change no image beyond rounding: they cause no re-run."""
 
@@ -37,8 +40,10 @@ class GenerationSettings(Part):
     model: ModelPath = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
     revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
     variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
-    steps: Annotated[int, Field(ge=1, le=1000)] = Field(
-        50, description="solver steps, a whole number from 1 to 1000 (the paper: not stated)"
+    steps: Annotated[int, Field(ge=1, le=1000)] | list[int] = Field(
+        50,
+        description="solver steps, a whole number from 1 to 1000, or a list of the time steps themselves, each below"
+        " the one before (the paper: not stated)",
     )
     guidance: float = Field(
         7.5, ge=0, le=100, description="guidance scale, 0 to 100; up to 1: none (the paper: not stated)"
@@ -60,11 +65,21 @@ class GenerationSettings(Part):
     )
     compile: Literal["auto", "on", "off"] = Field("auto", description="auto: compiled on GPUs")
 
+    @field_validator("steps")
+    @classmethod
+    def _falling(cls, value: int | list[int]) -> int | list[int]:
+        if isinstance(value, list) and not (value and value == sorted(set(value), reverse=True) and value[-1] >= 0):
+            raise ValueError("time steps do not fall to 0 or more")
+        return value
+
     @field_validator("solver")
     @classmethod
-    def _known_solver(cls, value: str) -> str:
+    def _known_solver(cls, value: str, info: ValidationInfo) -> str:
         if value not in ("default", *SOLVERS) and not _is_scheduler(value):
             raise ValueError(f"no such solver; known are default, {', '.join(SOLVERS)}, and diffusers' own by name")
+        if isinstance(info.data.get("steps"), list) and value in COUNTING:
+            able = ", ".join(name for name in SOLVERS if name not in COUNTING)
+            raise ValueError(f"this solver needs steps as a number; a list of time steps needs one of {able}")
         return value
 
     @field_validator("compile", mode="before")
@@ -72,6 +87,11 @@ class GenerationSettings(Part):
     def _switch(cls, value: Any) -> Any:
         """YAML 1.1 reads a bare on or off as true or false."""
         return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+    @property
+    def step_count(self) -> int:
+        """The number of solver steps."""
+        return len(self.steps) if isinstance(self.steps, list) else self.steps
 
     def deciding(self) -> dict[str, Any]:
         """All that decides an image."""

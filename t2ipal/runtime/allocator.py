@@ -17,7 +17,8 @@ def keep_freed_memory() -> None:
     """Let the C library keep freed memory, where it is glibc; another one stays as it is.
 
     Its own rule returns tens of megabytes to the system with each large tensor, and the kernel then fills pages with
-    zeros again and again: 2,000 page faults for each image of the micro world, a fifteenth of its CPU time.
+    zeros again and again: 2,000 page faults for each image of eight steps of the micro world, a fifteenth of its CPU
+    time.
     """
     with contextlib.suppress(AttributeError, TypeError):
         library = ctypes.CDLL(None)

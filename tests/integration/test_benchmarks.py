@@ -36,7 +36,7 @@ ROWS = {
     "bootstrap": "50 3 5",
     "check_gpu": "micro Table 1, t2i_pal: difference on the GPU",
     "clip_features": "jpeg 32",
-    "generation": "ours, as the default: 8 steps, auto",
+    "generation": "ours, as the default: 6 steps, auto",
     "growth": "100 ",
     "intervals": "| 100 | mAP |",
     "nltk_nouns": "NLTK",

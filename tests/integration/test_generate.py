@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -199,6 +201,46 @@ def test_solvers(settings: GenerationSettings, solver: str) -> None:
     assert np.array_equal(first, second)
     swapped = generator.generate(["a cat", "a dog"], [4, 3])[0].numpy()[::-1]
     assert abs(first - swapped).max() <= LEVELS / 255  # also where the solver itself draws noise
+
+
+@pytest.mark.parametrize("solver", ["euler", "dpm++", "unipc"])
+def test_the_time_steps_of_a_list_are_those_where_the_model_looks(settings: GenerationSettings, solver: str) -> None:
+    settings = settings.model_copy(update={"solver": solver, "guidance": 1.0})
+    even, listed, placed = (
+        load_pipeline(settings.model_copy(update={"steps": steps}), "cpu")
+        for steps in (4, [999, 749, 499, 249], [999, 900, 700, 100])
+    )
+    seen: list[float] = []
+    placed.pipe.unet.register_forward_pre_hook(lambda _, args: seen.append(float(args[1])))
+    texts, seeds = ["a dog", "a cat"], [3, 4]
+    images = [generator.generate(texts, seeds)[0] for generator in (even, listed, placed)]
+    assert abs(images[0] - images[1]).max() <= LEVELS / 255
+    assert abs(images[0] - images[2]).max() > LEVELS / 255
+    assert seen == [999, 900, 700, 100]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"solver": "DEISMultistepScheduler"}, "DEISMultistepScheduler of .* takes no list"),
+        ({"solver": "euler", "steps": [1000, 500]}, "1000 is above 999"),
+    ],
+)
+def test_time_steps_that_a_model_or_solver_does_not_take(
+    settings: GenerationSettings, change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UserError, match=f"text_to_image.steps: {said}"):
+        load_pipeline(settings.model_copy(update={"steps": [999, 500]} | change), "cpu")
+
+
+def test_time_steps_beside_other_rules_for_them(settings: GenerationSettings, tmp_path: Path) -> None:
+    folder = tmp_path / "karras"
+    shutil.copytree(settings.model, folder)
+    rules = folder / "scheduler/scheduler_config.json"
+    rules.write_text(json.dumps(json.loads(rules.read_text()) | {"use_karras_sigmas": True}))
+    changed = {"model": str(folder), "steps": [999, 500], "solver": "euler"}
+    with pytest.raises(UserError, match=r"text_to_image.steps: EulerDiscreteScheduler: .*karras"):
+        load_pipeline(settings.model_copy(update=changed), "cpu")
 
 
 def test_bfloat16_is_close(settings: GenerationSettings, images: dict[str, np.ndarray]) -> None:

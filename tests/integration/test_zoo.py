@@ -211,7 +211,7 @@ def test_the_student_learns_what_its_teacher_gives_under_guidance(work: Path):
 def test_half_of_the_students_time_steps_are_those_of_generation(work: Path):
     steps = lesson(TextToImageStage, work).time_steps(np.random.default_rng(0), 10_000)
     schedule = scheduler()
-    schedule.set_timesteps(quality.DEFAULT.steps)
+    schedule.set_timesteps(text_to_image.STEPS)
     assert 0.48 < np.isin(steps, schedule.timesteps.numpy()).mean() < 0.53
     assert steps.min() == 0
     assert steps.max() == 999
@@ -227,7 +227,7 @@ def test_a_third_of_the_students_places_are_on_its_own_course(work: Path):
     torch.manual_seed(0)
     places, steps = stage.places(student, noisy, step, ids)
     solver = UniPCMultistepScheduler.from_config(scheduler().config)
-    solver.set_timesteps(quality.DEFAULT.steps)
+    solver.set_timesteps(text_to_image.STEPS)
     torch.manual_seed(0)
     x = torch.randn(3, 8, 16, 16)
     for row in range(3):  # each a step further than the one before

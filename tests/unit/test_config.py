@@ -193,7 +193,7 @@ def test_the_embedded_default_is_valid(default: dict) -> None:
         (
             "ablations.supplement.rows.steps_2.against",
             ["tai_dpt_drop_0"],
-            ["config: ablations.supplement.rows.steps_2.against: unknown row of this group", "steps_8"],
+            ["config: ablations.supplement.rows.steps_2.against: unknown row of this group", "steps_6"],
         ),
         ("extra.odd", {"method": "zsclp"}, ["config: extra.odd.method", "zsclp"]),
         ("extra.odd", {"method": "t2i_pal", "set": {"gama": 1}}, ["config: extra.odd: unknown setting", "'gamma'"]),

@@ -28,7 +28,6 @@ from t2ipal.backbones.openai.training import transformers_text_state
 from t2ipal.micro.grammar import ALT_TEXTS
 from t2ipal.micro.zoo.autoencoder import CHANNELS, FACTOR, Components, to_unit
 from t2ipal.micro.zoo.loop import Recipe, Stage
-from t2ipal.micro.zoo.quality import DEFAULT as DEFAULT_GENERATION
 from t2ipal.micro.zoo.tokens import Vocabulary, small_vocabulary, write_tokenizer
 from t2ipal.micro.zoo.world import World
 
@@ -44,8 +43,11 @@ TEXT_WIDTH, TEXT_LAYERS = 128, 3
 LATENT_SIDE = 16
 COARSE_FACTOR, COARSE_CHANNELS = 8, 24
 SENTENCES = 0.95  # share of sentences in training on web images, the others are alt-texts
+STEPS = 8
+"""Generation steps, evenly spaced, that the student learns for."""
+
 OWN_STEPS = 3
-"""How many generation steps the student takes from pure noise to where it learns."""
+"""How many of them it takes from pure noise to where it learns."""
 
 COMPILE_FROM = 500  # steps; compiling takes one to two minutes
 DROP_TEXT = 0.1  # share of empty prompts in training, for classifier-free guidance
@@ -298,11 +300,7 @@ class TextToImageStage(_Lesson):
 
     def time_steps(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Half of them those at which eight steps generate (so do four, and two), half uniform."""
-        visited = (
-            TRAINED_STEPS
-            - 1
-            - TRAINED_STEPS // DEFAULT_GENERATION.steps * rng.integers(0, DEFAULT_GENERATION.steps, batch)
-        )
+        visited = TRAINED_STEPS - 1 - TRAINED_STEPS // STEPS * rng.integers(0, STEPS, batch)
         return np.where(rng.random(batch) < 0.5, visited, super().time_steps(rng, batch))
 
     def places(self, model: nn.Module, noisy: Tensor, step: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -314,7 +312,7 @@ class TextToImageStage(_Lesson):
 
         own = len(noisy) // 3
         solver = UniPCMultistepScheduler.from_config(_scheduler().config)
-        solver.set_timesteps(DEFAULT_GENERATION.steps, noisy.device)
+        solver.set_timesteps(STEPS, noisy.device)
         x, noisy, step = torch.randn_like(noisy[:own]), noisy.clone(), step.clone()
         for index, now in enumerate(solver.timesteps[:OWN_STEPS]):
             with torch.no_grad():
