@@ -237,7 +237,7 @@ class Check:
             guidance=1.0,
             solver="unipc",
             dtype="float32",
-            batch=min(64, self.size.captions),  # fewer would be filled up
+            batch=64,
             compile="off",
         )
         captions = [(key, captions_of("captions", int(key), n=1)[0].text) for key in data[CAPTIONS].ids]

@@ -30,6 +30,8 @@ class ImageGenerator:
     settings: GenerationSettings
     device: torch.device
     dtype: torch.dtype
+    padded: bool = False
+    """Whether each batch is filled up to one size, for compiled models: another shape would be compiled anew."""
 
     @property
     def split(self) -> bool:
@@ -56,7 +58,7 @@ class ImageGenerator:
         """Generate one batch, image i from texts[i] and its own CPU generator seeded with seeds[i].
 
         Args:
-            texts: at most `settings.batch` prompts; fewer are padded to that size, so that every call has one shape.
+            texts: at most `settings.batch` prompts.
             seeds: one per text.
 
         Returns:
@@ -71,8 +73,9 @@ class ImageGenerator:
         count, batch = len(texts), self.settings.batch
         if not 0 < count == len(seeds) <= batch:
             raise ValueError(f"{count} texts and {len(seeds)} seeds for a batch of {batch}")
-        texts = [*texts, *[texts[-1]] * (batch - count)]
-        seeds = [*seeds, *[seeds[-1]] * (batch - count)]
+        if self.padded:
+            texts = [*texts, *[texts[-1]] * (batch - count)]
+            seeds = [*seeds, *[seeds[-1]] * (batch - count)]
         # Noise comes from the CPU in float32 whatever the device: the same image on every device, up to rounding.
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         run = self._generate_split if self.split else self._generate_whole
@@ -162,7 +165,8 @@ def load_pipeline(settings: GenerationSettings, device: str = "auto") -> ImageGe
     _check_time_steps(pipe, settings)
     pipe.to(target)
     pipe.set_progress_bar_config(disable=True)
-    generator, compiled = ImageGenerator(pipe, settings, target, dtype), compiles(settings.compile, target)
+    compiled = compiles(settings.compile, target)
+    generator = ImageGenerator(pipe, settings, target, dtype, padded=compiled)
     by_hand = generator.split and target.type == "cpu" and dtype == torch.float32 and not compiled
     # Measured: channels_last speeds up GPUs; on CPUs it slows diffusers' group norm by more than it speeds up
     # convolutions (bfloat16: 360 against 520 passes/s), so there it needs layers of our own.
@@ -179,7 +183,7 @@ def load_pipeline(settings: GenerationSettings, device: str = "auto") -> ImageGe
     if compiled:
         for part in (getattr(pipe, "unet", None), pipe.vae.decoder if generator.split else None):
             if part is not None:
-                # one shape: batches are padded
+                # one shape, of padded batches
                 part.compile(dynamic=False)
     return generator
 
@@ -261,18 +265,19 @@ def _from_pretrained(settings: GenerationSettings, dtype: torch.dtype, local: bo
 
 def _solver(pipe: Any, name: str) -> Any:
     """The scheduler `name` with the pipeline's own noise schedule and prediction type."""
-    if name == "default":
-        return pipe.scheduler
     import diffusers
 
     from t2ipal.images.unipc import PlacedUniPC
 
-    kind = PlacedUniPC if name == "unipc" else getattr(diffusers, SOLVERS.get(name, name), None)
+    own = type(pipe.scheduler)
+    kind = own if name == "default" else getattr(diffusers, SOLVERS.get(name, name), None)
     if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
         raise UserError(
             f"text_to_image.solver: {name!r}; expected default, {', '.join(SOLVERS)} or a scheduler class of diffusers"
         )
-    return kind.from_config(pipe.scheduler.config)
+    if kind is diffusers.UniPCMultistepScheduler:
+        kind = PlacedUniPC
+    return pipe.scheduler if kind is own else kind.from_config(pipe.scheduler.config)
 
 
 def _check_time_steps(pipe: Any, settings: GenerationSettings) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,7 +204,7 @@ def test_solvers(settings: GenerationSettings, solver: str) -> None:
     assert abs(first - swapped).max() <= LEVELS / 255  # also where the solver itself draws noise
 
 
-@pytest.mark.parametrize("solver", ["euler", "dpm++", "unipc"])
+@pytest.mark.parametrize("solver", ["euler", "dpm++", "unipc", "UniPCMultistepScheduler"])
 def test_the_time_steps_of_a_list_are_those_where_the_model_looks(settings: GenerationSettings, solver: str) -> None:
     settings = settings.model_copy(update={"solver": solver, "guidance": 1.0})
     even, listed, placed = (
@@ -284,6 +285,16 @@ def test_compilation_is_for_gpus_unless_asked_for(
     compiled = load_pipeline(settings.model_copy(update={"compile": "on"}), "cpu")
     assert far(images, pixels(compiled, CAPTIONS[:5])) <= LEVELS  # of a second batch, too, which is filled up
     assert counters["unique_graphs"] == 2  # the denoiser, and the decoder
+
+
+def test_a_last_batch_is_not_filled_up_unless_compiled(generator: ImageGenerator) -> None:
+    sizes = []
+    hook = generator.pipe.unet.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    for padded in (False, True):
+        pixels(replace(generator, padded=padded), CAPTIONS[:5])
+    hook.remove()
+    with_guidance, steps = 2, generator.settings.step_count
+    assert sizes == [size * with_guidance for last in (1, 4) for size in (4, last) for _ in range(steps)]
 
 
 @pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
