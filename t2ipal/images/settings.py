@@ -30,6 +30,9 @@ SOLVERS = {
 COUNTING = ("ddim", "euler_a", "pndm")
 """Those that take the number of their steps alone, and place them themselves."""
 
+MOST_STEPS = 1000
+"""Time steps that diffusion models are trained with."""
+
 NOT_DECIDING = ("batch", "compile")
 """Settings that change no image beyond rounding: they cause no re-run."""
 
@@ -40,7 +43,7 @@ class GenerationSettings(Part):
     model: ModelPath = Field(description="a diffusers pipeline: a folder, or a name on the Hugging Face hub")
     revision: str | None = Field(None, description="commit or branch of a hub model; null: its default branch")
     variant: str | None = Field(None, description="file variant of a hub model, such as fp16; null: the plain files")
-    steps: Annotated[int, Field(ge=1, le=1000)] | list[int] = Field(
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | list[int] = Field(
         50,
         description="solver steps, a whole number from 1 to 1000, or a list of the time steps themselves, each below"
         " the one before (the paper: not stated)",
@@ -68,8 +71,10 @@ class GenerationSettings(Part):
     @field_validator("steps")
     @classmethod
     def _falling(cls, value: int | list[int]) -> int | list[int]:
-        if isinstance(value, list) and not (value and value == sorted(set(value), reverse=True) and value[-1] >= 0):
-            raise ValueError("time steps do not fall to 0 or more")
+        if isinstance(value, list):
+            falling = value and value == sorted(set(value), reverse=True)
+            if not (falling and value[0] < MOST_STEPS and value[-1] >= 0):
+                raise ValueError(f"time steps do not fall from {MOST_STEPS - 1} or less to 0 or more")
         return value
 
     @field_validator("solver")
