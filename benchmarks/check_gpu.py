@@ -225,20 +225,14 @@ class Check:
         from t2ipal.images.encode import decode
         from t2ipal.images.generate import generate
         from t2ipal.images.pipeline import load_pipeline
-        from t2ipal.images.settings import GenerationSettings
         from t2ipal.micro.grammar import captions_of
+        from t2ipal.micro.zoo import quality
         from t2ipal.micro.zoo.clip import IMAGE_SIZE
         from t2ipal.rows import CAPTIONS
         from t2ipal.rows.synthetic import add_images
 
-        settings = GenerationSettings(
-            model=str(MICRO_PIPELINE),
-            steps=[999, 874, 749, 583, 416, 208],
-            guidance=1.0,
-            solver="unipc",
-            dtype="float32",
-            batch=64,
-            compile="off",
+        settings = quality.DEFAULT.model_copy(
+            update={"model": str(MICRO_PIPELINE), "dtype": "float32", "compile": "off"}
         )
         captions = [(key, captions_of("captions", int(key), n=1)[0].text) for key in data[CAPTIONS].ids]
         pictures = [decode(row.image) for row in generate(load_pipeline(settings, device), captions, 0, 0)]

@@ -49,6 +49,7 @@ def _measure(options: argparse.Namespace) -> None:
 
     from t2ipal.images.pipeline import load_pipeline
     from t2ipal.images.settings import GenerationSettings
+    from t2ipal.micro.zoo import quality
 
     images, steps = options.images, options.steps
     captions = [(f"c{index:05d}", f"a photo of {index} dogs near a red bus") for index in range(images)]
@@ -65,8 +66,8 @@ def _measure(options: argparse.Namespace) -> None:
         f"ours, {steps} steps, auto": base.model_copy(update={"dtype": "auto"}),
         "ours, 8 steps of unipc, float32": ours,
         "ours, 8 steps of unipc, bfloat16": ours.model_copy(update={"dtype": "bfloat16"}),
-        "ours, as the default: 6 steps, auto": ours.model_copy(
-            update={"steps": [999, 874, 749, 583, 416, 208], "dtype": "auto", "guidance": 1.0}
+        f"ours, as the default: {quality.DEFAULT.step_count} steps, auto": ours.model_copy(
+            update={"steps": quality.DEFAULT.steps, "dtype": "auto", "guidance": 1.0}
         ),
     }
     if torch.cuda.is_available():
